@@ -1,0 +1,88 @@
+# The only way to run anything. `make help` lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+UV := .tools/bin/uv
+PYTHON := .venv/bin/python
+SAM := .venv-sam/bin/sam
+export UV
+# Settings of the local stack reach it by the environment: make up SCICAT_URL=... STRICT=1
+export SCICAT_URL SCICAT_USERNAME SCICAT_PASSWORD LTS_ENDPOINT_URL LTS_ACCESS_KEY_ID LTS_SECRET_ACCESS_KEY
+export STRICT LOCALSTACK_PORT SCICAT_PORT LTS_PORT STATE_DIR
+SOURCES := functions layers/archiver/archiver local mocks tests
+
+.PHONY: help up down status reload logs demo test test-fast test-e2e check format lock deploy invoke clean
+
+help: ## Show what there is to run
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(UV): requirements/tools.txt
+	@echo "Fetching uv"
+	@python3 -m venv .tools
+	@.tools/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
+	@touch $@
+
+# Every environment is one locked file: .venv for development, .venv-sam, .venv-localstack, .venv-lambda.
+.venv/.synced: requirements/dev.txt .python-version $(UV)
+	@echo "Making .venv"
+	@$(UV) venv --quiet --clear --python 3.13 .venv
+	@$(UV) pip sync --quiet --python $(PYTHON) requirements/dev.txt
+	@printf '%s\n' '$(CURDIR)' '$(CURDIR)/layers/archiver' > .venv/lib/python3.13/site-packages/scopemarchiver.pth
+	@touch $@
+
+.venv-sam/.synced: requirements/sam.txt .venv/.synced
+	@$(PYTHON) -m local environments sam
+
+up: .venv/.synced ## Start the whole service on this machine; ends with its addresses
+	@$(PYTHON) -m local up
+
+down: .venv/.synced ## Stop everything that `make up` started
+	@$(PYTHON) -m local down
+
+status: .venv/.synced ## Say what runs, and where
+	@$(PYTHON) -m local status
+
+reload: .venv/.synced ## Make changed functions, layer and workflows live again, in seconds
+	@$(PYTHON) -m local reload
+
+demo: .venv/.synced ## Archive real cryo-EM files, retrieve them, compare every byte
+	@$(PYTHON) -m local demo
+
+test: .venv/.synced .venv-sam/.synced ## Run all tests: unit, workflow, contract, then end to end on a stack of their own
+	$(PYTHON) -m pytest -n 2 tests/test_names.py tests/unit tests/workflow tests/contract
+	$(PYTHON) -m pytest tests/e2e
+
+test-fast: .venv/.synced ## Run the tests that need no local stack
+	$(PYTHON) -m pytest -n 2 tests/test_names.py tests/unit tests/workflow tests/contract
+
+test-e2e: .venv/.synced .venv-sam/.synced ## Run the end-to-end tests alone
+	$(PYTHON) -m pytest tests/e2e
+
+check: .venv/.synced .venv-sam/.synced ## Format, lint, types, import rules, template, names
+	@.venv/bin/ruff format --check --quiet $(SOURCES) || (echo "run: make format"; exit 1)
+	@.venv/bin/ruff check --quiet $(SOURCES)
+	@.venv/bin/mypy --no-error-summary $(SOURCES)
+	@.venv/bin/lint-imports --no-logo > .import-linter.log || (cat .import-linter.log; exit 1)
+	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint > /dev/null
+	@.venv/bin/cfn-lint template.yaml
+	@$(PYTHON) -m pytest -q tests/test_names.py
+	@echo "All checks passed."
+
+format: .venv/.synced ## Format the code
+	@.venv/bin/ruff check --quiet --fix-only $(SOURCES); .venv/bin/ruff format $(SOURCES)
+
+lock: $(UV) ## Lock the dependencies again, with versions and hashes
+	@compile() { $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.13 "$$@"; }; \
+	compile pyproject.toml -o requirements/layer.txt && \
+	compile pyproject.toml --group dev -o requirements/dev.txt && \
+	compile --group sam -o requirements/sam.txt && \
+	compile --group runtime -o requirements/runtime.txt && \
+	compile --group localstack --exclude-newer 2026-03-24 -o requirements/localstack.txt
+
+deploy: .venv-sam/.synced ## Deploy to AWS: make deploy ENV=dev
+	@test -n "$(ENV)" || (echo "Say where: make deploy ENV=dev (or prod; see samconfig.toml)"; exit 1)
+	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" $(SAM) build && $(SAM) deploy --config-env $(ENV) --guided
+
+clean: .venv/.synced ## Stop the stack and delete everything that can be made again
+	@$(PYTHON) -m local down
+	@rm -rf .aws-sam .venv .venv-* local/.state local/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import-linter.log

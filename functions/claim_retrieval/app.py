@@ -1,0 +1,47 @@
+"""Look up what a dataset's archive consists of, and tell SciCat that its retrieval began.
+
+Raises DatasetRejected (``dataset_unknown``, ``no_datablocks``, ``not_archived``, ``bad_path``).
+"""
+
+from archiver.errors import Code, DatasetRejected
+from archiver.models import CatalogueDatablock, CatalogueDataset, RunLanes, RunStarted, WantedDatablock
+from archiver.names import wrong_path
+from archiver.scicat import catalogue
+from archiver.settings import settings
+from archiver.step import step
+from archiver.storage import RunFolder
+
+
+@step
+def handler(run: RunStarted) -> RunLanes:
+    dataset = catalogue().dataset(run.pid, datablocks=True)
+    if dataset is None:
+        raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat does not know the dataset {run.pid}.")
+    _refuse_what_is_not_archived(dataset)
+    _write_down(dataset.datablocks, RunFolder(run.run_id))
+    catalogue().update_lifecycle(run.pid, retrieveStatusMessage="started")
+    lanes = range(min(settings().lanes, len(dataset.datablocks)))
+    return RunLanes(job_id=run.job_id, run_id=run.run_id, pid=run.pid, lanes=tuple(lanes))
+
+
+def _refuse_what_is_not_archived(dataset: CatalogueDataset) -> None:
+    if not dataset.datablocks and dataset.lifecycle.get("archiveStatusMessage") != "started":
+        raise DatasetRejected(Code.NO_DATABLOCKS, "The dataset has no datablocks: it was never archived.")
+    # The flag alone may have been set by a user, and the records alone by an archiving that goes on.
+    if not dataset.datablocks or dataset.lifecycle.get("retrievable") is not True:
+        raise DatasetRejected(Code.NOT_ARCHIVED, "The dataset is not archived (yet).")
+    # SciCat stores any name. These become S3 keys and parts of addresses.
+    hostile = [datablock.archive_id for datablock in dataset.datablocks if wrong_path(datablock.archive_id)]
+    if hostile:
+        raise DatasetRejected(Code.BAD_PATH, "The names of datablocks cannot be keys.", hostile)
+
+
+def _write_down(datablocks: tuple[CatalogueDatablock, ...], folder: RunFolder) -> None:
+    """The list in short, and each datablock with its files in a document of its own: memory stays bounded."""
+    ordered = sorted(datablocks, key=lambda datablock: datablock.archive_id)
+    wanted = [
+        WantedDatablock(number, datablock.archive_id, datablock.packed_size) for number, datablock in enumerate(ordered)
+    ]
+    for one, datablock in zip(wanted, ordered, strict=True):
+        folder.save(f"datablocks/{one.number:06d}.json", datablock)
+    folder.save("datablocks.json", wanted)

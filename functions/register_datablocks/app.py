@@ -1,0 +1,66 @@
+"""Register the verified datablocks in SciCat, one after the other: SciCat loses counts of writes at once.
+
+Raises ServiceRefused("lease_lost") when another run took the dataset over, DatasetRejected
+("catalogue_changed") when the list of files is no longer the one that was archived.
+"""
+
+from archiver import datasets, storage
+from archiver.errors import Code, DatasetRejected
+from archiver.models import (
+    CatalogueDatablock,
+    CatalogueFile,
+    FileFingerprint,
+    Run,
+    SealedDatablock,
+    Snapshot,
+    SourceFile,
+)
+from archiver.packaging import files_of, fingerprints_of
+from archiver.scicat import catalogue
+from archiver.step import step
+
+# The version of the tar's layout: PAX headers, and a manifest as the last member.
+LAYOUT_VERSION = "1"
+
+
+@step
+def handler(run: Run) -> Run:
+    storage.hold_lease(run.pid, run.run_id)
+    folder = storage.RunFolder(run.run_id)
+    _refuse_changed(run, folder.need("snapshot.json", Snapshot))
+    for datablock in folder.need("verified.json", list[SealedDatablock]):
+        fingerprints = {one.path: one for one in fingerprints_of(folder, datablock.number)}
+        files = tuple(_entry(file, fingerprints.get(file.path)) for file in files_of(folder, datablock.number))
+        catalogue().add_datablock(run.pid, _record(datablock, files))
+    return run
+
+
+def _refuse_changed(run: Run, snapshot: Snapshot) -> None:
+    dataset = catalogue().dataset(run.pid, files=True)
+    if dataset is None or datasets.fingerprint_of(dataset.files) != snapshot.catalogue:
+        raise DatasetRejected(Code.CATALOGUE_CHANGED, "The catalogue's list of files changed during the archiving.")
+
+
+def _record(datablock: SealedDatablock, files: tuple[CatalogueFile, ...]) -> CatalogueDatablock:
+    return CatalogueDatablock(
+        id=None,
+        archive_id=datablock.key,
+        size=datablock.size,
+        packed_size=datablock.packed_size,
+        chk_alg="sha256",
+        version=LAYOUT_VERSION,
+        files=files,
+    )
+
+
+def _entry(file: SourceFile, fingerprint: FileFingerprint | None) -> CatalogueFile:
+    """What the catalogue listed, with the SHA-256 of the bytes that were read; directories and symlinks have none."""
+    return CatalogueFile(
+        path=file.path,
+        size=file.size,
+        time=file.time,
+        chk=fingerprint.sha256 if fingerprint else None,
+        uid=file.uid,
+        gid=file.gid,
+        perm=file.perm,
+    )

@@ -1,0 +1,23 @@
+"""Match the catalogue's list of files with the bucket, and pin every file by its ETag.
+
+Raises DatasetRejected naming the first hundred files that are missing, extra, of another size or badly named.
+"""
+
+from archiver import datasets, storage
+from archiver.errors import Code, DatasetRejected
+from archiver.models import Run, Snapshot
+from archiver.scicat import catalogue
+from archiver.step import step
+
+
+@step
+def handler(run: Run) -> Run:
+    dataset = catalogue().dataset(run.pid, files=True)
+    if dataset is None:
+        raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat does not know the dataset {run.pid}.")
+    upload = storage.upload_of(run.pid)
+    folder = storage.RunFolder(run.run_id)
+    files, size = folder.write_files(datasets.match(dataset.files, storage.uploaded(upload), upload.prefix))
+    fingerprint = datasets.fingerprint_of(dataset.files)
+    folder.save("snapshot.json", Snapshot(prefix=upload.prefix, files=files, size=size, catalogue=fingerprint))
+    return run

@@ -1,0 +1,1 @@
+"""The package every function shares: plan, assemble, verify and report datablocks."""

@@ -1,0 +1,46 @@
+"""The one place that makes AWS clients: cached, pooled, with bounded retries and timeouts."""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_stepfunctions import SFNClient
+
+# Checksums are named call by call (CRC64NVME), so boto3's own default is asked for only where required.
+_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 5},
+    connect_timeout=5,
+    read_timeout=60,
+    max_pool_connections=32,
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+    s3={"addressing_style": "path"},
+)
+
+
+@cache
+def s3() -> "S3Client":
+    """S3 of this AWS account."""
+    return boto3.client("s3", config=_CONFIG)
+
+
+@cache
+def s3_at(endpoint_url: str, access_key_id: str, secret_access_key: str) -> "S3Client":
+    """S3 of another service, with its own credentials."""
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint_url,
+        aws_access_key_id=access_key_id,
+        aws_secret_access_key=secret_access_key,
+        config=_CONFIG,
+    )
+
+
+@cache
+def stepfunctions() -> "SFNClient":
+    """Step Functions of this AWS account."""
+    return boto3.client("stepfunctions", config=_CONFIG)

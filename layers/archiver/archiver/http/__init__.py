@@ -1,0 +1,1 @@
+"""The HTTP API: what SciCat, the Ingestor and users of download links call."""

@@ -1,0 +1,126 @@
+"""The HTTP API put together: its routers, and what holds for every route.
+
+A new group of routes is one more module with a router, and one more ``include_router`` below.
+"""
+
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, cast
+
+import orjson
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
+from aws_lambda_powertools.event_handler.api_gateway import Route
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
+    OpenAPIRequestValidationMiddleware,
+    OpenAPIResponseValidationMiddleware,
+)
+from aws_lambda_powertools.event_handler.openapi.models import Server
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from archiver.http import auth, datablocks, errors, health, jobs
+from archiver.http.errors import Refusal
+
+logger = Logger(service="archiver", child=True)
+
+MAX_BODY_BYTES = 1_000_000
+
+# Answers are for one caller, and none of them is a page that another one may show; /docs needs its own scripts.
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
+        "connect-src 'self'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=63072000",
+    "X-Content-Type-Options": "nosniff",
+}
+# Relative to the document, which lies at the base path: right behind any host and any proxy.
+_SERVERS = [Server(url=".")]
+
+
+class Api(APIGatewayRestResolver):
+    """Powertools' resolver, which also knows which methods a path has."""
+
+    def methods(self, path: str) -> list[str]:
+        """The methods of the routes at ``path``."""
+        routes = self._static_routes + self._dynamic_routes
+        return sorted({route.method for route in routes if route.rule.match(self._remove_prefix(path))})
+
+
+def _name_route(api: APIGatewayRestResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    """Put the route into the log: as it was declared, because a path may hold the token of a link."""
+    route = _route(api)
+    if route.func.__module__.startswith(__package__ or ""):
+        logger.append_keys(route=f"{route.method} {route.path}")
+    return next_middleware(api)
+
+
+def _limit_body(api: APIGatewayRestResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    """Refuse a body that is too large (413) or not what the route reads (415), before anybody parses it."""
+    event = api.current_event
+    if len(event.body or "") > MAX_BODY_BYTES:
+        message = f"A body may have {MAX_BODY_BYTES} bytes."
+        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", message)
+    media_type = event.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if _route(api).dependant.body_params and media_type != content_types.APPLICATION_JSON:
+        message = f"This route reads {content_types.APPLICATION_JSON}."
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    return next_middleware(api)
+
+
+def _route(api: APIGatewayRestResolver) -> Route:
+    return cast("Route", api.context["_route"])
+
+
+api = Api(strip_prefixes=["/api/v1", "/v1"], json_body_deserializer=orjson.loads)
+# Powertools' own ``enable_validation`` would validate before any of these is asked.
+api.use([
+    _name_route,
+    auth.authenticate,
+    _limit_body,
+    OpenAPIRequestValidationMiddleware(),
+    OpenAPIResponseValidationMiddleware(),
+])
+for router in (errors.router, health.router, jobs.router, datablocks.router):
+    api.include_router(router)
+api.configure_openapi(
+    title="ScopeMArchiver",
+    version="1.0.0",
+    description="Archives datasets of the SciCat catalogue and gives them back.",
+    servers=_SERVERS,
+    security_schemes=auth.DOCUMENTATION,
+)
+api.enable_swagger(path="/docs", servers=_SERVERS)
+
+
+@api.get("/openapi.json", include_in_schema=False)
+def describe() -> Response[str]:
+    """This API as an OpenAPI document."""
+    return Response(HTTPStatus.OK.value, content_types.APPLICATION_JSON, api.get_openapi_json_schema())
+
+
+@api.not_found
+def refuse_route(_: NotFoundError) -> Response[dict[str, Any]]:
+    """404, or 405 where another method would have been right."""
+    if allowed := api.methods(api.current_event.path):
+        message = "This route does not know the method."
+        headers = {"Allow": ", ".join(allowed)}
+        return errors.problem(Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, headers=headers))
+    return errors.problem(Refusal(HTTPStatus.NOT_FOUND, "not_found", "There is no such route."))
+
+
+def answer(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """API Gateway's request as the answer that API Gateway sends; never raises, and logs no body, header or path."""
+    started = time.monotonic()
+    logger.append_keys(route=None, request_id=event["requestContext"].get("requestId"))
+    response = api.resolve(event, context)
+    for name, value in _HEADERS.items():
+        response["multiValueHeaders"].setdefault(name, [value])
+    milliseconds = round((time.monotonic() - started) * 1000)
+    logger.info("answered", extra={"status": response["statusCode"], "milliseconds": milliseconds})
+    return response

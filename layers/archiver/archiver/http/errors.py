@@ -1,0 +1,132 @@
+"""How a refusal looks on the wire, and which answer each exception becomes.
+
+Two forms, both in the OpenAPI document: ``Problem``, and for what is wrong with a request (422) the
+list of fields that FastAPI made common. Neither ever repeats what another service said: SciCat hands
+our answers on to its users.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
+from aws_lambda_powertools.event_handler.router import APIGatewayRouter
+from pydantic import BaseModel, Field
+
+from archiver.errors import DatasetRejected, ServiceRefused, ServiceUnavailable
+
+logger = Logger(service="archiver", child=True)
+router = APIGatewayRouter()
+
+_RETRY_AFTER_SECONDS = 30
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    code: str = Field(description="A word for programs.", examples=["unauthorized"])
+    message: str = Field(description="A sentence for people.")
+    details: str = Field(description="What more there is to say, or nothing.")
+    timestamp: datetime
+
+
+class WrongField(BaseModel):
+    """One thing that is wrong with a request."""
+
+    loc: list[str | int] = Field(description="Where: body, path or query, then the field.")
+    msg: str
+    type: str
+
+
+class ValidationProblem(BaseModel):
+    """What is wrong with a request."""
+
+    detail: list[WrongField]
+
+
+class Refusal(Exception):
+    """A route's decision not to do what it was asked; ``message`` and ``details`` are shown to the caller."""
+
+    def __init__(
+        self, status: HTTPStatus, code: str, message: str, details: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.details = status, code, message, details
+        self.headers = dict(headers or {})
+
+
+class WrongRequest(Exception):
+    """A request that is well formed, but wrong in one field."""
+
+    def __init__(self, loc: Sequence[str | int], message: str, kind: str) -> None:
+        super().__init__(message)
+        self.wrong = WrongField(loc=list(loc), msg=message, type=kind)
+
+
+def documented(*statuses: HTTPStatus) -> dict[int, OpenAPIResponse]:
+    """The OpenAPI entries of the refusals a route may answer."""
+    return {status.value: _documented(status) for status in statuses}
+
+
+def _documented(status: HTTPStatus) -> OpenAPIResponse:
+    form = ValidationProblem if status is HTTPStatus.UNPROCESSABLE_ENTITY else Problem
+    return {"description": status.phrase, "content": {content_types.APPLICATION_JSON: {"model": form}}}
+
+
+def problem(refusal: Refusal) -> Response[dict[str, Any]]:
+    """The answer to a refused request."""
+    body = Problem(
+        code=refusal.code, message=refusal.message, details=refusal.details, timestamp=datetime.now(UTC)
+    ).model_dump(mode="json")
+    return Response(refusal.status.value, content_types.APPLICATION_JSON, body, refusal.headers)
+
+
+def _validation_problem(wrong: Sequence[WrongField]) -> Response[dict[str, Any]]:
+    body = ValidationProblem(detail=list(wrong)).model_dump(mode="json")
+    return Response(HTTPStatus.UNPROCESSABLE_ENTITY.value, content_types.APPLICATION_JSON, body)
+
+
+@router.exception_handler(Refusal)
+def _refused(refusal: Refusal) -> Response[dict[str, Any]]:
+    return problem(refusal)
+
+
+@router.exception_handler(RequestValidationError)
+def _not_valid(error: RequestValidationError) -> Response[dict[str, Any]]:
+    return _validation_problem([WrongField(loc=list(e["loc"]), msg=e["msg"], type=e["type"]) for e in error.errors()])
+
+
+@router.exception_handler(WrongRequest)
+def _wrong(error: WrongRequest) -> Response[dict[str, Any]]:
+    return _validation_problem([error.wrong])
+
+
+@router.exception_handler(DatasetRejected)
+def _rejected(error: DatasetRejected) -> Response[dict[str, Any]]:
+    return _validation_problem([WrongField(loc=["body"], msg=error.reason.message, type=error.reason.code)])
+
+
+@router.exception_handler(ServiceUnavailable)
+def _unavailable(error: ServiceUnavailable) -> Response[dict[str, Any]]:
+    logger.warning("a service did not answer", extra={"reason": error.reason.message})
+    message = "A service that the archiver needs does not answer. Please try again later."
+    retry = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
+    return problem(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, error.reason.code, message, headers=retry))
+
+
+@router.exception_handler(ServiceRefused)
+def _refused_behind(error: ServiceRefused) -> Response[dict[str, Any]]:
+    logger.error("a service refused", extra={"reason": error.reason.message})
+    message = "A service that the archiver needs refuses to work for it. Its operator has to look."
+    return problem(Refusal(HTTPStatus.BAD_GATEWAY, error.reason.code, message))
+
+
+@router.exception_handler(Exception)
+def _our_bug(_: Exception) -> Response[dict[str, Any]]:
+    logger.exception("internal error")
+    message = "The archiver failed. Its operator finds the reason in the log."
+    return problem(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", message))

@@ -1,0 +1,125 @@
+"""Whether the service lives, and whether it could do its work: it really asks those it depends on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.router import APIGatewayRouter
+from pydantic import BaseModel
+
+from archiver import clients, lts, scicat, storage
+from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.http.patience import Asked
+from archiver.keys import Keys
+from archiver.settings import settings
+
+logger = Logger(service="archiver", child=True)
+router = APIGatewayRouter()
+
+
+class Alive(BaseModel):
+    """The service answers."""
+
+    status: Literal["healthy"]
+    timestamp: datetime
+
+
+class Ready(BaseModel):
+    """The service and everything it depends on answer."""
+
+    status: Literal["ready"]
+    timestamp: datetime
+
+
+class Failing(BaseModel):
+    """A system that does not do what the service needs of it."""
+
+    dependency: str
+    endpoint: str
+    message: str
+
+
+class NotReady(BaseModel):
+    """What is missing."""
+
+    status: Literal["not ready"]
+    errors: list[Failing]
+
+
+@router.get("/health/livez", tags=["health"], summary="Is the service alive?")
+def live() -> Alive:
+    """Answers as long as the function runs."""
+    return Alive(status="healthy", timestamp=datetime.now(UTC))
+
+
+@router.get(
+    "/health/readyz",
+    tags=["health"],
+    summary="Could the service do its work?",
+    responses={
+        200: {"description": "Ready", "content": {content_types.APPLICATION_JSON: {"model": Ready}}},
+        503: {"description": "Not ready", "content": {content_types.APPLICATION_JSON: {"model": NotReady}}},
+    },
+)
+def ready() -> Response[dict[str, Any]]:
+    """Asks SciCat, S3 and the long-term storage, all at once."""
+    asked = [(one, Asked(one.ask, one.unavailable)) for one in _dependencies()]
+    failing = [
+        Failing(dependency=one.name, endpoint=_without_credentials(one.endpoint), message=message)
+        for one, question in asked
+        if (message := _failure(question))
+    ]
+    if failing:
+        return _json(HTTPStatus.SERVICE_UNAVAILABLE, NotReady(status="not ready", errors=failing))
+    return _json(HTTPStatus.OK, Ready(status="ready", timestamp=datetime.now(UTC)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Dependency:
+    name: str
+    endpoint: str
+    unavailable: Code
+    ask: Callable[[], object]
+
+
+def _dependencies() -> list[_Dependency]:
+    s3_endpoint = clients.s3().meta.endpoint_url
+    return [
+        _Dependency("scicat", settings().scicat_url, Code.SCICAT_UNAVAILABLE, scicat.catalogue().ping),
+        _Dependency("s3", s3_endpoint, Code.S3_UNAVAILABLE, _look_into_landing),
+        _Dependency(
+            "lts", settings().lts_endpoint_url or s3_endpoint, Code.LTS_UNAVAILABLE, lts.long_term_storage().ping
+        ),
+    ]
+
+
+def _look_into_landing() -> None:
+    next(storage.landing().list(Keys.DROPS), None)
+
+
+def _failure(question: Asked[object]) -> str | None:
+    """Why there is no good answer, in words that are for everybody; the log has the rest."""
+    try:
+        question.answer()
+    except ServiceUnavailable as error:
+        logger.warning("a dependency does not answer", extra={"reason": error.reason.message})
+        return f"does not answer ({error.reason.code})"
+    except (ServiceRefused, DatasetRejected) as error:
+        logger.error("a dependency refuses", extra={"reason": error.reason.message})
+        return f"answers, but refuses the archiver ({error.reason.code})"
+    return None
+
+
+def _without_credentials(url: str) -> str:
+    """Scheme, host and port of a URL, without user, password, path and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _json(status: HTTPStatus, body: BaseModel) -> Response[dict[str, Any]]:
+    return Response(status.value, content_types.APPLICATION_JSON, body.model_dump(mode="json"))

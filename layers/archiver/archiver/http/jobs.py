@@ -1,0 +1,133 @@
+"""SciCat's jobs: SciCat's url action starts them here, and anybody who knows the account sees how far they are."""
+
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path
+from aws_lambda_powertools.event_handler.router import APIGatewayRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from archiver import workflows
+from archiver.errors import Code
+from archiver.http import progress
+from archiver.http.auth import BASIC
+from archiver.http.errors import Refusal, WrongRequest, documented
+from archiver.http.patience import Asked
+from archiver.http.progress import RunProgress
+from archiver.models import JobBegun, JobKind, JobRequest
+from archiver.scicat import catalogue
+from archiver.settings import settings
+from archiver.storage import RunFolder
+
+router = APIGatewayRouter()
+
+# A status that begins so is SciCat's last word on a job.
+_ENDED = "finished"
+
+
+class JobPosted(BaseModel):
+    """What SciCat sends: two fields, or the whole job when its operator templates it so."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: UUID
+    type: JobKind
+
+
+class JobAccepted(BaseModel):
+    """The job, and the execution that does it."""
+
+    uuid: UUID
+    name: str
+
+
+class ExecutionState(StrEnum):
+    """How Step Functions calls where an execution is."""
+
+    RUNNING = "RUNNING"
+    PENDING_REDRIVE = "PENDING_REDRIVE"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    ABORTED = "ABORTED"
+
+
+class JobState(BaseModel):
+    """How far a job is."""
+
+    uuid: UUID
+    type: JobKind
+    state: ExecutionState
+    datasets: list[RunProgress] = Field(description="One entry for each dataset, as soon as the job has begun.")
+
+
+_START: dict[str, Any] = {
+    "tags": ["jobs"],
+    "summary": "Start a job of SciCat",
+    "status_code": HTTPStatus.CREATED,
+    "responses": {
+        HTTPStatus.CREATED: {"description": "The job is on its way, now or since an earlier call"},
+        **documented(
+            HTTPStatus.UNAUTHORIZED,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            HTTPStatus.BAD_GATEWAY,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+    },
+    "security": [BASIC],
+}
+
+
+@router.post("/archiver/jobs", **_START)
+@router.post("/jobs", **_START)
+def start(posted: Annotated[JobPosted, Body()]) -> JobAccepted:
+    """Starts the job's workflow, once however often it is called; what to archive is read from SciCat."""
+    job_id = str(posted.id)
+    job = Asked(lambda: catalogue().job(job_id), Code.SCICAT_UNAVAILABLE).answer()
+    if job is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, "job_unknown", f"SciCat does not know a job {job_id}.")
+    if job.type != posted.type:
+        raise WrongRequest(["body", "type"], f"SciCat knows this job as {job.type!r}.", "job_type_mismatch")
+    if not job.status.startswith(_ENDED):
+        request = JobRequest(job_id=job_id, kind=posted.type)
+        workflows.start(_state_machine(posted.type), job_id, request.model_dump(mode="json"))
+    return JobAccepted(uuid=posted.id, name=job_id)
+
+
+@router.get(
+    "/archiver/jobs/<job_id>",
+    tags=["jobs"],
+    summary="How far is a job?",
+    responses={
+        HTTPStatus.OK: {"description": "The state of the job, and of each of its datasets"},
+        **documented(
+            HTTPStatus.UNAUTHORIZED,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+    },
+    security=[BASIC],
+)
+def show(job_id: Annotated[UUID, Path(description="SciCat's id of the job")]) -> JobState:
+    """The state of the job's execution, and per dataset: step, files and bytes done of total, how it ended."""
+    for kind in JobKind:
+        state = workflows.status(workflows.execution_arn(_state_machine(kind), str(job_id)))
+        if state is not None:
+            begun = RunFolder(str(job_id)).load("job.json", JobBegun)
+            datasets = [progress.of(run, kind) for run in begun.runs] if begun else []
+            return JobState(uuid=job_id, type=kind, state=ExecutionState(state), datasets=datasets)
+    raise Refusal(HTTPStatus.NOT_FOUND, "job_unknown", f"No job {job_id} was ever started here.")
+
+
+def _state_machine(kind: JobKind) -> str:
+    arns = {
+        JobKind.ARCHIVE: settings().archive_state_machine_arn,
+        JobKind.RETRIEVE: settings().retrieve_state_machine_arn,
+    }
+    return arns[kind]

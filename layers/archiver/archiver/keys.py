@@ -1,0 +1,52 @@
+"""The one place that builds S3 keys. The pid stands verbatim in keys; prefixes end with ``/``."""
+
+import hashlib
+from typing import ClassVar
+
+
+class Keys:
+    """Every key of the four buckets."""
+
+    UPLOADS: ClassVar[str] = "openem-network/datasets/"
+    DROPS: ClassVar[str] = "incoming/"
+    DROP_MARKER: ClassVar[str] = "dataset.json"
+    DROP_STATUS: ClassVar[str] = "dataset.status.json"
+
+    @classmethod
+    def uploads(cls, pid: str) -> str:
+        """Landing: the prefix under which a dataset's files are uploaded through the API."""
+        return f"{cls.UPLOADS}{pid}/raw_files/"
+
+    @classmethod
+    def datablocks(cls, pid: str, run_id: str) -> str:
+        """Staging, LTS and retrieval: the prefix of the tars that a run made.
+
+        The folder named after the run makes them unique to the attempt, so that no attempt overwrites
+        another's.
+        """
+        return f"{cls.UPLOADS}{pid}/datablocks/{run_id}/"
+
+    @classmethod
+    def datablock(cls, pid: str, run_id: str, number: int) -> str:
+        """Staging, LTS and retrieval: a datablock's tar; also its ``archiveId``."""
+        return f"{cls.datablocks(pid, run_id)}{pid.replace('/', '-')}_{number}.tar"
+
+    @staticmethod
+    def result(job_id: str) -> str:
+        """Retrieval: the list of a job's datablocks, when it is too long for SciCat's job."""
+        return f"results/{job_id}.json"
+
+    @staticmethod
+    def run(run_id: str, name: str = "") -> str:
+        """Staging: a document of a run, or (without a name) the run's prefix."""
+        return f"runs/{run_id}/{name}"
+
+    @staticmethod
+    def lease(pid: str) -> str:
+        """Staging: the lease of a dataset."""
+        return f"leases/{hashlib.sha256(pid.encode()).hexdigest()}.json"
+
+    @staticmethod
+    def source(pid: str) -> str:
+        """Staging: which drop a dataset came from; only the service writes it."""
+        return f"sources/{hashlib.sha256(pid.encode()).hexdigest()}.json"

@@ -1,0 +1,279 @@
+"""What travels between steps, and what a run writes down in S3.
+
+A state carries names and counts only; lists of files and datablocks lie in the run's folder in
+the staging bucket (``storage.RunFolder``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+# SciCat's pid: a prefix and an id, e.g. 20.500.11935/5d73d87c-e2c4-47bc-9266-7da5ece1a7b2.
+Pid = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+# A run is named like its Step Functions execution.
+RunId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,80}$")]
+
+
+class State(BaseModel):
+    """A step's input or output: immutable, and other fields of the state are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+@dataclass(frozen=True, slots=True)
+class S3Object:
+    """One row of a listing; ``size`` in bytes, ``etag`` unquoted."""
+
+    key: str
+    size: int
+    etag: str
+    storage_class: str
+    modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueFile:
+    """One file as the catalogue lists it, unchecked: SciCat stores hostile paths and negative sizes.
+
+    ``size`` in bytes, ``time`` ISO 8601; ``perm`` as ``ls -l`` writes it or octal.
+    """
+
+    path: str
+    size: int
+    time: str
+    chk: str | None = None
+    chk_alg: str | None = None
+    uid: str | None = None
+    gid: str | None = None
+    perm: str | None = None
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueDatablock:
+    """One tar as the catalogue records it. ``size`` of its files and ``packed_size`` of the tar, in bytes."""
+
+    id: str | None
+    archive_id: str
+    size: int
+    packed_size: int
+    chk_alg: str | None
+    version: str
+    files: tuple[CatalogueFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueDataset:
+    """A dataset with, where they were asked for, the files of its origdatablocks and its datablocks."""
+
+    pid: str
+    owner_group: str
+    owner: str | None
+    access_groups: tuple[str, ...]
+    contact_email: str | None
+    lifecycle: Mapping[str, Any]
+    size: int
+    files: tuple[CatalogueFile, ...]
+    datablocks: tuple[CatalogueDatablock, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of a dataset, pinned: what the catalogue says of it and what lies in the bucket.
+
+    ``path`` is the catalogue's, relative to the dataset's prefix in the landing bucket; ``size`` in
+    bytes; ``mtime_ns`` nanoseconds since the epoch, UTC; ``mode`` permission bits; ``etag`` the
+    landing object's, unquoted. ``chk`` with ``chk_alg`` is the uploader's checksum when one was given.
+    ``time``, ``perm``, ``uid`` and ``gid`` are repeated to the catalogue as it gave them.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    mode: int = 0o644
+    etag: str = ""
+    chk: str | None = None
+    chk_alg: str | None = None
+    kind: Literal["file", "directory", "symlink"] = "file"
+    time: str = ""
+    perm: str | None = None
+    uid: str | None = None
+    gid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileFingerprint:
+    """What one reading of a file's bytes gave: SHA-256 (hexadecimal) and CRC64NVME (an integer)."""
+
+    path: str
+    size: int
+    sha256: str
+    crc64nvme: int
+
+
+@dataclass(frozen=True, slots=True)
+class SealedDatablock:
+    """A tar complete in staging. ``crc64nvme`` is the prediction that S3 confirmed, base64 as S3 writes it."""
+
+    number: int
+    key: str
+    files: int
+    size: int
+    packed_size: int
+    crc64nvme: str
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDatablock:
+    """A datablock that a retrieval is about, without its files: these lie in a document for each datablock.
+
+    ``packed_size`` is the size of the tar in bytes.
+    """
+
+    number: int
+    archive_id: str
+    packed_size: int
+
+
+class Upload(BaseModel):
+    """Where a dataset's files lie in the landing bucket; ``documents`` under it are the drop's own."""
+
+    prefix: str
+    documents: tuple[str, ...] = ()
+
+
+class Lease(BaseModel):
+    """Who may write a dataset: one run, for as long as its execution goes on."""
+
+    run_id: RunId
+    execution_arn: str
+
+
+class Failure(BaseModel):
+    """What a Catch hands over: the exception's bare name, and Step Functions' text about it."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
+    error: str = Field(alias="Error")
+    cause: str = Field(default="", alias="Cause")
+
+
+class JobKind(StrEnum):
+    """The jobs of the catalogue that this service does."""
+
+    ARCHIVE = "archive"
+    RETRIEVE = "retrieve"
+
+
+class JobRequest(State):
+    """What starts the workflows ``archive`` and ``retrieve``."""
+
+    job_id: RunId
+    kind: JobKind
+
+
+class Run(State):
+    """One attempt at one dataset; it owns everything it makes under ``run_id``."""
+
+    job_id: RunId
+    run_id: RunId
+    pid: Pid
+
+
+class JobBegun(JobRequest):
+    """The runs of a job, one for each dataset."""
+
+    runs: tuple[Run, ...]
+
+
+class JobEnded(JobRequest):
+    """The end of a job's work: ``failure`` when it was not even begun."""
+
+    failure: Failure | None = None
+
+
+class JobReported(State):
+    """What the catalogue was told of a job."""
+
+    status: str
+    message: str
+
+
+class RunStarted(Run):
+    """A run with the ARN of the execution that does it."""
+
+    execution_arn: str
+
+
+class RunClaimed(RunStarted):
+    """A run that is the one writer of its dataset; ``archived``: there is nothing left to do."""
+
+    archived: bool
+
+
+class RunLanes(Run):
+    """The workers of a run: each takes every ``len(lanes)``-th piece of the work."""
+
+    lanes: tuple[int, ...]
+
+
+class LaneWork(Run):
+    """The share of one worker."""
+
+    lane: int
+    lanes: int
+
+
+class LaneDone(LaneWork):
+    """Whether a worker's share is finished; if not, it is called again and goes on."""
+
+    done: bool
+
+
+class RecallProgress(RunLanes):
+    """A run that recalls its datablocks ``since`` then, and looks again after ``wait_seconds``; 0: all are readable."""
+
+    since: datetime | None = None
+    wait_seconds: int = 0
+
+
+class RunFailed(RunStarted):
+    """A run that a Catch ended."""
+
+    failure: Failure
+
+
+class RunRolledBack(RunFailed):
+    """A failed run that took back what it made; ``archived``: it had come through after all."""
+
+    archived: bool
+
+
+class RunReported(State):
+    """What the console shows of a failed run."""
+
+    code: str
+    message: str
+
+
+class Snapshot(BaseModel):
+    """What a run works on: so many files and bytes, and the fingerprint of the catalogue's list."""
+
+    prefix: str
+    files: int
+    size: int
+    catalogue: str
+
+
+class RunOutcome(BaseModel):
+    """How a run ended, as the job's status and a person need it."""
+
+    pid: Pid
+    outcome: Literal["done", "rejected", "failed"]
+    code: str
+    message: str
+    files: tuple[str, ...] = ()

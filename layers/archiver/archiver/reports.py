@@ -1,0 +1,228 @@
+"""What a failure means to the catalogue: each code stands in one row, and each row says what is written.
+
+Pure. The rows are those of "What SciCat is told" in docs/architecture.md: a run's failure becomes
+lifecycle fields of its dataset and an outcome, and a job's outcomes become the job's status.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Literal
+
+from archiver.errors import Code, Reason
+from archiver.models import Failure, JobKind, RunOutcome
+
+type Lifecycle = dict[str, object]
+type JobStatusName = Literal["finishedSuccessful", "finishedWithDatasetErrors", "finishedUnsuccessful"]
+
+# A job's message names this many datasets that failed; the datasets themselves carry all of it.
+_NAMED_DATASETS = 5
+
+
+class Row(StrEnum):
+    """The rows a failure can stand in."""
+
+    USER = "A-USER"
+    SYSTEM = "A-SYS"
+    # The dataset is another run's, or unknown, or not even named: only the job is told.
+    UNTOUCHED = "SAME"
+
+
+ROWS: Mapping[Row, frozenset[Code]] = {
+    Row.USER: frozenset(
+        {
+            Code.BAD_DROP,
+            Code.BAD_PATH,
+            Code.BAD_SIZE,
+            Code.BAD_CHECKSUM_ALGORITHM,
+            Code.NO_FILES,
+            Code.MISSING_FILES,
+            Code.EXTRA_FILES,
+            Code.SIZE_MISMATCH,
+            Code.CHECKSUM_MISMATCH,
+            Code.CHANGED_AFTER_VALIDATE,
+            Code.CATALOGUE_CHANGED,
+            Code.FILE_TOO_LARGE,
+            Code.NOT_ARCHIVED,
+            Code.NO_DATABLOCKS,
+            Code.UNKNOWN_FILES,
+        }
+    ),
+    Row.SYSTEM: frozenset(
+        {
+            Code.CANCELLED,
+            Code.LANDING_OFFLINE,
+            Code.LEASE_LOST,
+            Code.PACK_DIGEST,
+            Code.LTS_UNAVAILABLE,
+            Code.LTS_WRITE,
+            Code.LTS_VERIFY,
+            Code.CORRUPT_DATABLOCK,
+            Code.RECALL_TIMEOUT,
+            Code.RECALL_FAILED,
+            Code.SCICAT_UNAVAILABLE,
+            Code.SCICAT_FORBIDDEN,
+            Code.SCICAT_REJECTED,
+            Code.SCICAT_TOO_LARGE,
+            Code.ARCHIVE_ID_CONFLICT,
+            Code.S3_UNAVAILABLE,
+            Code.PERMISSION,
+            Code.TIMEOUT,
+            Code.OUT_OF_MEMORY,
+            Code.INTERNAL,
+        }
+    ),
+    Row.UNTOUCHED: frozenset(
+        {
+            Code.BUSY,
+            Code.DATASET_UNKNOWN,
+            Code.NO_DATASETS,
+            Code.TOO_MANY_DATASETS,
+        }
+    ),
+}
+_ROW_OF = {code: row for row, codes in ROWS.items() for code in codes}
+
+_CANCELLED = Reason(Code.CANCELLED, "The work was cancelled.")
+_TIMEOUT = Reason(Code.TIMEOUT, "A step took longer than it may.")
+_OUT_OF_MEMORY = Reason(Code.OUT_OF_MEMORY, "A step ran out of memory.")
+
+# What Lambda and Step Functions call an end that no exception of ours explains.
+# https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+_PLATFORM_ERRORS = {
+    "Sandbox.Timedout": _TIMEOUT,
+    "States.Timeout": _TIMEOUT,
+    "States.HeartbeatTimeout": _TIMEOUT,
+    "Runtime.ExitError": _OUT_OF_MEMORY,
+    "Runtime.OutOfMemory": _OUT_OF_MEMORY,
+    "MemoryError": _OUT_OF_MEMORY,
+    "ExecutionAborted": _CANCELLED,
+    "States.ExecutionAborted": _CANCELLED,
+}
+# The status of a nested execution that ended without an error of its own.
+_NESTED_ENDS = {"ABORTED": _CANCELLED, "TIMED_OUT": _TIMEOUT}
+_ERROR_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,99}")
+
+
+def row_of(code: Code) -> Row:
+    """The row that ``code`` stands in."""
+    return _ROW_OF[code]
+
+
+def reason_of(failure: Failure) -> Reason:
+    """Read back why a step or a nested execution failed, from what a Catch was handed.
+
+    Our own exceptions carry their reason. Of anything else only the error's name is told: its text
+    may hold addresses or secrets, and stays in the log.
+    """
+    if failure.error in Code:
+        # A workflow of ours that ended in its Fail state.
+        return Reason(Code(failure.error), failure.cause)
+    cause = _json_object(failure.cause)
+    if "Status" in cause:
+        return _reason_of_nested(cause)
+    told = _reason_told(cause.get("errorMessage", failure.cause))
+    return told or _PLATFORM_ERRORS.get(failure.error) or _internal(failure.error)
+
+
+def reason_of_silence(status: str | None) -> Reason:
+    """Why a run left no outcome, from the status of its execution (None when there is no such execution)."""
+    return _NESTED_ENDS.get(status or "") or Reason(Code.INTERNAL, "The run ended without a report.")
+
+
+def archive_report(reason: Reason, execution_arn: str) -> Lifecycle | None:
+    """The lifecycle fields that tell a failed archiving; None leaves the dataset untouched."""
+    match row_of(reason.code):
+        case Row.USER:
+            return {
+                "archiveStatusMessage": "missingFilesError",
+                "archivable": False,
+                "retrievable": False,
+                "archiveReturnMessage": _return_message(reason) | {"files": list(reason.files)},
+            }
+        case Row.SYSTEM:
+            return {
+                "archiveStatusMessage": "scheduleArchiveJobFailed",
+                "archivable": True,
+                "retrievable": False,
+                "archiveReturnMessage": _return_message(reason) | {"executionArn": execution_arn},
+            }
+        case Row.UNTOUCHED:
+            return None
+
+
+def retrieve_report(reason: Reason, execution_arn: str) -> Lifecycle | None:
+    """The lifecycle fields that tell a failed retrieval (the flags stay); None leaves the dataset untouched."""
+    row = row_of(reason.code)
+    if row is Row.UNTOUCHED:
+        return None
+    message = _return_message(reason)
+    if row is Row.SYSTEM:
+        message["executionArn"] = execution_arn
+    return {"retrieveStatusMessage": "scheduleRetrieveJobFailed", "retrieveReturnMessage": message}
+
+
+def outcome(pid: str, reason: Reason) -> RunOutcome:
+    """How a failed run ended, for the status of its job."""
+    ended: Literal["rejected", "failed"] = "rejected" if row_of(reason.code) is Row.USER else "failed"
+    return RunOutcome(pid=pid, outcome=ended, code=reason.code, message=reason.message, files=reason.files)
+
+
+def job_report(kind: JobKind, outcomes: Sequence[RunOutcome]) -> tuple[JobStatusName, str]:
+    """The status and the message of a job, from the outcomes of all its datasets (at least one)."""
+    count = Counter(one.outcome for one in outcomes)
+    if count["done"] == len(outcomes):
+        return "finishedSuccessful", "jobFinished"
+    message = _job_message(kind, count["done"], outcomes)
+    if count["failed"] and not count["done"]:
+        return "finishedUnsuccessful", message
+    return "finishedWithDatasetErrors", message
+
+
+def job_refused(reason: Reason) -> tuple[JobStatusName, str]:
+    """The status and the message of a job that was not even begun."""
+    return "finishedUnsuccessful", f"{reason.code}: {reason.message}"
+
+
+def _job_message(kind: JobKind, done: int, outcomes: Sequence[RunOutcome]) -> str:
+    unhappy = [one for one in outcomes if one.outcome != "done"]
+    named = "; ".join(f"{one.pid}: {one.code}: {one.message}" for one in unhappy[:_NAMED_DATASETS])
+    more = f"; and {len(unhappy) - _NAMED_DATASETS} more" if len(unhappy) > _NAMED_DATASETS else ""
+    return f"{done} of {len(outcomes)} datasets {kind}d. {named}{more}"
+
+
+def _return_message(reason: Reason) -> dict[str, object]:
+    message: dict[str, object] = {"code": str(reason.code), "message": reason.message}
+    if reason.files:
+        message |= {"files": list(reason.files), "count": reason.count}
+    return message
+
+
+def _reason_of_nested(execution: Mapping[str, Any]) -> Reason:
+    """The reason of a nested execution, described as ``startExecution.sync:2`` does in the cause."""
+    ended = _NESTED_ENDS.get(execution["Status"])
+    if ended is not None:
+        return ended
+    return reason_of(Failure(Error=execution.get("Error") or "", Cause=execution.get("Cause") or ""))
+
+
+def _reason_told(text: object) -> Reason | None:
+    try:
+        return Reason.from_json(str(text))
+    except (ValueError, LookupError, TypeError):
+        return None
+
+
+def _json_object(text: str) -> Mapping[str, Any]:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _internal(error: str) -> Reason:
+    name = error if _ERROR_NAME.fullmatch(error) else "unnamed"
+    return Reason(Code.INTERNAL, f"An error inside the service ({name}); its log holds the details.")

@@ -1,0 +1,418 @@
+"""The S3 wire: one bucket, the calls the service makes of it, and what each failure means."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import stamina
+from botocore.exceptions import (
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+
+from archiver.digests import crc64nvme, crc64nvme_to_base64
+from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.models import S3Object
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import CompletedPartTypeDef
+
+MAX_KEYS_PER_DELETE = 1000  # DeleteObjects' own limit
+
+# What S3 says (an error code, or the bare status of a HEAD), sorted by what it means.
+_ABSENT = {"404", "NoSuchKey"}
+_CONDITION_FAILED = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
+_CHANGED = _ABSENT | {"412", "PreconditionFailed", "416", "InvalidRange"}
+_NO_UPLOAD = {"NoSuchUpload"}
+_OFFLINE = {"InvalidObjectState"}
+_NO_EXPEDITED = {"GlacierExpeditedRetrievalNotAvailable"}
+# LocalStack says InvalidObjectState of an object that is not archived.
+_NOTHING_TO_RESTORE = {"RestoreAlreadyInProgress", "ObjectAlreadyInActiveTierError", "InvalidObjectState"}
+_WRONG_DIGEST = {"BadDigest"}
+_FORBIDDEN = {
+    "403",
+    "AccessDenied",
+    "AccountProblem",
+    "AllAccessDisabled",
+    "InvalidAccessKeyId",
+    "KMS.DisabledException",
+    "NoSuchBucket",
+    "SignatureDoesNotMatch",
+}
+_TRY_LATER = {
+    "409",
+    "ConditionalRequestConflict",
+    "ExpiredToken",
+    "KMS.ThrottlingException",
+    "NoSuchUpload",
+    "OperationAborted",
+    "RequestTimeTooSkewed",
+    "RequestTimeout",
+    "SlowDown",
+    "Throttling",
+    "TooManyRequests",
+}
+
+_ERRORS = (ClientError, HTTPClientError, IncompleteReadError, NoCredentialsError, CredentialRetrievalError)
+# A body that breaks off after a good answer: botocore has returned by then and does not repeat the request.
+_BROKEN_BODY = (ResponseStreamingError, IncompleteReadError, ReadTimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectHead:
+    """What HEAD says. ``crc64nvme`` is base64 and of the whole object; ``restore`` the raw ``x-amz-restore``."""
+
+    size: int
+    etag: str
+    crc64nvme: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    storage_class: str = "STANDARD"
+    restore: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedPart:
+    """One part of a multipart upload that S3 has; ``crc64nvme`` in base64, empty if S3 did not say."""
+
+    number: int
+    etag: str
+    size: int
+    crc64nvme: str
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedRange:
+    """Some bytes of an object as it was when its ETag was noted; ``name`` is what users call the object."""
+
+    bucket: "Bucket"
+    key: str
+    etag: str
+    start: int
+    length: int
+    name: str
+
+
+class Bucket:
+    """One bucket. Every method raises only the three exceptions of ``errors`` (and ValueError where said).
+
+    ``unavailable`` is the code when S3 does not answer; ``offline`` when an archived object is read;
+    ``changed`` when an object is no longer the one whose ETag was noted: the user's doing in the landing
+    bucket (DatasetRejected, the default), a system's in any other (ServiceRefused).
+    """
+
+    def __init__(
+        self,
+        client: "S3Client",
+        name: str,
+        unavailable: Code = Code.S3_UNAVAILABLE,
+        *,
+        offline: Code = Code.LANDING_OFFLINE,
+        changed: Code = Code.CHANGED_AFTER_VALIDATE,
+    ) -> None:
+        self.name = name
+        self._client = client
+        self._unavailable = unavailable
+        self._offline = offline
+        self._changed = changed
+
+    def list(self, prefix: str, start_after: str = "") -> Iterator[S3Object]:
+        """Every object under ``prefix`` after the key ``start_after``, in the order of the keys' UTF-8 bytes."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.name, Prefix=prefix, StartAfter=start_after
+        )
+        try:
+            for page in pages:
+                for found in page.get("Contents", ()):
+                    yield S3Object(
+                        key=found["Key"],
+                        size=found["Size"],
+                        etag=_unquoted(found["ETag"]),
+                        storage_class=found.get("StorageClass", "STANDARD"),
+                        modified=found["LastModified"],
+                    )
+        except _ERRORS as error:
+            raise self._failure(error, prefix) from error
+
+    def head(self, key: str) -> ObjectHead | None:
+        """What the object is, or None when there is none."""
+        try:
+            answer = self._client.head_object(Bucket=self.name, Key=key, ChecksumMode="ENABLED")
+        except _ERRORS as error:
+            if _code(error) in _ABSENT:
+                return None
+            raise self._failure(error, key) from error
+        return ObjectHead(
+            size=answer["ContentLength"],
+            etag=_unquoted(answer["ETag"]),
+            crc64nvme=answer.get("ChecksumCRC64NVME"),
+            metadata=answer["Metadata"],
+            storage_class=answer.get("StorageClass", "STANDARD"),
+            restore=answer.get("Restore"),
+        )
+
+    def read(self, key: str, limit: int) -> bytes | None:
+        """A small document, or None when there is none. Raises ValueError when it has more than ``limit`` bytes."""
+        try:
+            return self._fetch(limit, Bucket=self.name, Key=key)
+        except _ERRORS as error:
+            if _code(error) in _ABSENT:
+                return None
+            raise self._failure(error, key) from error
+
+    def get(self, key: str, etag: str, start: int, length: int, name: str | None = None) -> bytes:
+        """``length`` bytes from ``start`` on, of the object that had this ETag and of no other.
+
+        ``name`` is what a refusal calls the object (its key by default). Raises the bucket's ``changed``
+        when the object is gone, replaced or shorter, ``offline`` when it is archived.
+        """
+        wanted = {"Range": f"bytes={start}-{start + length - 1}", "IfMatch": f'"{etag}"'}
+        try:
+            return self._fetch(length, Bucket=self.name, Key=key, **wanted)
+        except _ERRORS as error:
+            raise self._pinned_failure(error, name or key) from error
+
+    @stamina.retry(on=_BROKEN_BODY, attempts=3, timeout=60)
+    def _fetch(self, limit: int, **request: str) -> bytes:
+        answer = self._client.get_object(**request)  # type: ignore[arg-type]  # the stubs want literals
+        if answer["ContentLength"] > limit:
+            answer["Body"].close()
+            raise ValueError(f"s3://{self.name}/{request['Key']} has more than {limit} bytes")
+        return answer["Body"].read()
+
+    def put(
+        self, key: str, body: bytes, *, only_if_absent: bool = False, content_type: str = "application/json"
+    ) -> bool:
+        """Write an object. False when ``only_if_absent`` and one is there.
+
+        A repeated request whose first answer was lost also says False: whoever asks must look whose
+        object it is.
+        """
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if only_if_absent else {}
+        return self._put(key, body, content_type, condition)
+
+    def put_if_match(self, key: str, body: bytes, etag: str, *, content_type: str = "application/json") -> bool:
+        """Replace the object that had this ETag. False when it is another by now, or gone."""
+        return self._put(key, body, content_type, {"IfMatch": f'"{etag}"'})
+
+    def _put(self, key: str, body: bytes, content_type: str, condition: Mapping[str, Any]) -> bool:
+        try:
+            self._client.put_object(
+                Bucket=self.name,
+                Key=key,
+                Body=body,
+                ContentType=content_type,
+                ChecksumCRC64NVME=crc64nvme_to_base64(crc64nvme(body)),
+                **condition,
+            )
+        except _ERRORS as error:
+            if condition and _code(error) in _CONDITION_FAILED:
+                return False
+            raise self._failure(error, key) from error
+        return True
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete exactly these objects; those already gone are fine."""
+        for some in batched(keys, MAX_KEYS_PER_DELETE, strict=False):
+            try:
+                answer = self._client.delete_objects(
+                    Bucket=self.name,
+                    Delete={"Objects": [{"Key": key} for key in some], "Quiet": True},
+                    ChecksumAlgorithm="CRC64NVME",
+                )
+            except _ERRORS as error:
+                raise self._failure(error, some[0]) from error
+            for kept in answer.get("Errors", ()):
+                said = ClientError({"Error": {"Code": kept.get("Code", "")}}, "DeleteObjects")
+                raise self._failure(said, kept.get("Key", ""))
+
+    # Multipart uploads whose checksum is the CRC64NVME of the whole object
+
+    def create_upload(
+        self, key: str, *, storage_class: str | None = None, metadata: Mapping[str, str] | None = None
+    ) -> str:
+        """Begin a multipart upload; returns its id."""
+        extra: dict[str, Any] = {"StorageClass": storage_class} if storage_class else {}
+        try:
+            answer = self._client.create_multipart_upload(
+                Bucket=self.name,
+                Key=key,
+                ContentType="application/x-tar",
+                ChecksumAlgorithm="CRC64NVME",
+                ChecksumType="FULL_OBJECT",
+                Metadata=metadata or {},
+                **extra,
+            )
+        except _ERRORS as error:
+            raise self._failure(error, key) from error
+        return answer["UploadId"]
+
+    def upload_part(self, key: str, upload_id: str, number: int, body: bytes, crc64nvme: int) -> UploadedPart:
+        """Send one part; S3 refuses it when its bytes do not have this CRC."""
+        crc = crc64nvme_to_base64(crc64nvme)
+        try:
+            answer = self._client.upload_part(
+                Bucket=self.name,
+                Key=key,
+                UploadId=upload_id,
+                PartNumber=number,
+                Body=body,
+                ChecksumCRC64NVME=crc,
+            )
+        except _ERRORS as error:
+            raise self._failure(error, key) from error
+        return UploadedPart(number, _unquoted(answer["ETag"]), len(body), crc)
+
+    def copy_part(self, key: str, upload_id: str, number: int, source: PinnedRange) -> UploadedPart:
+        """Let S3 copy one part from another object, pinned by its ETag. Raises as ``source.bucket.get`` does."""
+        try:
+            answer = self._client.upload_part_copy(
+                Bucket=self.name,
+                Key=key,
+                UploadId=upload_id,
+                PartNumber=number,
+                CopySource={"Bucket": source.bucket.name, "Key": source.key},
+                CopySourceIfMatch=f'"{source.etag}"',
+                CopySourceRange=f"bytes={source.start}-{source.start + source.length - 1}",
+            )["CopyPartResult"]
+        except _ERRORS as error:
+            raise source.bucket._pinned_failure(error, source.name) from error  # noqa: SLF001 - the same class
+        return UploadedPart(number, _unquoted(answer["ETag"]), source.length, answer.get("ChecksumCRC64NVME", ""))
+
+    def parts(self, key: str, upload_id: str) -> tuple[UploadedPart, ...]:
+        """The parts that S3 has of an upload, by number; none when there is no such upload."""
+        pages = self._client.get_paginator("list_parts").paginate(Bucket=self.name, Key=key, UploadId=upload_id)
+        try:
+            return tuple(
+                UploadedPart(
+                    part["PartNumber"], _unquoted(part["ETag"]), part["Size"], part.get("ChecksumCRC64NVME", "")
+                )
+                for page in pages
+                for part in page.get("Parts", ())
+            )
+        except _ERRORS as error:
+            if _code(error) in _NO_UPLOAD:
+                return ()
+            raise self._failure(error, key) from error
+
+    def complete_upload(self, key: str, upload_id: str, parts: Sequence[UploadedPart], crc64nvme: str) -> None:
+        """Make the object visible, if its bytes have this CRC64NVME (base64) and its key is free.
+
+        An object with the same checksum under the key is success: an earlier attempt ended here. Raises
+        ServiceRefused(PACK_DIGEST) for wrong bytes or a key taken by other bytes.
+        """
+        try:
+            self._client.complete_multipart_upload(
+                Bucket=self.name,
+                Key=key,
+                UploadId=upload_id,
+                IfNoneMatch="*",
+                ChecksumCRC64NVME=crc64nvme,
+                ChecksumType="FULL_OBJECT",
+                MultipartUpload={"Parts": [_completed(part) for part in parts]},
+            )
+        except _ERRORS as error:
+            if _code(error) in _CONDITION_FAILED | _NO_UPLOAD:
+                there = self.head(key)
+                if there is not None and there.crc64nvme == crc64nvme:
+                    return
+                if there is not None:
+                    raise ServiceRefused(Code.PACK_DIGEST, f"Other bytes lie under {key} already.") from error
+            raise self._failure(error, key) from error
+
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        """Forget an upload and its parts; one that is gone already is fine."""
+        try:
+            self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
+        except _ERRORS as error:
+            if _code(error) not in _NO_UPLOAD:
+                raise self._failure(error, key) from error
+
+    def uploads(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Key and upload id of each unfinished multipart upload under ``prefix``."""
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
+        try:
+            for page in pages:
+                for upload in page.get("Uploads", ()):
+                    yield upload["Key"], upload["UploadId"]
+        except _ERRORS as error:
+            raise self._failure(error, prefix) from error
+
+    # Archived objects, and links
+
+    def restore(self, key: str, days: int, tier: str) -> None:
+        """Ask for a readable copy of an archived object for ``days``; asking again is fine.
+
+        An object that needs no restore is fine too. Without capacity for Expedited it asks for Standard
+        (https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html).
+        """
+        request: Any = {"Days": days, "GlacierJobParameters": {"Tier": tier}}
+        try:
+            self._client.restore_object(Bucket=self.name, Key=key, RestoreRequest=request)
+        except _ERRORS as error:
+            if _code(error) in _NO_EXPEDITED and tier == "Expedited":
+                self.restore(key, days, "Standard")
+            elif _code(error) not in _NOTHING_TO_RESTORE:
+                raise self._failure(error, key) from error
+
+    def presign_get(self, key: str, seconds: int, filename: str) -> str:
+        """A link that downloads the object as ``filename`` for ``seconds``. A secret: never log it."""
+        return self._client.generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": self.name,
+                "Key": key,
+                "ResponseContentDisposition": f"attachment; filename*=UTF-8''{quote(filename, safe='')}",
+            },
+            ExpiresIn=seconds,
+        )
+
+    # What a failure means
+
+    def _pinned_failure(self, error: Exception, name: str) -> Exception:
+        if _code(error) not in _CHANGED:
+            return self._failure(error, name)
+        sentence = f"{name} was removed or replaced after it was checked."
+        if self._changed is Code.CHANGED_AFTER_VALIDATE:
+            return DatasetRejected(self._changed, sentence, [name])
+        return ServiceRefused(self._changed, sentence)
+
+    def _failure(self, error: Exception, name: str) -> Exception:
+        code, status = _code(error), _status(error)
+        said = f"{code or type(error).__name__} for s3://{self.name}/{name}"
+        if code in _OFFLINE:
+            return ServiceRefused(self._offline, f"{name} is archived and cannot be read.", [name])
+        if code in _WRONG_DIGEST:
+            return ServiceRefused(Code.PACK_DIGEST, f"The bytes do not have the promised checksum: {said}.")
+        if code in _FORBIDDEN or isinstance(error, NoCredentialsError | CredentialRetrievalError):
+            return ServiceRefused(Code.PERMISSION, f"S3 does not allow it: {said}.")
+        if not isinstance(error, ClientError) or code in _TRY_LATER or status >= 500:
+            return ServiceUnavailable(self._unavailable, f"S3 did not answer: {said}.")
+        return ServiceRefused(Code.INTERNAL, f"S3 refused the request: {said}.")
+
+
+def _code(error: Exception) -> str:
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def _status(error: Exception) -> int:
+    metadata = error.response.get("ResponseMetadata", {}) if isinstance(error, ClientError) else {}
+    return int(metadata.get("HTTPStatusCode", 0))
+
+
+def _unquoted(etag: str) -> str:
+    return etag.strip('"')
+
+
+def _completed(part: UploadedPart) -> "CompletedPartTypeDef":
+    completed: CompletedPartTypeDef = {"PartNumber": part.number, "ETag": f'"{part.etag}"'}
+    if part.crc64nvme:
+        completed["ChecksumCRC64NVME"] = part.crc64nvme
+    return completed

@@ -1,0 +1,31 @@
+"""Secrets Manager: the passwords and keys of this deployment, read where they are used and never written anywhere."""
+
+from typing import cast
+
+from aws_lambda_powertools.utilities import parameters
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+from archiver.errors import Code, ServiceUnavailable
+
+# Asked again after this time, so that a changed secret is noticed without a deployment.
+_CACHE_SECONDS = 60
+
+
+def text(arn: str) -> str:
+    """A secret that is one string. Raises ServiceUnavailable when Secrets Manager does not hand it out."""
+    try:
+        return parameters.get_secret(arn, max_age=_CACHE_SECONDS)
+    except GetParameterError:
+        raise _unavailable(arn) from None
+
+
+def fields(arn: str) -> dict[str, str]:
+    """A secret that is a JSON object, such as a username with its password. Raises as ``text`` does."""
+    try:
+        return cast("dict[str, str]", parameters.get_secret(arn, transform="json", max_age=_CACHE_SECONDS))
+    except GetParameterError:
+        raise _unavailable(arn) from None
+
+
+def _unavailable(arn: str) -> ServiceUnavailable:
+    return ServiceUnavailable(Code.INTERNAL, f"Secrets Manager does not hand out {arn}.")

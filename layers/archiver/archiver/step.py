@@ -1,0 +1,63 @@
+"""The one decorator of every Lambda step: typed in, typed out, logged and timed."""
+
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, Protocol, get_type_hints
+
+from aws_lambda_powertools import Logger
+from pydantic import BaseModel, TypeAdapter
+
+from archiver.settings import settings
+
+logger = Logger(service="archiver", utc=True)
+
+# Kept free at the end of an invocation to write down where it stopped.
+_MARGIN_SECONDS = 30.0
+_deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
+
+
+class Context(Protocol):
+    """What a step needs of Lambda's context."""
+
+    function_name: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda stops this invocation."""
+        ...
+
+
+def deadline() -> float:
+    """The ``time.monotonic()`` at which this invocation should stop and hand the rest to the next."""
+    return _deadline.get()
+
+
+def step[In: BaseModel, Out: BaseModel | None](
+    function: Callable[[In], Out],
+) -> Callable[[dict[str, Any], Context], dict[str, Any] | None]:
+    """Make a Lambda handler of ``function``.
+
+    Parses the event as the annotated model, binds run, job, dataset and step to the log, times the
+    step and dumps the result. It catches nothing: what is raised is for the state machine.
+    """
+    hints = get_type_hints(function)
+    parameter = next(name for name in hints if name != "return")
+    adapter = TypeAdapter[In](hints[parameter])
+
+    @wraps(function)
+    def handler(event: dict[str, Any], context: Context) -> dict[str, Any] | None:
+        work = adapter.validate_python(event)
+        bound = {name: getattr(work, name, None) for name in ("run_id", "job_id", "pid")}
+        logger.append_keys(step=context.function_name, **bound)
+        started = time.monotonic()
+        left = context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS
+        token = _deadline.set(started + min(max(left, 1.0), settings().slice_seconds))
+        try:
+            result = function(work)
+        finally:
+            _deadline.reset(token)
+        logger.info("step finished", extra={"seconds": round(time.monotonic() - started, 3)})
+        return None if result is None else result.model_dump(mode="json")
+
+    return handler

@@ -1,0 +1,159 @@
+"""Our own buckets: what lies where, the folder of a run, and the lease of a dataset.
+
+Failures come out of ``s3.Bucket`` already translated (``ServiceUnavailable``, ``ServiceRefused``).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from itertools import batched, islice
+
+from pydantic import TypeAdapter
+
+from archiver import clients
+from archiver.errors import Code, ServiceRefused
+from archiver.keys import Keys
+from archiver.models import Lease, S3Object, SourceFile, Upload
+from archiver.s3 import Bucket
+from archiver.settings import MIB, settings
+
+# A page of the file list: one small object each, so that any datablock's files are found without reading the rest.
+FILES_PER_PAGE = 5_000
+_DOCUMENT_LIMIT = 64 * MIB
+_FILES = TypeAdapter(list[SourceFile])
+
+
+@cache
+def landing() -> Bucket:
+    """Where uploads and drops arrive."""
+    return Bucket(clients.s3(), settings().landing_bucket)
+
+
+@cache
+def staging() -> Bucket:
+    """Where tars are built, and where runs keep their notes."""
+    return Bucket(clients.s3(), settings().staging_bucket)
+
+
+@cache
+def retrieval() -> Bucket:
+    """Where recalled tars wait for their reader."""
+    return Bucket(clients.s3(), settings().retrieval_bucket)
+
+
+class RunFolder:
+    """Everything a run writes down: ``runs/<run id>/`` in the staging bucket."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+
+    def read(self, name: str) -> bytes | None:
+        """A document's bytes, or None when it was not written (yet)."""
+        return staging().read(Keys.run(self.run_id, name), _DOCUMENT_LIMIT)
+
+    def write(self, name: str, body: bytes) -> None:
+        """Write, or replace, a document."""
+        staging().put(Keys.run(self.run_id, name), body)
+
+    def names(self, prefix: str = "") -> list[str]:
+        """The names of the documents that begin with ``prefix``, sorted."""
+        start = len(Keys.run(self.run_id))
+        return [found.key[start:] for found in staging().list(Keys.run(self.run_id, prefix))]
+
+    def load[T](self, name: str, kind: type[T]) -> T | None:
+        """A document as ``kind`` (a model, a dataclass or a list of them), or None."""
+        body = self.read(name)
+        return None if body is None else TypeAdapter(kind).validate_json(body)
+
+    def save(self, name: str, value: object) -> None:
+        """Write ``value`` (a model, a dataclass or a list of them) as JSON."""
+        self.write(name, TypeAdapter(type(value)).dump_json(value))
+
+    def need[T](self, name: str, kind: type[T]) -> T:
+        """A document that an earlier step must have written. Raises LookupError when it did not."""
+        value = self.load(name, kind)
+        if value is None:
+            raise LookupError(f"{Keys.run(self.run_id, name)} was not written")
+        return value
+
+    def write_files(self, files: Iterable[SourceFile]) -> tuple[int, int]:
+        """Write the dataset's file list, page by page; returns the numbers of files and of bytes."""
+        count = size = 0
+        for page, some in enumerate(batched(files, FILES_PER_PAGE, strict=False)):
+            self.write(_page(page), _FILES.dump_json(list(some)))
+            count += len(some)
+            size += sum(file.size for file in some)
+        return count, size
+
+    def files(self, first: int = 0, count: int | None = None) -> Iterator[SourceFile]:
+        """``count`` files of the list from index ``first`` on (all by default), one page in memory at a time."""
+        page, offset = divmod(first, FILES_PER_PAGE)
+        return islice(self._files_from(page), offset, None if count is None else offset + count)
+
+    def _files_from(self, page: int) -> Iterator[SourceFile]:
+        while (body := self.read(_page(page))) is not None:
+            yield from _FILES.validate_json(body)
+            page += 1
+
+
+def _page(number: int) -> str:
+    return f"files/{number:06d}.json"
+
+
+def upload_of(pid: str) -> Upload:
+    """Where a dataset's files lie in the landing bucket: its drop, or the prefix of API uploads."""
+    body = staging().read(Keys.source(pid), _DOCUMENT_LIMIT)
+    return Upload(prefix=Keys.uploads(pid)) if body is None else Upload.model_validate_json(body)
+
+
+def record_upload(pid: str, upload: Upload) -> None:
+    """Write down which drop a dataset came from."""
+    staging().put(Keys.source(pid), upload.model_dump_json().encode())
+
+
+def uploaded(upload: Upload) -> Iterator[S3Object]:
+    """The uploaded files, in the order of their keys' UTF-8 bytes.
+
+    The drop's own documents and directory markers (empty objects that end with ``/``) are no files.
+    """
+    own = {upload.prefix + name for name in upload.documents}
+    for found in landing().list(upload.prefix):
+        if found.key not in own and not (found.key.endswith("/") and found.size == 0):
+            yield found
+
+
+def take_lease(pid: str, lease: Lease, ended: Callable[[Lease], bool]) -> Lease | None:
+    """Become the one writer of a dataset. Returns None on success, else the lease that is held.
+
+    A lease whose holder has ``ended`` is taken over; of two that try, one succeeds.
+    """
+    key, body = Keys.lease(pid), lease.model_dump_json().encode()
+    if staging().put(key, body, only_if_absent=True):
+        return None
+    head, held = staging().head(key), read_lease(pid)
+    if head is None or held is None:  # given back in between
+        return None if staging().put(key, body, only_if_absent=True) else read_lease(pid)
+    if held.run_id == lease.run_id:
+        return None
+    if ended(held) and staging().put_if_match(key, body, head.etag):
+        return None
+    return held
+
+
+def read_lease(pid: str) -> Lease | None:
+    """The lease of a dataset, or None when nobody holds it."""
+    body = staging().read(Keys.lease(pid), _DOCUMENT_LIMIT)
+    return None if body is None else Lease.model_validate_json(body)
+
+
+def hold_lease(pid: str, run_id: str) -> None:
+    """Make sure that this run still is the one writer. Raises ServiceRefused("lease_lost") when it is not."""
+    held = read_lease(pid)
+    if held is None or held.run_id != run_id:
+        raise ServiceRefused(Code.LEASE_LOST, "Another run took the dataset over.")
+
+
+def release_lease(pid: str, run_id: str) -> None:
+    """Give the lease back, if this run holds it."""
+    held = read_lease(pid)
+    if held is not None and held.run_id == run_id:
+        staging().delete([Keys.lease(pid)])

@@ -1,0 +1,43 @@
+"""Step Functions: start a workflow once, and ask whether it still runs."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from archiver import clients
+from archiver.errors import Code, ServiceUnavailable
+
+
+def start(state_machine_arn: str, name: str, state: Mapping[str, Any]) -> str:
+    """Start an execution called ``name`` and return its ARN; a name that was started before starts nothing."""
+    arn = execution_arn(state_machine_arn, name)
+    client = clients.stepfunctions()
+    try:
+        client.start_execution(stateMachineArn=state_machine_arn, name=name, input=json.dumps(state))
+    except client.exceptions.ExecutionAlreadyExists:
+        return arn
+    except (ClientError, BotoCoreError) as error:
+        raise _unavailable(error) from None
+    return arn
+
+
+def execution_arn(state_machine_arn: str, name: str) -> str:
+    """The ARN of the execution called ``name``; an execution's name is its run's or its job's id."""
+    return f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+
+
+def status(arn: str) -> str | None:
+    """``RUNNING``, ``SUCCEEDED``, ``FAILED``, ``TIMED_OUT`` or ``ABORTED``; None when there is no such execution."""
+    client = clients.stepfunctions()
+    try:
+        return client.describe_execution(executionArn=arn)["status"]
+    except client.exceptions.ExecutionDoesNotExist:
+        return None
+    except (ClientError, BotoCoreError) as error:
+        raise _unavailable(error) from None
+
+
+def _unavailable(error: Exception) -> ServiceUnavailable:
+    return ServiceUnavailable(Code.INTERNAL, f"Step Functions did not answer: {type(error).__name__}")

@@ -1,0 +1,149 @@
+"""One naming rule, the template and the workflows, read as files: what belongs together is called alike."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+WORKFLOWS = sorted((ROOT / "statemachine").glob("*.asl.json"))
+FUNCTIONS = sorted(folder.name for folder in (ROOT / "functions").iterdir() if (folder / "app.py").is_file())
+OUR_ERRORS = {error.__name__ for error in (DatasetRejected, ServiceRefused, ServiceUnavailable)}
+PLATFORM_ERRORS = re.compile(r"^(States|Lambda|Sandbox|Runtime|StepFunctions)\.\w+$")
+MAX_WORKFLOW_LINES = 150
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short forms, which are read as plain values."""
+
+
+def _short_form(loader: _Loader, _suffix: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.ScalarNode):
+        return loader.construct_scalar(node)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    assert isinstance(node, yaml.MappingNode)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_multi_constructor("!", _short_form)
+TEMPLATE: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+
+
+def resources_of(kind: str) -> dict[str, Any]:
+    return {name: found["Properties"] for name, found in RESOURCES.items() if found["Type"] == kind}
+
+
+def states_of(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every state of a workflow, also those within a Map or a Parallel."""
+    for name, state in machine["States"].items():
+        yield name, state
+        for inner in [*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]:
+            yield from states_of(inner)
+
+
+def lambda_tasks(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, state in states_of(json.loads(path.read_text())):
+        if state["Type"] == "Task" and not state["Resource"].startswith("arn:"):
+            yield name, state
+
+
+def test_every_function_is_a_resource_a_folder_and_a_unit_test() -> None:
+    resources = {
+        snake(name): properties["CodeUri"] for name, properties in resources_of("AWS::Serverless::Function").items()
+    }
+    assert sorted(resources) == FUNCTIONS
+    assert all(uri == f"functions/{name}" for name, uri in resources.items())
+    tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests/unit/functions").glob("test_*.py")}
+    assert sorted(tests) == FUNCTIONS
+
+
+def test_every_workflow_is_a_resource() -> None:
+    machines = {snake(name): properties for name, properties in resources_of("AWS::Serverless::StateMachine").items()}
+    assert sorted(machines) == [path.name.removesuffix(".asl.json") for path in WORKFLOWS]
+    for name, properties in machines.items():
+        assert properties["DefinitionUri"] == f"statemachine/{name}.asl.json"
+        assert properties["Name"].endswith("-" + name.replace("_", "-"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_every_state_that_calls_a_function_bears_its_name(path: Path) -> None:
+    machine = next(
+        p for n, p in resources_of("AWS::Serverless::StateMachine").items() if snake(n) in path.name.split(".")
+    )
+    tasks = dict(lambda_tasks(path))
+    assert tasks
+    for name, state in tasks.items():
+        assert state["Resource"] == f"${{{name}Arn}}"
+        assert snake(name) in FUNCTIONS
+        assert machine["DefinitionSubstitutions"][f"{name}Arn"] == f"{name}.Arn"
+    invoked = {p["LambdaInvokePolicy"]["FunctionName"] for p in machine["Policies"] if "LambdaInvokePolicy" in p}
+    assert invoked == set(tasks)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_every_state_tells_its_story_in_one_sentence(path: Path) -> None:
+    for name, state in states_of(json.loads(path.read_text())):
+        assert state.get("Comment", "").endswith("."), name
+    assert len(path.read_text().splitlines()) <= MAX_WORKFLOW_LINES
+
+
+def test_every_call_of_a_function_has_a_timeout_and_the_same_retry() -> None:
+    tasks = [(name, state) for path in WORKFLOWS for name, state in lambda_tasks(path)]
+    retries = {json.dumps(state.get("Retry")) for _, state in tasks}
+    assert len(retries) == 1, "Retry is one line, the same everywhere"
+    for name, state in tasks:
+        function_timeout = RESOURCES[name]["Properties"].get("Timeout", TEMPLATE["Globals"]["Function"]["Timeout"])
+        assert state["TimeoutSeconds"] > function_timeout, name
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_every_error_that_a_workflow_names_exists(path: Path) -> None:
+    for name, state in states_of(json.loads(path.read_text())):
+        for rule in [*state.get("Retry", []), *state.get("Catch", [])]:
+            for error in rule["ErrorEquals"]:
+                assert error in OUR_ERRORS or PLATFORM_ERRORS.match(error), f"{name}: {error}"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_the_main_path_is_caught_once(path: Path) -> None:
+    machine = json.loads(path.read_text())
+    start = machine["States"][machine["StartAt"]]
+    assert start["Type"] == "Parallel"
+    assert len(start["Branches"]) == 1
+    assert [rule["ErrorEquals"] for rule in start["Catch"]] == [["States.ALL"]]
+    fails = [state for _, state in states_of(machine) if state["Type"] == "Fail"]
+    assert fails
+    assert all({"ErrorPath", "CausePath"} <= set(state) for state in fails)
+
+
+def test_the_settings_are_the_environment_of_the_template() -> None:
+    variables = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
+    for properties in resources_of("AWS::Serverless::Function").values():
+        variables |= set(properties.get("Environment", {}).get("Variables", {}))
+    ours = {name for name in variables if not name.startswith("POWERTOOLS_")}
+    assert ours == {name.upper() for name in Settings.model_fields}
+
+
+def test_a_sentence_stands_above_every_resource() -> None:
+    lines = (ROOT / "template.yaml").read_text().splitlines()
+    for name in RESOURCES:
+        above = lines[lines.index(f"  {name}:") - 1]
+        assert re.fullmatch(r"  # .+\.", above), f"{name}: {above!r}"
+
+
+def test_every_code_is_written_like_a_name() -> None:
+    assert all(re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", code) for code in Code)
+    assert all(code.name.lower() == code for code in Code)

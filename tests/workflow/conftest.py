@@ -1,0 +1,229 @@
+"""Run the real state machines with the real handlers in one process, in seconds.
+
+``workflows`` deploys every file of ``statemachine/`` to moto's Step Functions. A Lambda that a state
+names is the ``handler`` of ``functions/<step>/app.py``, called in the thread of the execution; its
+result and its errors pass through JSON exactly as Lambda passes them. Waits and pauses between retries
+take no time.
+"""
+
+import importlib
+import json
+import re
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import boto3
+import pytest
+from moto.awslambda_simple.models import LambdaSimpleBackend
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_callback
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+
+from tests.conftest import ACCOUNT_ID, REGION, ROOT, LambdaContext, state_machine_arn
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+_PATIENCE_SECONDS = 60.0
+
+type Handler = Callable[[Any, LambdaContext], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaFailure:
+    """An end that no handler gives itself: Lambda's own error name, and its text."""
+
+    error: str
+    message: str = ""
+
+
+# The three ways in which Lambda ends a worker.
+TIMED_OUT = LambdaFailure("Sandbox.Timedout", "Task timed out after 900.00 seconds")
+CRASHED = LambdaFailure("Runtime.ExitError", "RequestId: any Error: Runtime exited with error: signal: killed")
+THROTTLED = LambdaFailure("Lambda.TooManyRequestsException", "Rate Exceeded.")
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An execution that ended. ``states`` are the names of the states it entered, in that order."""
+
+    arn: str
+    status: str
+    states: list[str]
+    output: Any = None
+    error: str = ""
+    cause: str = ""
+
+
+@dataclass(slots=True)
+class _Fault:
+    failure: LambdaFailure
+    times: int
+    after_the_work: bool
+
+
+@dataclass(slots=True)
+class Workflows:
+    """The deployed state machines: start them, await them, and break the Lambdas under them."""
+
+    # How often each function was called, by its name.
+    calls: Counter[str] = field(default_factory=Counter)
+    _handlers: dict[str, Handler] = field(default_factory=dict)
+    _faults: dict[str, _Fault] = field(default_factory=dict)
+
+    def start(self, workflow: str, state: Mapping[str, Any], name: str = "any-job-1") -> str:
+        """Start ``workflow`` (its file's stem) and return the execution's ARN."""
+        client = boto3.client("stepfunctions")
+        arn = state_machine_arn(workflow)
+        return client.start_execution(stateMachineArn=arn, name=name, input=json.dumps(state))["executionArn"]
+
+    def wait(self, arn: str) -> Execution:
+        """The execution when it has ended."""
+        client = boto3.client("stepfunctions")
+        patience = time.monotonic() + _PATIENCE_SECONDS
+        while (end := client.describe_execution(executionArn=arn))["status"] == "RUNNING":
+            if time.monotonic() > patience:
+                raise TimeoutError(f"{arn} did not end; it entered {self.states(arn)}")
+            time.sleep(0.01)
+        return Execution(
+            arn=arn,
+            status=end["status"],
+            states=self.states(arn),
+            output=json.loads(end["output"]) if end.get("output") else None,
+            error=end.get("error", ""),
+            cause=end.get("cause", ""),
+        )
+
+    def run(self, workflow: str, state: Mapping[str, Any], name: str = "any-job-1") -> Execution:
+        """Start ``workflow`` and wait for its end."""
+        return self.wait(self.start(workflow, state, name))
+
+    def executions(self, workflow: str) -> list[str]:
+        """The ARNs of all executions of ``workflow``."""
+        pages = boto3.client("stepfunctions").get_paginator("list_executions")
+        found = pages.paginate(stateMachineArn=state_machine_arn(workflow))
+        return [execution["executionArn"] for page in found for execution in page["executions"]]
+
+    def states(self, arn: str) -> list[str]:
+        """The names of the states an execution entered, in that order."""
+        events = boto3.client("stepfunctions").get_execution_history(executionArn=arn)["events"]
+        entered = (event["stateEnteredEventDetails"] for event in events if "stateEnteredEventDetails" in event)
+        return [details["name"] for details in entered]
+
+    def stop_all(self) -> None:
+        """Stop what still runs, as an operator would, and wait for it."""
+        client = boto3.client("stepfunctions")
+        for machine in client.list_state_machines()["stateMachines"]:
+            for arn in self.executions(machine["name"]):
+                if client.describe_execution(executionArn=arn)["status"] == "RUNNING":
+                    client.stop_execution(executionArn=arn)
+                    self.wait(arn)
+
+    def replace(self, function: str, handler: Handler) -> None:
+        """Call ``handler`` in place of the function's own, for what lies outside a test's subject."""
+        self._handlers[function] = handler
+
+    def fail(self, function: str, failure: LambdaFailure, *, times: int = 1, after_the_work: bool = False) -> None:
+        """Let the next ``times`` calls end as ``failure``: before the handler is called, or when it has done its work."""
+        self._faults[function] = _Fault(failure, times, after_the_work)
+
+    def invoke(self, function: str, payload: str) -> tuple[str, bool]:
+        """What Lambda answers: the function's result, or its error, as JSON; and whether it is an error."""
+        self.calls[function] += 1
+        fault = self._faults.get(function)
+        if fault is not None and fault.times:
+            fault.times -= 1
+        else:
+            fault = None
+        if fault is not None and not fault.after_the_work:
+            return _error(fault.failure.error, fault.failure.message), True
+        try:
+            result = json.dumps(self._handler(function)(json.loads(payload), LambdaContext(function_name=function)))
+        except Exception as error:  # noqa: BLE001 - Lambda too reports whatever a handler raises
+            return _error(type(error).__name__, str(error), traceback.format_tb(error.__traceback__)), True
+        if fault is not None:
+            return _error(fault.failure.error, fault.failure.message), True
+        return result, False
+
+    def _handler(self, function: str) -> Handler:
+        if function in self._handlers:
+            return self._handlers[function]
+        handler: Handler = importlib.import_module(f"functions.{_snake(function)}.app").handler
+        return handler
+
+
+@pytest.fixture
+def workflows(aws: "S3Client", environment: pytest.MonkeyPatch) -> Iterator[Workflows]:
+    """Every state machine of the project, deployed and running on the real handlers."""
+    assert aws
+    deployed = Workflows()
+
+    def invoke(
+        _: LambdaSimpleBackend, function: str, __: str | None, body: str | bytes, ___: Any, answer: dict[str, str]
+    ) -> bytes:
+        payload = body.decode() if isinstance(body, bytes) else body
+        result, failed = deployed.invoke(unquote(function).rpartition(":")[2], payload)
+        if failed:
+            answer["x-amz-function-error"] = "Unhandled"
+        return result.encode()
+
+    environment.setattr(LambdaSimpleBackend, "invoke", invoke)
+    _let_no_time_pass(environment)
+    client = boto3.client("stepfunctions")
+    for path in sorted((ROOT / "statemachine").glob("*.asl.json")):
+        role = f"arn:aws:iam::{ACCOUNT_ID}:role/any"
+        client.create_state_machine(name=_workflow(path), definition=_definition(path), roleArn=role)
+    yield deployed
+    deployed.stop_all()
+
+
+def _let_no_time_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries, waits and the polling of nested executions go on at once."""
+
+    def wait_hardly(_: WaitFunction, env: Any, wait_seconds: int) -> None:
+        assert wait_seconds >= 0
+        env.program_state_event.wait(0.01)
+
+    monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr(WaitFunction, "_wait_interval", wait_hardly)
+    monkeypatch.setattr(state_task_service_callback, "_DELAY_SECONDS_SYNC_CONDITION_CHECK", 0.02)
+
+
+def _definition(path: Path) -> str:
+    """The file with its ``${...Arn}`` resolved as the template's DefinitionSubstitutions would.
+
+    ``${<Workflow>StateMachineArn}`` (or ``${<Workflow>Arn}``) is a state machine, any other ``${<Step>Arn}`` a function.
+    """
+    machines = {_workflow(other) for other in path.parent.glob("*.asl.json")}
+
+    def arn(match: re.Match[str]) -> str:
+        name = match[1].removesuffix("Arn").removesuffix("StateMachine").removesuffix("Workflow")
+        if _snake(name) in machines:
+            return state_machine_arn(_snake(name))
+        return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{name}"
+
+    return _PLACEHOLDER.sub(arn, path.read_text())
+
+
+def _workflow(path: Path) -> str:
+    return path.name.partition(".")[0]
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _error(name: str, message: str, stack: list[str] | None = None) -> str:
+    """What the Python runtime writes for an exception.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+    """
+    return json.dumps({"errorMessage": message, "errorType": name, "stackTrace": stack or []})
