@@ -13,12 +13,16 @@ from aws_lambda_powertools.utilities import parameters
 from moto import mock_aws
 from pytest_socket import socket_allow_hosts
 
+from mocks.scicat.accounts import Account
+from mocks.scicat.testing import RunningScicat, run_mock_scicat
+
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 ROOT = Path(__file__).parents[1]
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
+PID_PREFIX = "20.500.11935"
 # Nothing listens there: a test that talks to the catalogue asks for the fixture ``scicat``.
 NOWHERE = "http://127.0.0.1:9"
 
@@ -40,7 +44,7 @@ ENVIRONMENT = {
     "RETRIEVAL_BUCKET": "retrieval",
     "SCICAT_URL": NOWHERE,
     "SCICAT_SECRET": "scicat",
-    "PID_PREFIX": "20.500.11935",
+    "PID_PREFIX": PID_PREFIX,
     "JOB_API_SECRET": "job-api",
     "LINK_SECRET": "link",
     "PUBLIC_API_URL": "http://127.0.0.1:9/api/v1",
@@ -112,3 +116,19 @@ def aws(environment: pytest.MonkeyPatch) -> Iterator["S3Client"]:
         for name, value in SECRETS.items():
             secrets.create_secret(Name=name, SecretString=json.dumps(value))
         yield s3
+
+
+@pytest.fixture
+def scicat(environment: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[RunningScicat]:
+    """A catalogue of its own for each test, with the account that the secret names; passwords are names."""
+    groups = {
+        "admin": {"admin"},
+        "archiver": {"archivemanager", "ingestor", "jobmanager"},
+        "user1": {"group1"},
+        "user2": {"group2"},
+    }
+    accounts = [Account(name, name, frozenset(members)) for name, members in groups.items()]
+    with run_mock_scicat(tmp_path / "scicat", accounts=accounts) as running:
+        environment.setenv("SCICAT_URL", running.url)
+        forget_what_processes_remember()
+        yield running

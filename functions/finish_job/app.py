@@ -6,6 +6,8 @@ A retrieve job is also given the links to its datablocks.
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from archiver import links, reports, storage, workflows
 from archiver.errors import Reason
 from archiver.keys import Keys
@@ -60,7 +62,7 @@ def _result(begun: JobBegun, outcomes: list[RunOutcome]) -> dict[str, Any] | Non
     if not retrieved:
         return None
     result: dict[str, Any] = {"result": retrieved}
-    listing = storage.dump(result)
+    listing = orjson.dumps(result)
     if len(listing) <= MAX_RESULT_BYTES:
         return result
     key = Keys.result(begun.job_id)

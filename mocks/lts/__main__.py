@@ -20,6 +20,12 @@ def main(  # noqa: PLR0913 # each parameter is one option of the command
     *,
     port: Annotated[int, typer.Option(envvar=_env("PORT"), help="Port on 127.0.0.1.")] = 7000,
     bucket: Annotated[str, typer.Option(envvar=_env("BUCKET"), help="The one bucket that is served.")] = "lts",
+    access_key_id: Annotated[
+        str, typer.Option(envvar=_env("ACCESS_KEY_ID"), help="Of the mock's own requests to the store.")
+    ] = Options.access_key_id,
+    secret_access_key: Annotated[
+        str, typer.Option(envvar=_env("SECRET_ACCESS_KEY"), help="Of the mock's own requests to the store.")
+    ] = Options.secret_access_key,
     migration_delay: Annotated[
         float, typer.Option(envvar=_env("MIGRATION_DELAY"), help="Seconds from a write to the tape.", min=0)
     ] = Hardware.migration_delay,
@@ -41,7 +47,17 @@ def main(  # noqa: PLR0913 # each parameter is one option of the command
 ) -> None:
     """Tape behaviour in front of an S3 store, for tests and for one machine."""
     hardware = Hardware(migration_delay, drives, recall_delay, expedited)
-    LtsServer(Options(backend, state, bucket, hardware, write_once, replicas), port).run()
+    options = Options(
+        backend=backend,
+        state=state,
+        bucket=bucket,
+        access_key_id=access_key_id,
+        secret_access_key=secret_access_key,
+        hardware=hardware,
+        write_once=write_once,
+        replicas=replicas,
+    )
+    LtsServer(options, port).run()
 
 
 typer.run(main)

@@ -1,10 +1,14 @@
 """The S3 store behind the tape: requests and answers pass through as streams, in constant memory."""
 
+import contextlib
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from fastapi import Request
 
 # Of one connection only (RFC 9110, 7.6.1), or negotiated anew by each side.
@@ -21,13 +25,19 @@ _HOP_BY_HOP = {
 # The tape keeps the storage class itself: the store behind it must leave the bytes readable.
 _KEPT_HERE = {"x-amz-storage-class"}
 _CHUNK = 1024**2
+_REGION = "us-east-1"
 
 
 class Backend:
-    """An S3 store at ``url``. Signatures are the client's own: the Host it signed for is kept."""
+    """An S3 store at ``url``.
 
-    def __init__(self, url: str) -> None:
+    A client's request keeps its own signature, and the Host it was signed for. The mock's own requests
+    are signed with ``credentials``.
+    """
+
+    def __init__(self, url: str, credentials: Credentials) -> None:
         self._url = httpx.URL(url)
+        self._signer = S3SigV4Auth(credentials, "s3", _REGION)
         # No limit on the time of a read: completing a large upload may take the store a while.
         timeout = httpx.Timeout(connect=5, read=600, write=600, pool=None)
         self._client = httpx.AsyncClient(
@@ -58,25 +68,30 @@ class Backend:
 
     async def exists(self, bucket: str, key: str) -> bool:
         """Whether the store has the object."""
-        answer = await self._client.head(self._object(bucket, key))
+        answer = await self._client.send(self._own("HEAD", bucket, key))
         return answer.is_success
 
     async def delete(self, bucket: str, key: str) -> None:
-        """Delete the object. Raises httpx.HTTPStatusError when the store refuses."""
-        (await self._client.delete(self._object(bucket, key))).raise_for_status()
+        """Delete the object. Raises httpx.HTTPError when the store does not."""
+        answer = await self._client.send(self._own("DELETE", bucket, key))
+        answer.raise_for_status()
 
     async def copy_to(self, bucket: str, key: str, path: Path) -> None:
         """Copy the object's bytes into a file. Raises httpx.HTTPError when that fails."""
         unfinished = path.with_suffix(".part")
-        async with self._client.stream("GET", self._object(bucket, key)) as answer:
+        answer = await self._client.send(self._own("GET", bucket, key), stream=True)
+        async with contextlib.aclosing(answer):
             answer.raise_for_status()
             with unfinished.open("wb") as file:
                 async for chunk in answer.aiter_raw(_CHUNK):
                     file.write(chunk)
         unfinished.replace(path)
 
-    def _object(self, bucket: str, key: str) -> httpx.URL:
-        return self._url.copy_with(raw_path=f"/{bucket}/{quote(key)}".encode())
+    def _own(self, method: str, bucket: str, key: str) -> httpx.Request:
+        url = self._url.copy_with(raw_path=f"/{bucket}/{quote(key, safe='/~')}".encode())
+        signed = AWSRequest(method, str(url), headers={"x-amz-content-sha256": "UNSIGNED-PAYLOAD"})
+        self._signer.add_auth(signed)
+        return self._client.build_request(method, url, headers=dict(signed.headers.items()))
 
 
 def answer_headers(answer: httpx.Response) -> dict[str, str]:

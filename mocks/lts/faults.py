@@ -12,7 +12,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mocks.lts.wire import refusal
 
-_CODES = {403: "AccessDenied", 409: "OperationAborted", 500: "InternalError", 503: "SlowDown", 507: "QuotaExceeded"}
+_CODES = {
+    400: "BadDigest",
+    403: "AccessDenied",
+    409: "OperationAborted",
+    500: "InternalError",
+    503: "SlowDown",
+    507: "QuotaExceeded",
+}
 
 
 class Fault(BaseModel):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
+from botocore.credentials import Credentials
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
@@ -33,13 +34,19 @@ from mocks.lts.wire import (
 _RECALL_LIMIT = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Options:
-    """How one mock is set up; ``bucket`` is the only one it serves."""
+    """How one mock is set up.
+
+    ``bucket`` of the store at ``backend`` (a URL) is the only one that is served; the credentials are
+    those of the mock's own requests to the store. ``state`` is the folder of its memory.
+    """
 
     backend: str
     state: Path
     bucket: str
+    access_key_id: str = "test"
+    secret_access_key: str = "test"  # noqa: S105 # what a local S3 store takes
     hardware: Hardware = field(default_factory=Hardware)
     write_once: bool = True
     replicas: bool = True
@@ -188,7 +195,7 @@ class Damage(BaseModel):
 
 def create_app(options: Options, stop: Callable[[], None]) -> ASGIApp:
     """The whole service, as an ASGI application; ``stop`` ends the server that runs it."""
-    backend = Backend(options.backend)
+    backend = Backend(options.backend, Credentials(options.access_key_id, options.secret_access_key))
     library = Library(Ledger(options.state), backend, options.hardware, replicas=options.replicas)
     faults: list[Fault] = []
 

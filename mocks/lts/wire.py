@@ -91,10 +91,11 @@ def _on_object(method: str, query: frozenset[str], is_copy: bool) -> Operation:
 
 
 def refusal(status: int, code: str, message: str, key: str = "") -> Response:
-    """An error as S3 writes it."""
+    """An error as S3 writes it. It ends the connection: the request's body may not have been read."""
     about = f"<Resource>{escape(key)}</Resource>" if key else ""
     error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message>{about}</Error>"
-    return Response(f'<?xml version="1.0" encoding="UTF-8"?>\n{error}', status, media_type="application/xml")
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n{error}'
+    return Response(body, status, {"connection": "close"}, media_type="application/xml")
 
 
 def is_refused(status: int, body: bytes) -> bool:

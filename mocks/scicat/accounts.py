@@ -40,7 +40,7 @@ class Account:
         return f"{self.username}@your.site"
 
 
-class SessionExpired(Exception):  # noqa: N818 - SciCat's own word for it
+class SessionExpired(Exception):
     """The token was good once."""
 
 

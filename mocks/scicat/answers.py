@@ -13,7 +13,7 @@ def as_json(body: object, status: int = 200) -> Response:
     return Response(orjson.dumps(body), status_code=status, headers=headers)
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a defect
+class Refused(Exception):
     """An answer other than success, with its whole body."""
 
     def __init__(self, status: int, body: Any) -> None:  # noqa: ANN401 - any JSON

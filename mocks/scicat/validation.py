@@ -144,23 +144,34 @@ def as_stored(moment: str) -> str:
 
 
 LIFECYCLE: Shape = {
-    **dict.fromkeys(
-        ("archivable", "retrievable", "publishable", "isOnCentralDisk", "retrieveIntegrityCheck"), BOOLEAN
-    ),
+    **dict.fromkeys(("archivable", "retrievable", "publishable", "isOnCentralDisk", "retrieveIntegrityCheck"), BOOLEAN),
     **dict.fromkeys(("dateOfDiskPurging", "archiveRetentionTime", "dateOfPublishing", "publishedOn"), MOMENT),
     **dict.fromkeys(("archiveStatusMessage", "retrieveStatusMessage", "exportedTo", "storageLocation"), STRING),
     **dict.fromkeys(("archiveReturnMessage", "retrieveReturnMessage"), ANYTHING),
 }
 
+_DATASET_TEXTS = (
+    "pid",
+    "owner",
+    "ownerEmail",
+    "orcidOfOwner",
+    "sourceFolderHost",
+    "validationStatus",
+    "description",
+    "classification",
+    "license",
+    "comment",
+    "instrumentGroup",
+    "creationLocation",
+    "dataFormat",
+    "datasetName",
+    "runNumber",
+    "version",
+)
+
 # Optional in a dataset of either version.
 _DATASET_OPTIONS: Shape = {
-    **dict.fromkeys(
-        (
-            "pid owner ownerEmail orcidOfOwner sourceFolderHost validationStatus description classification license "
-            "comment instrumentGroup creationLocation dataFormat datasetName runNumber version"
-        ).split(),
-        STRING,
-    ),
+    **dict.fromkeys(_DATASET_TEXTS, STRING),
     **dict.fromkeys(("size", "packedSize", "numberOfFiles", "numberOfFilesArchived"), INTEGER),
     **dict.fromkeys(("keywords", "sharedWith", "accessGroups", "inputDatasets", "usedSoftware"), STRINGS),
     **dict.fromkeys(("techniques", "relationships"), ARRAY),

@@ -26,6 +26,7 @@ from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_callback
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 
+from tests.catalogue import Scicat, a_scicat
 from tests.conftest import ACCOUNT_ID, REGION, ROOT, LambdaContext, state_machine_arn
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Workflows:
         self._handlers[function] = handler
 
     def fail(self, function: str, failure: LambdaFailure, *, times: int = 1, after_the_work: bool = False) -> None:
-        """Let the next ``times`` calls end as ``failure``: before the handler is called, or when it has done its work."""
+        """Let the next ``times`` calls end as ``failure``, before the handler is called or when its work is done."""
         self._faults[function] = _Fault(failure, times, after_the_work)
 
     def invoke(self, function: str, payload: str) -> tuple[str, bool]:
@@ -158,6 +159,14 @@ class Workflows:
             return self._handlers[function]
         handler: Handler = importlib.import_module(f"functions.{_snake(function)}.app").handler
         return handler
+
+
+@pytest.fixture
+def scicat(aws: "S3Client", environment: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Scicat]:
+    """A SciCat that remembers what it was told."""
+    assert aws
+    with a_scicat(tmp_path, environment) as running:
+        yield running
 
 
 @pytest.fixture
@@ -200,7 +209,7 @@ def _let_no_time_pass(monkeypatch: pytest.MonkeyPatch) -> None:
 def _definition(path: Path) -> str:
     """The file with its ``${...Arn}`` resolved as the template's DefinitionSubstitutions would.
 
-    ``${<Workflow>StateMachineArn}`` (or ``${<Workflow>Arn}``) is a state machine, any other ``${<Step>Arn}`` a function.
+    ``${<Workflow>StateMachineArn}`` is a state machine, any other ``${<Step>Arn}`` a function.
     """
     machines = {_workflow(other) for other in path.parent.glob("*.asl.json")}
 

@@ -50,7 +50,7 @@ def read(token: str) -> Link | None:
             # An old link deserves another answer than a forged one: whoever asks looks at ``expires``.
             options={"require": ["sub", "aud", "exp"], "verify_exp": False},
         )
-    except jwt.InvalidTokenError:
+    except (jwt.InvalidTokenError, UnicodeEncodeError):
         return None
     return Link(claims["sub"], datetime.fromtimestamp(claims["exp"], UTC))
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 import stamina
@@ -362,10 +362,13 @@ class Bucket:
             elif _code(error) not in _NOTHING_TO_RESTORE:
                 raise self._failure(error, key) from error
 
-    def presign_get(self, key: str, seconds: int, filename: str) -> str:
-        """A link that downloads the object as ``filename`` for ``seconds``. A secret: never log it."""
+    def presign_get(self, key: str, seconds: int, filename: str, method: Literal["GET", "HEAD"] = "GET") -> str:
+        """A link that downloads the object as ``filename`` for ``seconds``. A secret: never log it.
+
+        The signature covers the method: a link for GET answers 403 to HEAD.
+        """
         return self._client.generate_presigned_url(
-            "get_object",
+            "head_object" if method == "HEAD" else "get_object",
             Params={
                 "Bucket": self.name,
                 "Key": key,

@@ -58,6 +58,11 @@ class Job:
     owner_group: str | None
     result: dict[str, Any] | None
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether it waits or is being worked on."""
+        return not self.status.startswith("finished")
+
 
 # Below, what the wire looks like; nothing of it leaves this module.
 

@@ -9,6 +9,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from archiver import clients
 from archiver.errors import Code, ServiceUnavailable
 
+# A few workers at once write some events for each step they do; the newest step is among these.
+_LATEST_EVENTS = 200
+
 
 def start(state_machine_arn: str, name: str, state: Mapping[str, Any]) -> str:
     """Start an execution called ``name`` and return its ARN; a name that was started before starts nothing."""
@@ -37,6 +40,19 @@ def status(arn: str) -> str | None:
         return None
     except (ClientError, BotoCoreError) as error:
         raise _unavailable(error) from None
+
+
+def latest_step(arn: str) -> str | None:
+    """The step that an execution began last, or None when it began none (or does not exist)."""
+    client = clients.stepfunctions()
+    try:
+        history = client.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=_LATEST_EVENTS)
+    except client.exceptions.ExecutionDoesNotExist:
+        return None
+    except (ClientError, BotoCoreError) as error:
+        raise _unavailable(error) from None
+    steps = (event for event in history["events"] if event["type"] == "TaskStateEntered")
+    return next((event["stateEnteredEventDetails"]["name"] for event in steps), None)
 
 
 def _unavailable(error: Exception) -> ServiceUnavailable:

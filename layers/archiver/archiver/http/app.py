@@ -24,7 +24,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from archiver.http import auth, datablocks, errors, health, jobs
 from archiver.http.errors import Refusal
 
-logger = Logger(service="archiver", child=True)
+logger = Logger(service="archiver", utc=True)
 
 MAX_BODY_BYTES = 1_000_000
 
@@ -51,11 +51,15 @@ class Api(APIGatewayRestResolver):
         routes = self._static_routes + self._dynamic_routes
         return sorted({route.method for route in routes if route.rule.match(self._remove_prefix(path))})
 
+    def declares(self, route: Route) -> bool:
+        """Whether the route is one of ours; a path that matches none gets a route of its own for its 404."""
+        return route in self._static_routes or route in self._dynamic_routes
 
-def _name_route(api: APIGatewayRestResolver, next_middleware: NextMiddleware) -> Response[Any]:
+
+def _name_route(api: Api, next_middleware: NextMiddleware) -> Response[Any]:
     """Put the route into the log: as it was declared, because a path may hold the token of a link."""
     route = _route(api)
-    if route.func.__module__.startswith(__package__ or ""):
+    if api.declares(route):
         logger.append_keys(route=f"{route.method} {route.path}")
     return next_middleware(api)
 
@@ -79,15 +83,19 @@ def _route(api: APIGatewayRestResolver) -> Route:
 
 api = Api(strip_prefixes=["/api/v1", "/v1"], json_body_deserializer=orjson.loads)
 # Powertools' own ``enable_validation`` would validate before any of these is asked.
-api.use([
-    _name_route,
-    auth.authenticate,
-    _limit_body,
-    OpenAPIRequestValidationMiddleware(),
-    OpenAPIResponseValidationMiddleware(),
-])
-for router in (errors.router, health.router, jobs.router, datablocks.router):
+api.use(
+    [
+        _name_route,
+        auth.authenticate,
+        _limit_body,
+        OpenAPIRequestValidationMiddleware(),
+        OpenAPIResponseValidationMiddleware(),
+    ]
+)
+for router in (health.router, jobs.router, datablocks.router):
     api.include_router(router)
+for exception, respond in errors.ANSWERS.items():
+    api.exception_handler(exception)(respond)
 api.configure_openapi(
     title="ScopeMArchiver",
     version="1.0.0",

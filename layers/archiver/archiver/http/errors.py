@@ -5,7 +5,7 @@ list of fields that FastAPI made common. Neither ever repeats what another servi
 our answers on to its users.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -14,13 +14,11 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
-from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, Field
 
 from archiver.errors import DatasetRejected, ServiceRefused, ServiceUnavailable
 
 logger = Logger(service="archiver", child=True)
-router = APIGatewayRouter()
 
 _RETRY_AFTER_SECONDS = 30
 
@@ -90,27 +88,18 @@ def _validation_problem(wrong: Sequence[WrongField]) -> Response[dict[str, Any]]
     return Response(HTTPStatus.UNPROCESSABLE_ENTITY.value, content_types.APPLICATION_JSON, body)
 
 
-@router.exception_handler(Refusal)
-def _refused(refusal: Refusal) -> Response[dict[str, Any]]:
-    return problem(refusal)
-
-
-@router.exception_handler(RequestValidationError)
 def _not_valid(error: RequestValidationError) -> Response[dict[str, Any]]:
     return _validation_problem([WrongField(loc=list(e["loc"]), msg=e["msg"], type=e["type"]) for e in error.errors()])
 
 
-@router.exception_handler(WrongRequest)
 def _wrong(error: WrongRequest) -> Response[dict[str, Any]]:
     return _validation_problem([error.wrong])
 
 
-@router.exception_handler(DatasetRejected)
 def _rejected(error: DatasetRejected) -> Response[dict[str, Any]]:
     return _validation_problem([WrongField(loc=["body"], msg=error.reason.message, type=error.reason.code)])
 
 
-@router.exception_handler(ServiceUnavailable)
 def _unavailable(error: ServiceUnavailable) -> Response[dict[str, Any]]:
     logger.warning("a service did not answer", extra={"reason": error.reason.message})
     message = "A service that the archiver needs does not answer. Please try again later."
@@ -118,15 +107,25 @@ def _unavailable(error: ServiceUnavailable) -> Response[dict[str, Any]]:
     return problem(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, error.reason.code, message, headers=retry))
 
 
-@router.exception_handler(ServiceRefused)
 def _refused_behind(error: ServiceRefused) -> Response[dict[str, Any]]:
     logger.error("a service refused", extra={"reason": error.reason.message})
     message = "A service that the archiver needs refuses to work for it. Its operator has to look."
     return problem(Refusal(HTTPStatus.BAD_GATEWAY, error.reason.code, message))
 
 
-@router.exception_handler(Exception)
-def _our_bug(_: Exception) -> Response[dict[str, Any]]:
-    logger.exception("internal error")
+def _our_bug(error: Exception) -> Response[dict[str, Any]]:
+    logger.error("internal error", exc_info=error)
     message = "The archiver failed. Its operator finds the reason in the log."
     return problem(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", message))
+
+
+# What each exception becomes; the nearest of its classes counts.
+ANSWERS: Mapping[type[Exception], Callable[[Any], Response[dict[str, Any]]]] = {
+    Refusal: problem,
+    RequestValidationError: _not_valid,
+    WrongRequest: _wrong,
+    DatasetRejected: _rejected,
+    ServiceUnavailable: _unavailable,
+    ServiceRefused: _refused_behind,
+    Exception: _our_bug,
+}

@@ -110,7 +110,7 @@ def _failure(question: Asked[object]) -> str | None:
         logger.warning("a dependency does not answer", extra={"reason": error.reason.message})
         return f"does not answer ({error.reason.code})"
     except (ServiceRefused, DatasetRejected) as error:
-        logger.error("a dependency refuses", extra={"reason": error.reason.message})
+        logger.warning("a dependency refuses", extra={"reason": error.reason.message})
         return f"answers, but refuses the archiver ({error.reason.code})"
     return None
 

@@ -1,0 +1,38 @@
+"""Make a dropped dataset known to SciCat, and remember which drop it came from.
+
+A dataset that is archived already, or whose archive job is not finished, is left as it is.
+"""
+
+from archiver import drops, storage
+from archiver.drops import DropContent, DropRead, DropRegistered, DropStatus
+from archiver.models import Upload
+from archiver.scicat import catalogue
+from archiver.step import step
+
+# The files are not listed yet; nobody may ask for the archive before they are.
+_LIFECYCLE = {"archiveStatusMessage": "filesNotYetAvailable", "archivable": False, "retrievable": False}
+
+
+@step
+def handler(drop: DropRead) -> DropRegistered:
+    folder = storage.RunFolder(drop.run_id)
+    content = folder.need("drop.json", DropContent)
+    created = catalogue().create_dataset({**content.metadata, "datasetlifecycle": _LIFECYCLE}, drop.pid)
+    settled = None if created else _settled(drop.pid)
+    if settled is None:
+        storage.record_upload(drop.pid, Upload(prefix=drop.prefix, documents=content.documents))
+    else:
+        folder.save("outcome.json", settled)
+    return DropRegistered(**drop.model_dump(), settled=settled is not None)
+
+
+def _settled(pid: str) -> DropStatus | None:
+    """What became of an earlier drop of the same dataset, when nothing is left to ask for."""
+    dataset = catalogue().dataset(pid, datablocks=True)
+    if dataset is not None and drops.is_archived(dataset):
+        return DropStatus(status="already_archived", message="The dataset is archived already.", pid=pid)
+    job = next((job for job in catalogue().jobs_of(pid, "archive") if job.unfinished), None)
+    if job is not None:
+        message = "An archive job for this dataset was requested before and is not finished."
+        return DropStatus(status="already_requested", message=message, pid=pid, job=job.id)
+    return None

@@ -1,0 +1,29 @@
+"""Register a drop's files in SciCat, and let the dataset be archived.
+
+Files that an earlier attempt registered are not registered again. Raises DatasetRejected(``catalogue_changed``)
+when SciCat lists files that the drop does not hold.
+"""
+
+from archiver import drops, storage
+from archiver.drops import DropContent, DropRegistered, FileCount
+from archiver.errors import Code, DatasetRejected
+from archiver.scicat import catalogue
+from archiver.step import step
+
+
+@step
+def handler(drop: DropRegistered) -> DropRegistered:
+    folder = storage.RunFolder(drop.run_id)
+    content = folder.need("drop.json", DropContent)
+    matched = folder.need("matched.json", FileCount)
+    dataset = catalogue().dataset(drop.pid, files=True)
+    if dataset is None:
+        raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat does not know the dataset {drop.pid}.")
+    # All are compared before any is registered.
+    new = list(drops.unregistered(dataset.files, folder.files(0, matched.files)))
+    for block in drops.origdatablocks(new):
+        catalogue().add_origdatablock(drop.pid, block, content.chk_alg if any(file.chk for file in block) else None)
+    catalogue().update_lifecycle(
+        drop.pid, archiveStatusMessage="datasetCreated", archivable=True, retrievable=False, archiveReturnMessage={}
+    )
+    return drop

@@ -1,0 +1,68 @@
+"""Write dataset.status.json beside dataset.json, and tell SciCat when the drop is wrong."""
+
+from datetime import UTC, datetime
+
+from archiver import reports, storage
+from archiver.drops import DropContent, DropEnded, DropReported, DropStatus
+from archiver.errors import MAX_NAMED_FILES, Code, Reason
+from archiver.keys import Keys
+from archiver.models import Upload
+from archiver.reports import Row
+from archiver.scicat import catalogue
+from archiver.step import step
+
+
+@step
+def handler(drop: DropEnded) -> DropReported:
+    folder = storage.RunFolder(drop.run_id)
+    content = folder.load("drop.json", DropContent)
+    reason = None if drop.failure is None else reports.reason_of(drop.failure)
+    status = folder.need("outcome.json", DropStatus) if reason is None else _failed(reason)
+    if status.status == "already_archived":
+        status = _with_kept_files(status, drop, content)
+    _write(status, drop, content)
+    if reason is not None and content is not None:
+        _tell_catalogue(reason, content.pid, drop.execution_arn)
+    storage.release_lease(drop.prefix, drop.run_id)
+    return DropReported(accepted=reason is None, code=status.code or status.status, message=status.message)
+
+
+def _failed(reason: Reason) -> DropStatus:
+    rejected = reports.row_of(reason.code) is Row.USER
+    return DropStatus(
+        status="rejected" if rejected else "failed",
+        message=reason.message,
+        code=reason.code,
+        files=reason.files,
+        count=reason.count,
+    )
+
+
+def _with_kept_files(status: DropStatus, drop: DropEnded, content: DropContent | None) -> DropStatus:
+    """Files dropped for an archived dataset are neither archived nor deleted: say which."""
+    documents = () if content is None else content.documents
+    uploaded = storage.uploaded(Upload(prefix=drop.prefix, documents=documents))
+    kept = [found.key.removeprefix(drop.prefix) for found in uploaded]
+    if not kept:
+        return status
+    message = f"{status.message} {len(kept)} files in the folder were kept; they are not part of this archive job."
+    return status.model_copy(update={"message": message, "files": tuple(kept[:MAX_NAMED_FILES]), "count": len(kept)})
+
+
+def _write(status: DropStatus, drop: DropEnded, content: DropContent | None) -> None:
+    if status.code == Code.BUSY:
+        return  # The execution that holds the folder writes its status.
+    known = {
+        "pid": content.pid if content else None,
+        "execution": drop.execution_arn,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    body = status.model_copy(update=known).model_dump_json(indent=2)
+    storage.landing().put(drop.prefix + Keys.DROP_STATUS, f"{body}\n".encode())
+
+
+def _tell_catalogue(reason: Reason, pid: str, execution_arn: str) -> None:
+    """Only what the user must mend is told; a system's failure leaves the dataset as it is, to be dropped again."""
+    lifecycle = reports.archive_report(reason, execution_arn)
+    if lifecycle is not None and reports.row_of(reason.code) is Row.USER:
+        catalogue().update_lifecycle(pid, **lifecycle)

@@ -1,0 +1,37 @@
+"""Ask SciCat for the archive job of a dropped dataset, once."""
+
+from archiver import storage
+from archiver.drops import DropRegistered, DropStatus, FileCount
+from archiver.errors import Code, DatasetRejected
+from archiver.scicat import catalogue
+from archiver.step import step
+
+
+@step
+def handler(drop: DropRegistered) -> DropRegistered:
+    folder = storage.RunFolder(drop.run_id)
+    job = _requested(drop, folder) or _request(drop.pid)
+    matched = folder.need("matched.json", FileCount)
+    message = f"{matched.files} files ({matched.size} bytes) are registered and their archive job is requested."
+    folder.save("outcome.json", DropStatus(status="requested", message=message, pid=drop.pid, job=job))
+    return drop
+
+
+def _requested(drop: DropRegistered, folder: storage.RunFolder) -> str | None:
+    """The job that an attempt of this run created before, or that is not finished."""
+    jobs = catalogue().jobs_of(drop.pid, "archive")
+    earlier = folder.load("jobs.json", list[str])
+    if earlier is None:
+        earlier = [job.id for job in jobs]
+        folder.save("jobs.json", earlier)
+    return next((job.id for job in jobs if job.unfinished or job.id not in earlier), None)
+
+
+def _request(pid: str) -> str:
+    dataset = catalogue().dataset(pid)
+    if dataset is None:
+        raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat does not know the dataset {pid}.")
+    # SciCat replaces a user it does not know by our account; the group is what lets the owner see the job.
+    return catalogue().create_job(
+        "archive", [pid], owner_group=dataset.owner_group, owner_user=None, contact_email=dataset.contact_email
+    )

@@ -1,0 +1,35 @@
+"""Start the ingest of a drop when its dataset.json arrives.
+
+The execution is named after that write of dataset.json, so an event that is delivered again starts nothing.
+"""
+
+from archiver import drops, storage, workflows
+from archiver.drops import Drop, ObjectCreated
+from archiver.models import S3Object
+from archiver.settings import settings
+from archiver.step import logger, step
+
+
+@step
+def handler(event: ObjectCreated) -> Drop | None:
+    if event.detail.bucket.name != settings().landing_bucket:
+        logger.warning("an event of another bucket was ignored")
+        return None
+    marker = _marker(event)
+    prefix = drops.prefix_of(marker.key) if marker else None
+    if marker is None or prefix is None:
+        logger.warning("an event that is not about a drop's dataset.json, or about one that is gone, was ignored")
+        return None
+    machine, name = settings().ingest_state_machine_arn, drops.run_id_of(event, marker)
+    drop = Drop(run_id=name, execution_arn=workflows.execution_arn(machine, name), prefix=prefix)
+    workflows.start(machine, name, drop.model_dump())
+    return drop
+
+
+def _marker(event: ObjectCreated) -> S3Object | None:
+    """The object that the event is about, unless it was replaced or removed since."""
+    for key in event.possible_keys:
+        found = next(storage.landing().list(key), None)
+        if found is not None and found.key == key and found.etag == event.detail.object.etag.strip('"'):
+            return found
+    return None

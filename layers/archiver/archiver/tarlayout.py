@@ -1,0 +1,72 @@
+"""How a tar is laid out: headers, paddings and the manifest, from names and sizes alone; and reading it back.
+
+POSIX pax format (https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html), written by
+the standard library's ``tarfile``.
+"""
+
+import tarfile
+from collections.abc import Iterable
+
+from archiver.models import FileFingerprint, SourceFile
+from archiver.names import RESERVED_FOLDER
+
+MANIFEST_PATH = f"{RESERVED_FOLDER}/manifest-sha256.txt"
+END = bytes(2 * tarfile.BLOCKSIZE)
+
+_SHA256_DIGITS = 64
+_SECOND = 10**9
+_TYPES = {"file": tarfile.REGTYPE, "directory": tarfile.DIRTYPE}
+# What GNU coreutils escapes in a checksum line (https://www.gnu.org/software/coreutils/manual/html_node/cksum-output-modes.html).
+_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r"})
+
+
+def body_size(file: SourceFile) -> int:
+    """The bytes that follow the file's header, without padding: none for directories and symlinks."""
+    return file.size if file.kind == "file" else 0
+
+
+def padding(size: int) -> int:
+    """The zero bytes that fill a body of ``size`` bytes up to whole blocks."""
+    return -size % tarfile.BLOCKSIZE
+
+
+def header(file: SourceFile) -> bytes:
+    """All blocks in front of a file's body. Empty for a symlink: only the catalogue knows of it."""
+    if file.kind == "symlink":
+        return b""
+    member = tarfile.TarInfo(file.path)
+    member.type = _TYPES[file.kind]
+    member.size = body_size(file)
+    member.mode = file.mode & 0o7777
+    member.mtime, fraction = divmod(file.mtime_ns, _SECOND)
+    if fraction:
+        member.pax_headers = {"mtime": _decimal_seconds(file.mtime_ns)}
+    return member.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
+
+
+def _decimal_seconds(nanoseconds: int) -> str:
+    seconds, fraction = divmod(abs(nanoseconds), _SECOND)
+    sign = "-" if nanoseconds < 0 else ""
+    return f"{sign}{seconds}.{fraction:09d}".rstrip("0")
+
+
+def manifest_line(path: str, sha256: str) -> bytes:
+    """A line as ``sha256sum`` writes it and ``sha256sum -c`` reads it."""
+    escaped = path.translate(_ESCAPES)
+    return f"{'\\' if escaped != path else ''}{sha256}  {escaped}\n".encode()
+
+
+def manifest_line_size(file: SourceFile) -> int:
+    """The length of a file's line in the manifest; directories and symlinks have none."""
+    return len(manifest_line(file.path, "0" * _SHA256_DIGITS)) if file.kind == "file" else 0
+
+
+def manifest(fingerprints: Iterable[FileFingerprint]) -> bytes:
+    """The body of the last member: what ``sha256sum -c`` needs to check all others."""
+    return b"".join(manifest_line(one.path, one.sha256) for one in fingerprints)
+
+
+def manifest_header(size: int, newest_mtime_ns: int) -> bytes:
+    """The manifest's header: as old as the newest file, in whole seconds, so that the same files give the same tar."""
+    seconds = max(newest_mtime_ns, 0) // _SECOND
+    return header(SourceFile(path=MANIFEST_PATH, size=size, mtime_ns=seconds * _SECOND))

@@ -1,0 +1,66 @@
+"""Run this SciCat within a test's process, on a free port of the loopback interface."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from mocks.scicat.accounts import Account, Accounts, default_accounts
+from mocks.scicat.app import create_app
+from mocks.scicat.configuration import Configuration
+from mocks.scicat.store import Store
+
+_START_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RunningScicat:
+    """A SciCat to ask at ``url`` (without ``/api``), as one of ``accounts`` by name.
+
+    ``logins`` can let tokens expire; ``store`` is for looking only, after the requests have been answered.
+    """
+
+    url: str
+    accounts: dict[str, Account]
+    logins: Accounts
+    store: Store
+
+    def credentials(self, name: str = "archiver") -> tuple[str, str]:
+        """Username and password of an account."""
+        account = self.accounts[name]
+        return account.username, account.password
+
+
+@contextmanager
+def run_mock_scicat(
+    state_dir: Path, *, configuration: Configuration | None = None, accounts: Iterable[Account] | None = None
+) -> Iterator[RunningScicat]:
+    """Serve until the block ends; the same ``state_dir`` again is a restart. Without ``accounts``, the default ones."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    known = list(accounts) if accounts is not None else default_accounts(state_dir / "accounts.json")
+    app = create_app(state_dir, known, configuration or Configuration())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="scicat", daemon=True)
+        thread.start()
+        try:
+            _wait_until_started(server, thread)
+            service = app.state.service
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield RunningScicat(url, {one.username: one for one in known}, service.accounts, service.store)
+        finally:
+            server.should_exit = True
+            thread.join(_START_SECONDS)
+
+
+def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise RuntimeError("the SciCat mock did not start")
+        time.sleep(0.01)

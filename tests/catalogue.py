@@ -1,0 +1,115 @@
+"""A SciCat to arrange datasets in, that remembers what it was told. The server is the project's mock of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from archiver.scicat import Catalogue
+from mocks.scicat.accounts import Account
+from mocks.scicat.testing import run_mock_scicat
+from tests.conftest import SECRETS
+
+ANY_TIME = "2026-11-23T08:00:00.000Z"
+_PASSWORD = "any-password"
+_ACCOUNTS = (
+    Account(SECRETS["scicat"]["username"], SECRETS["scicat"]["password"], frozenset({"archivemanager", "ingestor", "jobmanager"})),
+    Account("user1", _PASSWORD, frozenset({"group1"})),
+)
+
+
+@dataclass(slots=True)
+class Scicat:
+    """A running SciCat. ``told`` are the changes the service asked it for, in order: path and body."""
+
+    url: str
+    told: list[tuple[str, Any]] = field(default_factory=list)
+    _tokens: dict[str, str] = field(default_factory=dict)
+
+    def add_dataset(self, pid: str, datablocks: Sequence[Mapping[str, Any]] = (), **lifecycle: Any) -> None:
+        """A dataset of user1, with these datablocks and, if any is given, this lifecycle."""
+        dataset = {
+            "pid": pid,
+            "type": "raw",
+            "owner": "User One",
+            "ownerGroup": "group1",
+            "contactEmail": "user1@your.site",
+            "sourceFolder": "/data/run1",
+            "creationTime": ANY_TIME,
+            "creationLocation": "ETHZ",
+            "principalInvestigator": "user1@your.site",
+            "datasetName": "run1",
+        }
+        self._ask("archiver", "POST", "/api/v3/datasets", dataset)
+        for datablock in datablocks:
+            self._ask("archiver", "POST", f"/api/v3/datasets/{quote(pid, safe='')}/datablocks", datablock)
+        if lifecycle:
+            self.set_lifecycle(pid, **lifecycle)
+
+    def add_archived_dataset(self, pid: str, datablocks: Sequence[Mapping[str, Any]]) -> None:
+        """A dataset that an archive job has come through."""
+        told = {"archiveStatusMessage": "datasetOnArchiveDisk", "archivable": False, "retrievable": True}
+        self.add_dataset(pid, datablocks, **told)
+
+    def add_job(self, kind: str, *pids: str, files: Sequence[str] = ()) -> str:
+        """A job of user1 over these datasets; returns its id."""
+        datasets = [{"pid": pid, "files": list(files)} for pid in pids]
+        body = {"type": kind, "ownerUser": "user1", "ownerGroup": "group1", "jobParams": {"datasetList": datasets}}
+        return str(self._ask("user1", "POST", "/api/v4/jobs", body)["id"])
+
+    def set_lifecycle(self, pid: str, **fields: Any) -> None:
+        """Change the lifecycle of a dataset, as somebody else would."""
+        self._ask("archiver", "PATCH", f"/api/v3/datasets/{quote(pid, safe='')}/datasetlifecycle", fields)
+
+    def lifecycle(self, pid: str) -> dict[str, Any]:
+        """The lifecycle of a dataset as it is now."""
+        found: dict[str, Any] = self._ask("archiver", "GET", f"/api/v3/datasets/{quote(pid, safe='')}")
+        lifecycle: dict[str, Any] = found["datasetlifecycle"]
+        return lifecycle
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """A job as it is now."""
+        found: dict[str, Any] = self._ask("archiver", "GET", f"/api/v4/jobs/{job_id}")
+        return found
+
+    def _ask(self, account: str, method: str, path: str, body: Any = None) -> Any:
+        answer = httpx.request(
+            method, self.url + path, json=body, headers={"Authorization": f"Bearer {self._token(account)}"}, trust_env=False
+        )
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def _token(self, account: str) -> str:
+        if account not in self._tokens:
+            password = next(one.password for one in _ACCOUNTS if one.username == account)
+            login = {"username": account, "password": password}
+            answer = httpx.post(f"{self.url}/api/v3/auth/login", json=login, trust_env=False)
+            self._tokens[account] = answer.json()["access_token"]
+        return self._tokens[account]
+
+
+@contextmanager
+def a_scicat(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[Scicat]:
+    """Run a SciCat that the service under test talks to, until the block ends."""
+    with run_mock_scicat(folder / "scicat", accounts=_ACCOUNTS) as running:
+        scicat = Scicat(running.url)
+        environment.setenv("SCICAT_URL", running.url)
+        _listen(scicat, environment)
+        yield scicat
+
+
+def _listen(scicat: Scicat, environment: pytest.MonkeyPatch) -> None:
+    """Note every change that the service asks for."""
+    exchange = Catalogue._exchange
+
+    def noted(catalogue: Catalogue, method: str, path: str, body: Any = None, token: str | None = None) -> Any:
+        if method != "GET" and token is not None:
+            scicat.told.append((f"{method} {path}", body))
+        return exchange(catalogue, method, path, body, token)
+
+    environment.setattr(Catalogue, "_exchange", noted)

@@ -1,0 +1,95 @@
+"""A SciCat mock on a free loopback port, and an archiver that it can call."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mocks.scicat.accounts import DEFAULT_GROUPS, Account
+from mocks.scicat.configuration import Configuration, UrlAction
+from mocks.scicat.testing import RunningScicat, run_mock_scicat
+from tests.contract.scicat.callers import Archiver, Received, Scicat
+
+GROUPS = {**DEFAULT_GROUPS, "archiveManager": ("archivemanager",), "ingestor": ("ingestor",)}
+
+
+@pytest.fixture
+def archiver() -> Iterator[Archiver]:
+    """An archiver that accepts every job."""
+    state = Archiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"])).decode()
+            request = Received(self.command, self.path, list(self.headers.items()), body)
+            state.received.append(request)
+            state.on_request(request)
+            self.send_response(state.status)
+            self.send_header("Content-Length", str(len(state.body)))
+            self.end_headers()
+            self.wfile.write(state.body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 100
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        state.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield state
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def any_accounts() -> list[Account]:
+    """The default accounts, and the functional accounts the recordings used."""
+    return [Account(name, f"password of {name}", frozenset(groups)) for name, groups in GROUPS.items()]
+
+
+@pytest.fixture(scope="session")
+def catalogue_server(tmp_path_factory: pytest.TempPathFactory, any_accounts: list[Account]) -> Iterator[RunningScicat]:
+    """A SciCat that tells no archiver."""
+    with run_mock_scicat(tmp_path_factory.mktemp("scicat"), accounts=any_accounts) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def scicat(catalogue_server: RunningScicat) -> Iterator[Scicat]:
+    """The shared SciCat, to ask as any of its accounts."""
+    with Scicat(catalogue_server) as catalogue:
+        yield catalogue
+
+
+@pytest.fixture
+def start_scicat(tmp_path: Path, any_accounts: list[Account], archiver: Archiver) -> Iterator[Callable[..., Scicat]]:
+    """Start a SciCat of this test's own, which tells ``archiver`` of every job."""
+    with ExitStack() as running:
+
+        def start(**configuration: Any) -> Scicat:
+            action = UrlAction(archiver.url, "archiver", "secret")
+            own = Configuration(**{"url_action": action, **configuration})
+            server = running.enter_context(run_mock_scicat(tmp_path, configuration=own, accounts=any_accounts))
+            return running.enter_context(Scicat(server))
+
+        yield start
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """A port of the loopback interface that nothing listened on a moment ago."""
+
+    def port() -> int:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            number: int = listener.getsockname()[1]
+            return number
+
+    return port

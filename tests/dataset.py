@@ -1,0 +1,70 @@
+"""A dataset to archive: known to SciCat, its files dropped in the landing bucket, and a run to work on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from archiver import storage
+from archiver.models import CatalogueDatablock, CatalogueFile, Lease, Upload
+from archiver.scicat import catalogue
+from tests.catalogue import ANY_TIME, Scicat
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+ANY_FILES: Mapping[str, bytes] = {"a.mrc": b"first", "deep/b.mrc": b"second"}
+
+
+def a_datablock(archive_id: str) -> CatalogueDatablock:
+    """A record of one small tar."""
+    return CatalogueDatablock(
+        id=None,
+        archive_id=archive_id,
+        size=5,
+        packed_size=10_240,
+        chk_alg="sha256",
+        version="1",
+        files=(CatalogueFile(path="a.mrc", size=5, time=ANY_TIME),),
+    )
+
+
+@dataclass(slots=True)
+class ADataset:
+    """``files`` by path, dropped under ``prefix``; ``run`` is a run's state."""
+
+    s3: "S3Client"
+    scicat: Scicat
+    files: Mapping[str, bytes] = field(default_factory=lambda: ANY_FILES)
+    pid: str = "20.500.11935/any-dataset"
+    run_id: str = "any-job-1"
+    prefix: str = "incoming/any/"
+    run: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.run = {"job_id": "any-job", "run_id": self.run_id, "pid": self.pid, "execution_arn": "arn:any:execution"}
+        self.scicat.add_dataset(self.pid)
+        if self.files:
+            entries = [CatalogueFile(path=path, size=len(body), time=ANY_TIME) for path, body in self.files.items()]
+            catalogue().add_origdatablock(self.pid, entries, None)
+        storage.record_upload(self.pid, Upload(prefix=self.prefix, documents=("dataset.json",)))
+        for path, body in {**self.files, "dataset.json": b"{}"}.items():
+            self.s3.put_object(Bucket="landing", Key=self.prefix + path, Body=body)
+
+    @property
+    def lifecycle(self) -> dict[str, Any]:
+        """What SciCat says of it now."""
+        return self.scicat.lifecycle(self.pid)
+
+    @property
+    def folder(self) -> storage.RunFolder:
+        """Where its run keeps notes."""
+        return storage.RunFolder(self.run_id)
+
+    def claim(self) -> None:
+        """Make its run the one writer."""
+        lease = Lease(run_id=self.run_id, execution_arn=self.run["execution_arn"])
+        assert storage.take_lease(self.pid, lease, ended=lambda _: False) is None
+
+    def landing(self) -> set[str]:
+        """The keys that are left in the landing bucket."""
+        return {found.key for found in storage.landing().list("")}

@@ -1,0 +1,90 @@
+"""The step ClaimRetrieval."""
+
+from typing import Any
+
+import pytest
+
+from archiver.errors import Code, DatasetRejected
+from archiver.models import CatalogueDatablock, WantedDatablock
+from archiver.storage import RunFolder
+from functions.claim_retrieval.app import handler
+from tests.catalogue import ANY_TIME, Scicat
+from tests.conftest import LambdaContext
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+ANY_PID = "20.500.11935/5d73d87c-e2c4-47bc-9266-7da5ece1a7b2"
+
+
+def a_datablock(archive_id: str, path: str = "a.mrc") -> dict[str, Any]:
+    return {
+        "archiveId": archive_id,
+        "size": 3,
+        "packedSize": 10240,
+        "chkAlg": "sha256",
+        "version": "1.0",
+        "dataFileList": [{"path": path, "size": 3, "time": ANY_TIME, "chk": "ab" * 32}],
+    }
+
+
+def claim() -> dict[str, Any]:
+    run = {"job_id": "any-job", "run_id": "any-job-1", "pid": ANY_PID, "execution_arn": "any"}
+    lanes = handler(run, LambdaContext())
+    assert lanes is not None
+    return lanes
+
+
+def test_the_datablocks_of_an_archived_dataset_are_written_down_and_scicat_hears_that_it_goes_on(scicat: Scicat) -> None:
+    scicat.add_archived_dataset(ANY_PID, [a_datablock("any/b_1.tar", "b.mrc"), a_datablock("any/a_0.tar", "a.mrc")])
+
+    assert claim()["lanes"] == [0, 1]
+
+    folder = RunFolder("any-job-1")
+    assert folder.need("datablocks.json", list[WantedDatablock]) == [
+        WantedDatablock(0, "any/a_0.tar", 10240),
+        WantedDatablock(1, "any/b_1.tar", 10240),
+    ]
+    second = folder.need("datablocks/000001.json", CatalogueDatablock)
+    assert [(file.path, file.chk, file.chk_alg) for file in second.files] == [("b.mrc", "ab" * 32, "sha256")]
+    path = f"PATCH /api/v3/datasets/{ANY_PID.replace('/', '%2F')}/datasetlifecycle"
+    assert scicat.told == [(path, {"retrieveStatusMessage": "started"})]
+
+
+def test_a_dataset_of_many_datablocks_is_shared_by_a_few_workers(
+    scicat: Scicat, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("LANES", "2")
+    scicat.add_archived_dataset(ANY_PID, [a_datablock(f"any/{number}.tar") for number in range(5)])
+
+    assert claim()["lanes"] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("archive_ids", "lifecycle", "code"),
+    [
+        ([], {"archiveStatusMessage": "datasetCreated"}, Code.NO_DATABLOCKS),
+        ([], {"archiveStatusMessage": "datasetOnArchiveDisk", "retrievable": True}, Code.NO_DATABLOCKS),
+        ([], {"archiveStatusMessage": "started", "archivable": False}, Code.NOT_ARCHIVED),
+        (["any/a_0.tar"], {"archiveStatusMessage": "started", "archivable": False}, Code.NOT_ARCHIVED),
+        (["../a_0.tar"], {"retrievable": True, "archivable": False}, Code.BAD_PATH),
+        (["/a_0.tar"], {"retrievable": True, "archivable": False}, Code.BAD_PATH),
+    ],
+)
+def test_what_is_not_archived_is_refused_and_scicat_is_told_nothing_yet(
+    scicat: Scicat, archive_ids: list[str], lifecycle: dict[str, Any], code: Code
+) -> None:
+    scicat.add_dataset(ANY_PID, [a_datablock(archive_id) for archive_id in archive_ids], **lifecycle)
+
+    with pytest.raises(DatasetRejected) as refused:
+        claim()
+
+    assert refused.value.reason.code == code
+    assert scicat.told == []
+
+
+def test_a_dataset_that_scicat_does_not_know_is_refused(scicat: Scicat) -> None:
+    with pytest.raises(DatasetRejected) as refused:
+        claim()
+
+    assert refused.value.reason.code == Code.DATASET_UNKNOWN
+    assert scicat.told == []

@@ -1,0 +1,58 @@
+"""SciCat hears "archived" only when its records are exactly the verified ones."""
+
+from collections.abc import Callable
+
+import pytest
+
+from archiver.errors import ServiceRefused
+from archiver.keys import Keys
+from archiver.models import RunOutcome, SealedDatablock
+from archiver.scicat import catalogue
+from functions.complete_dataset.app import handler
+from tests.conftest import LambdaContext
+from tests.dataset import ADataset, a_datablock
+
+
+def verified(dataset: ADataset) -> SealedDatablock:
+    key = Keys.datablock(dataset.pid, dataset.run_id, 1)
+    sealed = SealedDatablock(number=1, key=key, files=2, size=11, packed_size=10_240, crc64nvme="AAAAAAAAAAA=")
+    dataset.folder.save("verified.json", [sealed])
+    return sealed
+
+
+def test_a_dataset_whose_records_are_the_verified_ones_is_archived(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    dataset.claim()
+    catalogue().add_datablock(dataset.pid, a_datablock(verified(dataset).key))
+    handler(dataset.run, lambda_context)
+    lifecycle = dataset.lifecycle
+    assert lifecycle["archiveStatusMessage"] == "datasetOnArchiveDisk"
+    assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, True)
+    assert dataset.folder.need("outcome.json", RunOutcome).outcome == "done"
+
+
+def test_a_dataset_with_a_record_too_few_or_too_many_is_not_archived(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    dataset.claim()
+    key = verified(dataset).key
+    with pytest.raises(ServiceRefused, match="archive_id_conflict"):
+        handler(dataset.run, lambda_context)
+    catalogue().add_datablock(dataset.pid, a_datablock(key))
+    catalogue().add_datablock(dataset.pid, a_datablock("any/other.tar"))
+    with pytest.raises(ServiceRefused, match="archive_id_conflict"):
+        handler(dataset.run, lambda_context)
+    assert dataset.lifecycle["retrievable"] is False
+
+
+def test_a_run_that_lost_its_lease_tells_nothing(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    catalogue().add_datablock(dataset.pid, a_datablock(verified(dataset).key))
+    with pytest.raises(ServiceRefused, match="lease_lost"):
+        handler(dataset.run, lambda_context)
+    assert dataset.lifecycle["retrievable"] is False

@@ -1,0 +1,62 @@
+"""SciCat is told why, the job finds it, and the next run may begin."""
+
+from collections.abc import Callable
+from typing import Any
+
+from archiver import storage
+from archiver.errors import Code, DatasetRejected, ServiceRefused
+from archiver.models import RunOutcome
+from functions.report_dataset.app import handler
+from tests.conftest import LambdaContext
+from tests.dataset import ADataset
+
+
+def failed(error: Exception) -> dict[str, Any]:
+    """What the Catch of a Lambda's failure hands over."""
+    return {"failure": {"Error": type(error).__name__, "Cause": f'{{"errorMessage": {_quoted(str(error))}}}'}}
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def test_the_users_fault_is_told_with_the_files(a_dataset: Callable[..., ADataset], lambda_context: LambdaContext) -> None:
+    dataset = a_dataset()
+    dataset.claim()
+    failure = failed(DatasetRejected(Code.MISSING_FILES, "1 of the files is missing.", ["deep/b.mrc"]))
+    told = handler(dataset.run | failure, lambda_context)
+    assert told == {"code": "missing_files", "message": "1 of the files is missing."}
+    lifecycle = dataset.lifecycle
+    assert lifecycle["archiveStatusMessage"] == "missingFilesError"
+    assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, False)
+    assert lifecycle["archiveReturnMessage"]["files"] == ["deep/b.mrc"]
+    assert dataset.folder.need("outcome.json", RunOutcome).outcome == "rejected"
+    assert storage.read_lease(dataset.pid) is None
+
+
+def test_a_systems_fault_is_told_with_the_execution_and_may_be_tried_again(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    handler(dataset.run | failed(ServiceRefused(Code.LTS_VERIFY, "It is not there.")), lambda_context)
+    lifecycle = dataset.lifecycle
+    assert lifecycle["archiveStatusMessage"] == "scheduleArchiveJobFailed"
+    assert (lifecycle["archivable"], lifecycle["retrievable"]) == (True, False)
+    assert lifecycle["archiveReturnMessage"] == {
+        "code": "lts_verify",
+        "message": "It is not there.",
+        "executionArn": "arn:any:execution",
+    }
+
+
+def test_a_busy_dataset_and_its_lease_are_not_touched(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    dataset.claim()
+    before = dataset.lifecycle
+    handler(dataset.run | {"run_id": "other-job-1"} | failed(ServiceRefused(Code.BUSY, "Another run.")), lambda_context)
+    assert dataset.lifecycle == before
+    held = storage.read_lease(dataset.pid)
+    assert held is not None
+    assert held.run_id == dataset.run_id

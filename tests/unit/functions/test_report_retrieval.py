@@ -1,0 +1,55 @@
+"""The step ReportRetrieval."""
+
+import json
+from typing import Any
+
+import pytest
+
+from archiver.errors import Code, DatasetRejected, ServiceRefused
+from archiver.models import RunOutcome
+from archiver.storage import RunFolder
+from functions.report_retrieval.app import handler
+from tests.catalogue import Scicat
+from tests.conftest import LambdaContext
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+ANY_ARN = "arn:aws:states:us-east-1:123456789012:execution:retrieve_dataset:any-job-1"
+
+
+def report(error: Exception) -> dict[str, Any]:
+    cause = {"errorMessage": str(error), "errorType": type(error).__name__}
+    failure = {"Error": type(error).__name__, "Cause": json.dumps(cause)}
+    run = {"job_id": "any-job", "run_id": "any-job-1", "pid": "any/a", "execution_arn": ANY_ARN, "failure": failure}
+    reported = handler(run, LambdaContext())
+    assert reported is not None
+    return reported
+
+
+def test_a_failed_retrieval_is_told_and_the_dataset_stays_retrievable(scicat: Scicat) -> None:
+    scicat.add_archived_dataset("any/a", [])
+
+    shown = report(ServiceRefused(Code.CORRUPT_DATABLOCK, "A datablock is corrupt.", ["any/a_0.tar"]))
+
+    assert shown == {"code": "corrupt_datablock", "message": "A datablock is corrupt."}
+    told = {
+        "retrieveStatusMessage": "scheduleRetrieveJobFailed",
+        "retrieveReturnMessage": {
+            "code": "corrupt_datablock",
+            "message": "A datablock is corrupt.",
+            "files": ["any/a_0.tar"],
+            "count": 1,
+            "executionArn": ANY_ARN,
+        },
+    }
+    assert scicat.told == [("PATCH /api/v3/datasets/any%2Fa/datasetlifecycle", told)]
+    lifecycle = scicat.lifecycle("any/a")
+    assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, True)
+    assert RunFolder("any-job-1").need("outcome.json", RunOutcome).outcome == "failed"
+
+
+def test_of_a_dataset_that_scicat_does_not_know_only_the_job_is_told(scicat: Scicat) -> None:
+    report(DatasetRejected(Code.DATASET_UNKNOWN, "SciCat does not know the dataset."))
+
+    assert scicat.told == []
+    assert RunFolder("any-job-1").need("outcome.json", RunOutcome).code == "dataset_unknown"

@@ -1,0 +1,67 @@
+"""The folder of a run, the upload of a dataset, and the lease that makes one run its writer."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from archiver import storage
+from archiver.errors import ServiceRefused
+from archiver.keys import Keys
+from archiver.models import Lease, SourceFile, Upload
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+PID = "20.500.11935/any"
+FIRST = Lease(run_id="job-1", execution_arn="arn:first")
+SECOND = Lease(run_id="job-2", execution_arn="arn:second")
+
+
+def test_any_range_of_the_file_list_is_read_back(aws: "S3Client", monkeypatch: pytest.MonkeyPatch) -> None:
+    assert aws
+    monkeypatch.setattr(storage, "FILES_PER_PAGE", 4)
+    files = [SourceFile(path=f"{n:02}", size=n, mtime_ns=0) for n in range(10)]
+    folder = storage.RunFolder("any-run")
+    assert folder.write_files(files) == (10, 45)
+    assert list(folder.files()) == files
+    assert list(folder.files(3, 6)) == files[3:9]
+    assert list(folder.files(8, 2)) == files[8:]
+
+
+def test_a_document_that_must_be_there_is_named_when_it_is_not(aws: "S3Client") -> None:
+    assert aws
+    with pytest.raises(LookupError, match=r"runs/any-run/plan.json was not written"):
+        storage.RunFolder("any-run").need("plan.json", dict)
+
+
+def test_a_lease_is_held_by_one_run_until_it_is_given_back(aws: "S3Client") -> None:
+    assert aws
+    assert storage.take_lease(PID, FIRST, ended=lambda _: False) is None
+    assert storage.take_lease(PID, FIRST, ended=lambda _: False) is None
+    assert storage.take_lease(PID, SECOND, ended=lambda _: False) == FIRST
+    storage.release_lease(PID, SECOND.run_id)
+    storage.hold_lease(PID, FIRST.run_id)
+    storage.release_lease(PID, FIRST.run_id)
+    assert storage.take_lease(PID, SECOND, ended=lambda _: False) is None
+
+
+def test_a_lease_of_an_ended_run_is_taken_over(aws: "S3Client") -> None:
+    assert aws
+    storage.take_lease(PID, FIRST, ended=lambda _: False)
+    assert storage.take_lease(PID, SECOND, ended=lambda held: held == FIRST) is None
+    with pytest.raises(ServiceRefused, match="lease_lost"):
+        storage.hold_lease(PID, FIRST.run_id)
+
+
+def test_the_documents_of_a_drop_and_directory_markers_are_no_files(aws: "S3Client") -> None:
+    upload = Upload(prefix="incoming/drop/", documents=("dataset.json", "dataset.status.json"))
+    for name in ("a", "dataset.json", "dataset.status.json", "deep/", "deep/dataset.json"):
+        aws.put_object(Bucket="landing", Key=upload.prefix + name, Body=b"" if name.endswith("/") else b"x")
+    assert [found.key for found in storage.uploaded(upload)] == ["incoming/drop/a", "incoming/drop/deep/dataset.json"]
+
+
+def test_a_dataset_that_was_not_dropped_lies_where_the_api_uploads(aws: "S3Client") -> None:
+    assert aws
+    assert storage.upload_of(PID).prefix == Keys.uploads(PID)
+    storage.record_upload(PID, Upload(prefix="incoming/drop/"))
+    assert storage.upload_of(PID).prefix == "incoming/drop/"
