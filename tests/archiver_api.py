@@ -64,6 +64,8 @@ class Api:
         sent = {"Content-Type": "application/json", "Authorization": basic(*JOB_API_ACCOUNT)} | dict(headers or {})
         return self.answer(event("POST", path, text, sent))
 
-    def show(self, job_id: str) -> Answer:
+    def show(self, job_id: str, **query: str) -> Answer:
         """How far a job is, asked with the job account's credentials."""
-        return self.get(f"/archiver/jobs/{job_id}", {"Authorization": basic(*JOB_API_ACCOUNT)})
+        request = event("GET", f"/archiver/jobs/{job_id}", headers={"Authorization": basic(*JOB_API_ACCOUNT)})
+        many = {name: [value] for name, value in query.items()}
+        return self.answer(request | {"queryStringParameters": query, "multiValueQueryStringParameters": many})

@@ -18,7 +18,11 @@ from tests.conftest import SECRETS
 ANY_TIME = "2026-11-23T08:00:00.000Z"
 _PASSWORD = "any-password"
 _ACCOUNTS = (
-    Account(SECRETS["scicat"]["username"], SECRETS["scicat"]["password"], frozenset({"archivemanager", "ingestor", "jobmanager"})),
+    Account(
+        SECRETS["scicat"]["username"],
+        SECRETS["scicat"]["password"],
+        frozenset({"archivemanager", "ingestor", "jobmanager"}),
+    ),
     Account("user1", _PASSWORD, frozenset({"group1"})),
 )
 
@@ -29,7 +33,7 @@ class Scicat:
 
     url: str
     told: list[tuple[str, Any]] = field(default_factory=list)
-    _tokens: dict[str, str] = field(default_factory=dict)
+    _tokens: dict[str, str] = field(default_factory=dict, repr=False)
 
     def add_dataset(self, pid: str, datablocks: Sequence[Mapping[str, Any]] = (), **lifecycle: Any) -> None:
         """A dataset of user1, with these datablocks and, if any is given, this lifecycle."""
@@ -79,7 +83,11 @@ class Scicat:
 
     def _ask(self, account: str, method: str, path: str, body: Any = None) -> Any:
         answer = httpx.request(
-            method, self.url + path, json=body, headers={"Authorization": f"Bearer {self._token(account)}"}, trust_env=False
+            method,
+            self.url + path,
+            json=body,
+            headers={"Authorization": f"Bearer {self._token(account)}"},
+            trust_env=False,
         )
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()

@@ -20,7 +20,14 @@ PREFIX = "incoming/any-drop/"
 RUN_ID = "drop-any"
 EXECUTION_ARN = state_machine_arn("ingest").replace(":stateMachine:", ":execution:") + ":" + RUN_ID
 # Names that are odd, and legal.
-ODD_NAMES = ("grid 1/Übersicht 🧊.mrc", "it's \"quoted\" & 100%.txt", "a+b=c/#1?.dat", "%2e%2e/x", "日本/ファイル.tif", "~x~/y:z")
+ODD_NAMES = (
+    "grid 1/Übersicht 🧊.mrc",
+    'it\'s "quoted" & 100%.txt',
+    "a+b=c/#1?.dat",
+    "%2e%2e/x",
+    "日本/ファイル.tif",
+    "x~/y:z",
+)
 
 
 def a_document(**changes: Any) -> dict[str, Any]:
@@ -91,7 +98,9 @@ def an_event(s3: "S3Client", key: str = f"{PREFIX}dataset.json", *, told_key: st
 
 def the_status(s3: "S3Client", prefix: str = PREFIX) -> dict[str, Any]:
     """The drop's dataset.status.json."""
-    status: dict[str, Any] = json.loads(s3.get_object(Bucket="landing", Key=f"{prefix}dataset.status.json")["Body"].read())
+    status: dict[str, Any] = json.loads(
+        s3.get_object(Bucket="landing", Key=f"{prefix}dataset.status.json")["Body"].read()
+    )
     return status
 
 

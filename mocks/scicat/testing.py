@@ -44,7 +44,9 @@ def run_mock_scicat(
     state_dir.mkdir(parents=True, exist_ok=True)
     known = list(accounts) if accounts is not None else default_accounts(state_dir / "accounts.json")
     app = create_app(state_dir, known, configuration or Configuration())
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    # asyncio turns Nagle's delay off only on sockets that name TCP as their protocol.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="scicat", daemon=True)
         thread.start()

@@ -8,6 +8,7 @@ take no time.
 
 import importlib
 import json
+import logging
 import re
 import time
 import traceback
@@ -24,6 +25,7 @@ import pytest
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_callback
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import StateTaskService
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 
 from tests.catalogue import Scicat, a_scicat
@@ -147,14 +149,15 @@ class Workflows:
         if fault is not None and not fault.after_the_work:
             return _error(fault.failure.error, fault.failure.message), True
         try:
-            result = json.dumps(self._handler(function)(json.loads(payload), LambdaContext(function_name=function)))
+            result = json.dumps(self.handler(function)(json.loads(payload), LambdaContext(function_name=function)))
         except Exception as error:  # noqa: BLE001 - Lambda too reports whatever a handler raises
             return _error(type(error).__name__, str(error), traceback.format_tb(error.__traceback__)), True
         if fault is not None:
             return _error(fault.failure.error, fault.failure.message), True
         return result, False
 
-    def _handler(self, function: str) -> Handler:
+    def handler(self, function: str) -> Handler:
+        """What is called for a function: its own handler, unless it was replaced."""
         if function in self._handlers:
             return self._handlers[function]
         handler: Handler = importlib.import_module(f"functions.{_snake(function)}.app").handler
@@ -170,9 +173,13 @@ def scicat(aws: "S3Client", environment: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 @pytest.fixture
-def workflows(aws: "S3Client", environment: pytest.MonkeyPatch) -> Iterator[Workflows]:
+def workflows(
+    aws: "S3Client", environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> Iterator[Workflows]:
     """Every state machine of the project, deployed and running on the real handlers."""
     assert aws
+    # For each error moto prints the whole state machine.
+    caplog.set_level(logging.CRITICAL, logger="moto.stepfunctions")
     deployed = Workflows()
 
     def invoke(
@@ -186,6 +193,7 @@ def workflows(aws: "S3Client", environment: pytest.MonkeyPatch) -> Iterator[Work
 
     environment.setattr(LambdaSimpleBackend, "invoke", invoke)
     _let_no_time_pass(environment)
+    _let_nested_executions_start(environment)
     client = boto3.client("stepfunctions")
     for path in sorted((ROOT / "statemachine").glob("*.asl.json")):
         role = f"arn:aws:iam::{ACCOUNT_ID}:role/any"
@@ -204,6 +212,21 @@ def _let_no_time_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _: None))
     monkeypatch.setattr(WaitFunction, "_wait_interval", wait_hardly)
     monkeypatch.setattr(state_task_service_callback, "_DELAY_SECONDS_SYNC_CONDITION_CHECK", 0.02)
+
+
+def _let_nested_executions_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write members as Step Functions does (``StateMachineArn``), where moto leaves boto3's way."""
+
+    def renamed(change: Callable[[str], str]) -> Callable[..., None]:
+        def rename(_: StateTaskService, *positional: Any, **named: Any) -> None:
+            members = (*positional, *named.values())[0]
+            for name in list(members) if isinstance(members, dict) else ():
+                members[change(name[0]) + name[1:]] = members.pop(name)
+
+        return rename
+
+    monkeypatch.setattr(StateTaskService, "_normalise_parameters", renamed(str.lower))
+    monkeypatch.setattr(StateTaskService, "_normalise_response", renamed(str.upper))
 
 
 def _definition(path: Path) -> str:

@@ -1,8 +1,6 @@
 """The workflows of a job, ``archive`` and ``retrieve``: every dataset gets its run, and the job its status from all."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,17 +8,11 @@ import pytest
 from archiver.errors import Code, DatasetRejected
 from archiver.models import RunOutcome
 from archiver.storage import RunFolder
-from tests.catalogue import Scicat, a_scicat
+from tests.catalogue import Scicat
 from tests.conftest import LambdaContext
 from tests.workflow.conftest import CRASHED, TIMED_OUT, Workflows
 
 BAD, FINE, FINE_TOO = "any/bad", "any/fine", "any/fine-too"
-
-
-@pytest.fixture
-def scicat(environment: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Scicat]:
-    with a_scicat(tmp_path, environment) as running:
-        yield running
 
 
 @pytest.fixture

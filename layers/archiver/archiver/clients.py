@@ -20,12 +20,14 @@ _CONFIG = Config(
     response_checksum_validation="when_required",
     s3={"addressing_style": "path"},
 )
+# Without a word, boto3 presigns for us-east-1 by the signature before this one, which AWS no longer gives new buckets.
+_S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4"))
 
 
 @cache
 def s3() -> "S3Client":
     """S3 of this AWS account."""
-    return boto3.client("s3", config=_CONFIG)
+    return boto3.client("s3", config=_S3_CONFIG)
 
 
 @cache
@@ -36,7 +38,7 @@ def s3_at(endpoint_url: str, access_key_id: str, secret_access_key: str) -> "S3C
         endpoint_url=endpoint_url,
         aws_access_key_id=access_key_id,
         aws_secret_access_key=secret_access_key,
-        config=_CONFIG,
+        config=_S3_CONFIG,
     )
 
 

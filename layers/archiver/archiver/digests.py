@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol, Self
 
-from awscrt import checksums
+from awscrt import checksums  # type: ignore[import-untyped]
 
 from archiver.models import FileFingerprint
 

@@ -4,6 +4,7 @@ import codecs
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 from pathlib import PurePosixPath
@@ -238,6 +239,12 @@ def parse_document(body: bytes) -> DatasetDocument:
     raise DatasetRejected(Code.BAD_DROP, f"{Keys.DROP_MARKER}: {'; '.join(problems[:_NAMED_PROBLEMS])}{more}.")
 
 
+def schema() -> dict[str, Any]:
+    """The JSON schema of dataset.json, as docs/dataset.schema.json holds it."""
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return dialect | DatasetDocument.model_json_schema(by_alias=True)
+
+
 def content_of(
     document: DatasetDocument, bucket: str, prefix: str, checksum_file: str | None, pid_prefix: str
 ) -> DropContent:
@@ -305,8 +312,7 @@ def check_list(listed: Sequence[ListedFile], content: DropContent) -> list[Liste
         raise DatasetRejected(
             Code.BAD_DROP, f"{len(wrong)} checksums do not have the {digits} digits of {content.chk_alg}.", wrong
         )
-    seen: set[str] = set()
-    twice = [file.path for file in files if file.path in seen or seen.add(file.path)]
+    twice = [path for path, times in Counter(file.path for file in files).items() if times > 1]
     if twice:
         raise DatasetRejected(Code.BAD_DROP, f"{len(twice)} files are listed twice.", twice)
     return files
@@ -340,7 +346,7 @@ def match(
         else:
             yield _source(path, found, None if entry is None else entry.chk, chk_alg)
     bad_path += [f"{path} is a file and a folder" for path in sorted(folders & names)]
-    _refuse(bad_path, Code.BAD_PATH, "paths may not name a file")
+    _refuse(list(dict.fromkeys(bad_path)), Code.BAD_PATH, "paths may not name a file")
     _refuse(sorted(expected or ()), Code.MISSING_FILES, "listed files are not in the folder")
     _refuse(wrong_size, Code.SIZE_MISMATCH, "files do not have the listed size")
     _refuse(extra, Code.EXTRA_FILES, "files in the folder are not listed")

@@ -82,6 +82,8 @@ class RunFolder:
             self.write(_page(page), _FILES.dump_json(list(some)))
             count += len(some)
             size += sum(file.size for file in some)
+        # An empty page ends the list, also over the pages of an attempt that found more files.
+        self.write(_page(-(-count // FILES_PER_PAGE)), b"[]")
         return count, size
 
     def files(self, first: int = 0, count: int | None = None) -> Iterator[SourceFile]:
@@ -90,8 +92,8 @@ class RunFolder:
         return islice(self._files_from(page), offset, None if count is None else offset + count)
 
     def _files_from(self, page: int) -> Iterator[SourceFile]:
-        while (body := self.read(_page(page))) is not None:
-            yield from _FILES.validate_json(body)
+        while files := _FILES.validate_json(self.read(_page(page)) or b"[]"):
+            yield from files
             page += 1
 
 

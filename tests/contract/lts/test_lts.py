@@ -2,15 +2,17 @@
 
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from archiver import lts as module
+from archiver.delivery import Delivered, deliver
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.lts import LongTermStorage, TapeState, long_term_storage, part_ranges
-from archiver.models import SealedDatablock
+from archiver.models import CatalogueDatablock, SealedDatablock
 from archiver.s3 import Bucket
 from archiver.settings import MIB
 
@@ -262,3 +264,59 @@ def test_lts_without_an_endpoint_is_a_bucket_of_this_account(aws: "S3Client") ->
     kept = long_term_storage().stored(KEY)
     assert kept is not None
     assert (kept.size, kept.state) == (4, TapeState.ARCHIVED)
+
+
+# Delivering
+
+
+class Notes(dict[str, bytes]):
+    """A run's folder in memory."""
+
+    def read(self, name: str) -> bytes | None:
+        return self.get(name)
+
+    def write(self, name: str, body: bytes) -> None:
+        self[name] = body
+
+
+# Zero blocks only: an empty tar, which is what the catalogue's empty record says.
+EMPTY_TAR = bytes(2 * 5 * MIB + 1024)
+
+
+@pytest.fixture
+def delivery(
+    lts: "TapeMock", behind: "S3Client", storage: LongTermStorage, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[float], Delivered | None]:
+    """Delivers an empty tar that is online; its argument is the deadline."""
+    monkeypatch.setattr("archiver.delivery.STREAMED_PART", 5 * MIB)
+    retrieval, notes = f"retrieval-{lts.bucket}", Notes()
+    behind.create_bucket(Bucket=retrieval)
+    lts.put(KEY, EMPTY_TAR, ChecksumAlgorithm="CRC64NVME")
+    lts.advance(MIGRATION_DELAY)
+    lts.recall(KEY)
+    lts.advance(RECALL_DELAY)
+    record = CatalogueDatablock("any-id", KEY, 1, len(EMPTY_TAR), "sha256", "1", files=())
+    return lambda deadline: deliver(record, storage, Bucket(behind, retrieval), notes, deadline)
+
+
+def test_byte_that_rots_on_tape_keeps_the_datablock_from_being_delivered(
+    lts: "TapeMock", behind: "S3Client", delivery: Callable[[float], Delivered | None]
+) -> None:
+    lts.tell("__flip", {"key": KEY, "offset": 7 * MIB})
+    with pytest.raises(ServiceRefused) as refused:
+        delivery(FOREVER)
+    assert refused.value.reason.code is Code.CORRUPT_DATABLOCK
+    assert "Contents" not in behind.list_objects_v2(Bucket=f"retrieval-{lts.bucket}")
+
+
+def test_datablock_that_tape_lets_go_half_way_is_delivered_after_the_next_recall(
+    lts: "TapeMock", delivery: Callable[[float], Delivered | None]
+) -> None:
+    assert delivery(time.monotonic()) is None
+    lts.advance(2 * 86_400)
+    assert delivery(FOREVER) is None
+    lts.recall(KEY)
+    lts.advance(RECALL_DELAY)
+    delivered = delivery(FOREVER)
+    assert delivered is not None
+    assert delivered.size == len(EMPTY_TAR)

@@ -30,11 +30,8 @@ def test_a_restart_keeps_everything_and_every_login(tmp_path: Path, any_accounts
         assert user.get(f"/api/v3/datasets/{pid}").json() == dataset
         assert user.get(f"/api/v3/datasets/{pid}/datablocks").json() == [block]
         assert user.get(f"/api/v4/jobs/{job}").json()["statusCode"] == "jobSubmitted"
-        taken = (
-            Scicat(server)
-            .by("archiver")
-            .ask("POST", f"/api/v3/datasets/{pid}/datablocks", any_datablock(block["archiveId"]))
-        )
+        again = any_datablock(block["archiveId"])
+        taken = after.by("archiver").ask("POST", f"/api/v3/datasets/{pid}/datablocks", again)
         assert taken.status_code == 500
 
 

@@ -36,9 +36,14 @@ def test_every_dataset_of_a_job_gets_a_run_and_scicat_hears_that_it_goes_on(scic
 
     begun = run(job_id)
 
-    assert [(run["run_id"], run["pid"]) for run in begun["runs"]] == [(f"{job_id}-1", "any/b"), (f"{job_id}-2", "any/a")]
+    assert [(run["run_id"], run["pid"]) for run in begun["runs"]] == [
+        (f"{job_id}-1", "any/b"),
+        (f"{job_id}-2", "any/a"),
+    ]
     assert read(aws, f"runs/{job_id}/job.json") == begun
-    assert scicat.told == [(f"PATCH /api/v4/jobs/{job_id}", {"statusCode": "inProgress", "statusMessage": "jobStarted"})]
+    assert scicat.told == [
+        (f"PATCH /api/v4/jobs/{job_id}", {"statusCode": "inProgress", "statusMessage": "jobStarted"})
+    ]
 
 
 def test_the_files_that_a_job_selects_are_kept_with_it(scicat: Scicat, aws: "S3Client") -> None:

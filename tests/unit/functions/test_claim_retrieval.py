@@ -34,7 +34,9 @@ def claim() -> dict[str, Any]:
     return lanes
 
 
-def test_the_datablocks_of_an_archived_dataset_are_written_down_and_scicat_hears_that_it_goes_on(scicat: Scicat) -> None:
+def test_the_datablocks_of_an_archived_dataset_are_written_down_and_scicat_hears_that_it_goes_on(
+    scicat: Scicat,
+) -> None:
     scicat.add_archived_dataset(ANY_PID, [a_datablock("any/b_1.tar", "b.mrc"), a_datablock("any/a_0.tar", "a.mrc")])
 
     assert claim()["lanes"] == [0, 1]

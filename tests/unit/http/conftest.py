@@ -1,15 +1,15 @@
 """The API without API Gateway, and the catalogue that it asks."""
 
+import io
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from types_boto3_s3 import S3Client
 
-from mocks.scicat.accounts import DEFAULT_GROUPS, Account
-from mocks.scicat.testing import RunningScicat, run_mock_scicat
 from tests.archiver_api import Api
-from tests.catalogue_jobs import ScicatUser, scicat_user
+from tests.catalogue import Scicat, a_scicat
 from tests.conftest import LambdaContext
 
 
@@ -21,16 +21,19 @@ def api(aws: S3Client) -> Api:
 
 
 @pytest.fixture
-def scicat(environment: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[RunningScicat]:
-    """A catalogue, and our account in it."""
-    accounts = [Account(name, name, frozenset(groups)) for name, groups in DEFAULT_GROUPS.items()]
-    with run_mock_scicat(tmp_path / "scicat", accounts=accounts) as running:
-        environment.setenv("SCICAT_URL", running.url)
-        yield running
+def log(api: Api) -> Iterator[io.StringIO]:
+    """What the API logs during the test."""
+    assert api
+    (handler,) = logging.getLogger("archiver").handlers
+    assert isinstance(handler, logging.StreamHandler)
+    stream = io.StringIO()
+    before = handler.setStream(stream)
+    yield stream
+    handler.setStream(before)
 
 
 @pytest.fixture
-def user(scicat: RunningScicat) -> Iterator[ScicatUser]:
-    """A scientist who uses the catalogue."""
-    with scicat_user(scicat, "user1") as someone:
-        yield someone
+def scicat(environment: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Scicat]:
+    """A catalogue, and our account in it."""
+    with a_scicat(tmp_path, environment) as running:
+        yield running

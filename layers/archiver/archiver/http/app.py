@@ -22,7 +22,7 @@ from aws_lambda_powertools.event_handler.openapi.models import Server
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from archiver.http import auth, datablocks, errors, health, jobs
-from archiver.http.errors import Refusal
+from archiver.http.errors import Refusal, WrongRequest
 
 logger = Logger(service="archiver", utc=True)
 
@@ -64,17 +64,23 @@ def _name_route(api: Api, next_middleware: NextMiddleware) -> Response[Any]:
     return next_middleware(api)
 
 
-def _limit_body(api: APIGatewayRestResolver, next_middleware: NextMiddleware) -> Response[Any]:
+def _limit_body(api: Api, next_middleware: NextMiddleware) -> Response[Any]:
     """Refuse a body that is too large (413) or not what the route reads (415), before anybody parses it."""
-    event = api.current_event
-    if len(event.body or "") > MAX_BODY_BYTES:
+    if len(_body(api)) > MAX_BODY_BYTES:
         message = f"A body may have {MAX_BODY_BYTES} bytes."
         raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", message)
-    media_type = event.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    media_type = api.current_event.headers.get("Content-Type", "").partition(";")[0].strip()
     if _route(api).dependant.body_params and media_type != content_types.APPLICATION_JSON:
         message = f"This route reads {content_types.APPLICATION_JSON}."
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
     return next_middleware(api)
+
+
+def _body(api: Api) -> bytes:
+    try:
+        return (api.current_event.decoded_body or "").encode()
+    except ValueError:
+        raise WrongRequest(["body"], "This is not UTF-8.", "not_utf8") from None
 
 
 def _route(api: APIGatewayRestResolver) -> Route:

@@ -1,11 +1,12 @@
 """SciCat's jobs: SciCat's url action starts them here, and anybody who knows the account sees how far they are."""
 
+from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler.openapi.params import Body, Path
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,7 +17,7 @@ from archiver.http.auth import BASIC
 from archiver.http.errors import Refusal, WrongRequest, documented
 from archiver.http.patience import Asked
 from archiver.http.progress import RunProgress
-from archiver.models import JobBegun, JobKind, JobRequest
+from archiver.models import JobBegun, JobKind, JobRequest, Run
 from archiver.scicat import catalogue
 from archiver.settings import settings
 from archiver.storage import RunFolder
@@ -25,6 +26,9 @@ router = APIGatewayRouter()
 
 # A status that begins so is SciCat's last word on a job.
 _ENDED = "finished"
+# A page of datasets is read by so many threads, in seconds.
+_DATASETS_SHOWN = 100
+_READERS = 8
 
 
 class JobPosted(BaseModel):
@@ -60,7 +64,8 @@ class JobState(BaseModel):
     uuid: UUID
     type: JobKind
     state: ExecutionState
-    datasets: list[RunProgress] = Field(description="One entry for each dataset, as soon as the job has begun.")
+    total: int = Field(description="How many datasets the job has; none before it has begun")
+    datasets: list[RunProgress]
 
 
 _START: dict[str, Any] = {
@@ -114,15 +119,30 @@ def start(posted: Annotated[JobPosted, Body()]) -> JobAccepted:
     },
     security=[BASIC],
 )
-def show(job_id: Annotated[UUID, Path(description="SciCat's id of the job")]) -> JobState:
+def show(
+    job_id: Annotated[UUID, Path(description="SciCat's id of the job")],
+    offset: Annotated[int, Query(ge=0, description="So many datasets are left out")] = 0,
+    limit: Annotated[int, Query(ge=1, le=_DATASETS_SHOWN, description="So many datasets are shown")] = _DATASETS_SHOWN,
+) -> JobState:
     """The state of the job's execution, and per dataset: step, files and bytes done of total, how it ended."""
     for kind in JobKind:
         state = workflows.status(workflows.execution_arn(_state_machine(kind), str(job_id)))
         if state is not None:
             begun = RunFolder(str(job_id)).load("job.json", JobBegun)
-            datasets = [progress.of(run, kind) for run in begun.runs] if begun else []
-            return JobState(uuid=job_id, type=kind, state=ExecutionState(state), datasets=datasets)
+            runs = begun.runs if begun else ()
+            return JobState(
+                uuid=job_id,
+                type=kind,
+                state=ExecutionState(state),
+                total=len(runs),
+                datasets=_progress(kind, runs[offset : offset + limit]),
+            )
     raise Refusal(HTTPStatus.NOT_FOUND, "job_unknown", f"No job {job_id} was ever started here.")
+
+
+def _progress(kind: JobKind, runs: tuple[Run, ...]) -> list[RunProgress]:
+    with ThreadPoolExecutor(_READERS) as readers:
+        return list(readers.map(lambda run: progress.of(run, kind), runs))
 
 
 def _state_machine(kind: JobKind) -> str:

@@ -1,9 +1,12 @@
 """How far the run of one dataset is, read from what it wrote down and from its execution's history."""
 
+from collections import Counter
+
 from pydantic import BaseModel, Field
 
 from archiver import workflows
-from archiver.models import JobKind, Run, RunOutcome, Snapshot
+from archiver.datablocks import PlannedDatablock
+from archiver.models import JobKind, Run, RunOutcome, Snapshot, WantedDatablock
 from archiver.settings import settings
 from archiver.storage import RunFolder
 
@@ -11,8 +14,8 @@ from archiver.storage import RunFolder
 class Amount(BaseModel):
     """So much done of so much; the total is not known before the work is planned."""
 
-    done: int
-    total: int | None
+    done: int = 0
+    total: int | None = None
 
 
 class RunProgress(BaseModel):
@@ -21,27 +24,54 @@ class RunProgress(BaseModel):
     pid: str
     run: str = Field(description="The name of the nested execution")
     step: str | None = Field(description="What is being done, or was done last")
-    files: Amount
-    bytes: Amount
-    code: str | None = Field(description="How the run ended: `done`, or the reason it failed")
+    files: Amount = Field(description="Files read and packed; of a retrieval, tars delivered")
+    bytes: Amount = Field(description="Their bytes")
+    code: str | None = Field(description="How the run ended: a word for success, or the reason it failed")
     message: str | None
 
 
 def of(run: Run, kind: JobKind) -> RunProgress:
-    """The progress of ``run``. Costs a few requests however large the dataset is."""
+    """The progress of ``run``; it costs a few requests, however large the dataset is."""
     folder = RunFolder(run.run_id)
+    files, size = _packaged(folder) if kind is JobKind.ARCHIVE else _delivered(folder)
     outcome = folder.load("outcome.json", RunOutcome)
-    snapshot = folder.load("snapshot.json", Snapshot)
-    arn = workflows.execution_arn(_state_machine(kind), run.run_id)
     return RunProgress(
         pid=run.pid,
         run=run.run_id,
-        step=workflows.latest_step(arn),
-        files=Amount(done=0, total=snapshot and snapshot.files),
-        bytes=Amount(done=0, total=snapshot and snapshot.size),
+        step=workflows.latest_step(workflows.execution_arn(_state_machine(kind), run.run_id)),
+        files=files,
+        bytes=size,
         code=outcome and outcome.code,
         message=outcome and outcome.message,
     )
+
+
+def _packaged(folder: RunFolder) -> tuple[Amount, Amount]:
+    """Files and bytes, to the size of a slice: one that is begun counts."""
+    snapshot = folder.load("snapshot.json", Snapshot)
+    if snapshot is None:
+        return Amount(), Amount()
+    documents = set(folder.names("datablocks/"))
+    slices = Counter(name.split("/")[1] for name in documents if "/slices/" in name)
+    files = size = 0
+    for datablock in folder.load("plan.json", list[PlannedDatablock]) or []:
+        number = f"{datablock.number:06d}"
+        sealed = f"datablocks/{number}/sealed.json" in documents
+        share = 1.0 if sealed else slices[number] / max(datablock.slices, 1)
+        files += int(share * datablock.files)
+        size += int(share * datablock.size)
+    return Amount(done=files, total=snapshot.files), Amount(done=size, total=snapshot.size)
+
+
+def _delivered(folder: RunFolder) -> tuple[Amount, Amount]:
+    """Tars and their bytes."""
+    wanted = folder.load("datablocks.json", list[WantedDatablock])
+    if wanted is None:
+        return Amount(), Amount()
+    noted = set(folder.names("delivered/"))
+    sizes = [one.packed_size for one in wanted if f"delivered/{one.number:06d}.json" in noted]
+    total = sum(one.packed_size for one in wanted)
+    return Amount(done=len(sizes), total=len(wanted)), Amount(done=sum(sizes), total=total)
 
 
 def _state_machine(kind: JobKind) -> str:

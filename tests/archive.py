@@ -1,0 +1,82 @@
+"""An archived dataset: tars in the long-term storage, and their records in SciCat."""
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from moto.moto_api import state_manager
+
+from archiver.digests import crc64nvme, crc64nvme_to_base64
+from tests.catalogue import ANY_TIME, Scicat
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+ANY_PID = "20.500.11935/5d73d87c-e2c4-47bc-9266-7da5ece1a7b2"
+# The files of each datablock.
+ANY_FILES: tuple[Mapping[str, bytes], ...] = (
+    {"a.mrc": b"first", "deep/b.mrc": b"second"},
+    {"c.mrc": b"third"},
+    {"ü.mrc": b"fourth"},
+)
+
+
+def archive_id(number: int, pid: str = ANY_PID) -> str:
+    """The key of a dataset's datablock."""
+    return f"openem-network/datasets/{pid}/datablocks/any-run/{pid.replace('/', '-')}_{number}.tar"
+
+
+def an_archived_dataset(
+    s3: "S3Client", scicat: Scicat, pid: str = ANY_PID, blocks: tuple[Mapping[str, bytes], ...] = ANY_FILES
+) -> dict[str, bytes]:
+    """Archive the files of ``blocks`` as one datablock each, on tape; returns the tars by their archive id."""
+    tars = {archive_id(number, pid): _tar(files) for number, files in enumerate(blocks)}
+    for key, tar in tars.items():
+        put_on_tape(s3, key, tar)
+    records = [_record(key, tar, files) for (key, tar), files in zip(tars.items(), blocks, strict=True)]
+    scicat.add_archived_dataset(pid, records)
+    return tars
+
+
+def put_on_tape(s3: "S3Client", key: str, body: bytes, recorded: bytes | None = None) -> None:
+    """Write ``body`` where reading needs a recall; ``recorded`` are the bytes that should have been there."""
+    checksum = crc64nvme_to_base64(crc64nvme(body if recorded is None else recorded))
+    s3.put_object(Bucket="lts", Key=key, Body=body, StorageClass="GLACIER", Metadata={"crc64nvme": checksum})
+
+
+def let_recalls_take(looks: int) -> None:
+    """A recalled object is readable after so many looks at it; 0: at once. It holds for all tests that follow."""
+    transition: dict[str, Any] = {"progression": "manual", "times": looks} if looks else {"progression": "immediate"}
+    state_manager.set_transition("s3::keyrestore", transition=transition)
+
+
+def flipped(body: bytes, at: int = tarfile.BLOCKSIZE) -> bytes:
+    """The same bytes but for one bit: in a tar, the first of its first file."""
+    return body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
+
+
+def _tar(files: Mapping[str, bytes]) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path, body in files.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(body)
+            tar.addfile(member, io.BytesIO(body))
+    return made.getvalue()
+
+
+def _record(key: str, tar: bytes, files: Mapping[str, bytes]) -> dict[str, Any]:
+    entries = [
+        {"path": path, "size": len(body), "time": ANY_TIME, "chk": hashlib.sha256(body).hexdigest()}
+        for path, body in files.items()
+    ]
+    return {
+        "archiveId": key,
+        "size": sum(map(len, files.values())),
+        "packedSize": len(tar),
+        "chkAlg": "sha256",
+        "version": "1.0",
+        "dataFileList": entries,
+    }

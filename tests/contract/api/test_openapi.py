@@ -1,0 +1,139 @@
+"""The API keeps what its OpenAPI document promises, whatever it is asked."""
+
+import json
+import string
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from types_boto3_s3 import S3Client
+
+from archiver.models import JobBegun, JobKind, Run
+from archiver.storage import RunFolder
+from tests.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, event
+from tests.catalogue import a_scicat
+
+JOB_ID = "00000000-0000-4000-8000-000000000000"
+# Nothing is remembered between two requests that could let one example change the next.
+many_times = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+# Jobs that are almost right, and anything else.
+jobs = st.dictionaries(
+    st.sampled_from(["id", "type", "other"]), st.sampled_from([JOB_ID, "archive", "retrieve"]) | json_values
+)
+bodies = st.one_of(jobs.map(json.dumps), json_values.map(json.dumps), st.text())
+content_types = st.sampled_from(["application/json", "application/json; charset=utf-8", "text/plain", ""])
+credentials = st.one_of(
+    st.just(basic(*JOB_API_ACCOUNT)),
+    st.text(string.printable),
+    st.text(string.printable).map(lambda text: f"Basic {text}"),
+)
+segments = st.text(string.ascii_letters + string.digits + "-_.~!$&'()*+,;=:@%", min_size=1).filter(
+    lambda text: text.strip(".")
+)
+
+
+@pytest.fixture
+def document(api: Api) -> dict[str, Any]:
+    """The OpenAPI document, as everybody reads it."""
+    described: dict[str, Any] = api.get("/openapi.json").json
+    return described
+
+
+def keeps_its_word(document: dict[str, Any], method: str, route: str, answer: Answer) -> None:
+    """Fail unless the route may answer so: this status, with such a body."""
+    documented = document["paths"][route][method.lower()]["responses"]
+    assert str(answer.status) in documented, f"{method} {route}: {answer.status} is not documented"
+    content = documented[str(answer.status)].get("content")
+    if content is None:
+        assert not answer.body
+        return
+    assert answer.headers["content-type"] in content
+    schema = content["application/json"]["schema"] | {"components": document["components"]}
+    jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).validate(answer.json)
+
+
+@pytest.mark.parametrize("route", ["/archiver/jobs", "/jobs"])
+@many_times
+@given(body=bodies, content_type=content_types, credential=credentials)
+def test_the_job_route_keeps_its_word(
+    api: Api, document: dict[str, Any], route: str, body: str, content_type: str, credential: str
+) -> None:
+    headers = {"Content-Type": content_type, "Authorization": credential}
+
+    answer = api.answer(event("POST", route, body, headers))
+
+    assert answer.status < 500 or answer.json["code"] == "scicat_unavailable"
+    keeps_its_word(document, "POST", route, answer)
+
+
+@many_times
+@given(job_id=st.uuids().map(str) | segments, credential=credentials)
+def test_the_progress_route_keeps_its_word(api: Api, document: dict[str, Any], job_id: str, credential: str) -> None:
+    answer = api.get(f"/archiver/jobs/{quote(job_id)}", {"Authorization": credential})
+
+    assert answer.status < 500
+    keeps_its_word(document, "GET", "/archiver/jobs/{job_id}", answer)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@many_times
+@given(token=segments)
+def test_the_download_route_keeps_its_word(api: Api, document: dict[str, Any], method: str, token: str) -> None:
+    answer = api.answer(event(method, f"/datablocks/{quote(token)}"))
+
+    assert answer.status < 500
+    keeps_its_word(document, method, "/datablocks/{token}", answer)
+
+
+@pytest.mark.parametrize("route", ["/health/livez", "/health/readyz"])
+def test_the_health_routes_keep_their_word(api: Api, document: dict[str, Any], route: str) -> None:
+    keeps_its_word(document, "GET", route, api.get(route))
+
+
+@pytest.mark.parametrize("kind", list(JobKind))
+def test_what_a_started_job_is_answered_is_as_documented(
+    api: Api, aws: S3Client, document: dict[str, Any], tmp_path: Any, environment: pytest.MonkeyPatch, kind: JobKind
+) -> None:
+    assert aws
+    definition = json.dumps({"StartAt": "Any", "States": {"Any": {"Type": "Pass", "End": True}}})
+    for name in ("archive", "retrieve"):
+        boto3.client("stepfunctions").create_state_machine(
+            name=name, definition=definition, roleArn="arn:aws:iam::123456789012:role/any"
+        )
+    with a_scicat(tmp_path, environment) as scicat:
+        scicat.add_dataset("20.500.11935/any", archivable=kind == "archive", retrievable=kind == "retrieve")
+        job_id = scicat.add_job(kind, "20.500.11935/any")
+        started = api.post("/archiver/jobs", {"id": job_id, "type": kind})
+        ready = api.get("/health/readyz")
+    run = Run(job_id=job_id, run_id=f"{job_id}-1", pid="20.500.11935/any")
+    RunFolder(job_id).save("job.json", JobBegun(job_id=job_id, kind=kind, runs=(run,)))
+    shown = api.show(job_id)
+
+    assert (started.status, ready.status, shown.status) == (201, 200, 200)
+    keeps_its_word(document, "POST", "/archiver/jobs", started)
+    keeps_its_word(document, "GET", "/health/readyz", ready)
+    keeps_its_word(document, "GET", "/archiver/jobs/{job_id}", shown)
+
+
+def test_the_document_names_no_type_that_it_does_not_describe(document: dict[str, Any]) -> None:
+    described = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+
+    assert document["openapi"] == "3.1.0"
+    assert set(_references(document)) <= described
+
+
+def _references(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
+        return own + [found for inner in value.values() for found in _references(inner)]
+    return [found for inner in value for found in _references(inner)] if isinstance(value, list) else []

@@ -1,0 +1,252 @@
+"""The catalogue client against the SciCat mock: what it reads, what it writes, and what it makes of refusals."""
+
+from collections.abc import Callable, Iterator
+from urllib.parse import unquote
+from uuid import uuid4
+
+import pytest
+import stamina
+from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.models import CatalogueDatablock, CatalogueFile
+from archiver.scicat import Catalogue, JobDataset, JobStatus
+
+from mocks.scicat.configuration import ExpiredTokens
+from tests.contract.scicat.callers import Archiver, Received, Scicat, any_dataset
+
+FILE = CatalogueFile("a.bin", 3, "2026-11-23T08:00:00.000Z", chk="ab" * 32, chk_alg="sha256", perm="-rw-r--r--")
+
+type StartScicat = Callable[..., Scicat]
+
+
+@pytest.fixture(autouse=True)
+def _without_waiting() -> Iterator[None]:
+    with stamina.set_testing(True, attempts=3, cap=True):
+        yield
+
+
+@pytest.fixture
+def catalogue(scicat: Scicat) -> Catalogue:
+    return as_account(scicat, "archiver")
+
+
+def as_account(scicat: Scicat, account: str) -> Catalogue:
+    return Catalogue(scicat.server.url, lambda: scicat.server.credentials(account))
+
+
+def a_datablock(archive_id: str | None = None, packed_size: int = 10240) -> CatalogueDatablock:
+    return CatalogueDatablock(None, archive_id or f"{uuid4()}.tar", 3, packed_size, "sha256", "1", (FILE,))
+
+
+def a_new_pid() -> str:
+    return f"20.500.11935/{uuid4()}"
+
+
+def test_a_dataset_is_registered_once_with_its_files(catalogue: Catalogue) -> None:
+    pid = a_new_pid()
+    metadata = any_dataset(accessGroups=["group2"])
+    assert catalogue.create_dataset(metadata, pid) is True
+    assert catalogue.create_dataset(metadata, pid) is False
+    catalogue.add_origdatablock(pid, [FILE], "sha256")
+    catalogue.add_origdatablock(pid, [FILE], "sha256")
+    dataset = catalogue.dataset(pid, files=True)
+    assert dataset is not None
+    assert (dataset.pid, dataset.owner_group, dataset.owner) == (pid, "group1", "User One")
+    assert (dataset.access_groups, dataset.contact_email, dataset.size) == (("group2",), "user1@your.site", 3)
+    assert dataset.files == (FILE,)
+    assert dataset.datablocks == ()
+    assert "_id" not in dataset.lifecycle
+
+
+def test_only_what_is_asked_for_is_listed(scicat: Scicat, catalogue: Catalogue) -> None:
+    pid = unquote(scicat.a_dataset())
+    catalogue.add_datablock(pid, a_datablock())
+    bare, full = catalogue.dataset(pid), catalogue.dataset(pid, files=True, datablocks=True)
+    assert bare is not None
+    assert full is not None
+    assert (len(bare.files), len(bare.datablocks)) == (0, 0)
+    assert (len(full.files), len(full.datablocks)) == (1, 1)
+
+
+@pytest.mark.parametrize("pid", ["nope", "20.500.11935/nope", "100%/ü?#", "..", "."])
+def test_an_unknown_dataset_is_none_to_read_and_rejected_to_write(catalogue: Catalogue, pid: str) -> None:
+    if pid.strip("."):
+        assert catalogue.dataset(pid) is None
+    for write in (
+        lambda: catalogue.update_lifecycle(pid, archivable=False),
+        lambda: catalogue.add_datablock(pid, a_datablock()),
+        lambda: catalogue.add_origdatablock(pid, [FILE], None),
+    ):
+        with pytest.raises(DatasetRejected) as caught:
+            write()
+        assert caught.value.reason.code is Code.DATASET_UNKNOWN
+
+
+def test_the_lifecycle_is_merged_and_nothing_else_changes(scicat: Scicat, catalogue: Catalogue) -> None:
+    pid = unquote(scicat.a_dataset(accessGroups=["group2"]))
+    before = catalogue.dataset(pid)
+    catalogue.update_lifecycle(pid, archiveStatusMessage="started", archivable=False, retrievable=False)
+    after = catalogue.dataset(pid)
+    assert before is not None
+    assert after is not None
+    changed = {"archiveStatusMessage": "started", "archivable": False, "retrievable": False}
+    assert after.lifecycle == {**before.lifecycle, **changed}
+    assert after.access_groups == ("group2",)
+
+
+def test_a_datablock_is_recorded_once_however_often_it_is_sent(scicat: Scicat, catalogue: Catalogue) -> None:
+    pid, datablock = unquote(scicat.a_dataset()), a_datablock()
+    first = catalogue.add_datablock(pid, datablock)
+    assert catalogue.add_datablock(pid, datablock) == first
+    dataset = catalogue.dataset(pid, datablocks=True)
+    assert dataset is not None
+    assert [one.id for one in dataset.datablocks] == [first]
+    assert dataset.datablocks[0].files == (CatalogueFile(FILE.path, 3, FILE.time, FILE.chk, "sha256", perm=FILE.perm),)
+
+
+def test_another_datablock_of_the_same_archive_id_is_a_conflict(scicat: Scicat, catalogue: Catalogue) -> None:
+    pid, datablock = unquote(scicat.a_dataset()), a_datablock()
+    catalogue.add_datablock(pid, datablock)
+    with pytest.raises(ServiceRefused) as caught:
+        catalogue.add_datablock(pid, a_datablock(datablock.archive_id, packed_size=20480))
+    assert caught.value.reason.code is Code.ARCHIVE_ID_CONFLICT
+
+
+def test_a_datablock_can_be_deleted_twice(scicat: Scicat, catalogue: Catalogue) -> None:
+    pid = unquote(scicat.a_dataset())
+    datablock_id = catalogue.add_datablock(pid, a_datablock())
+    catalogue.delete_datablock(pid, datablock_id)
+    catalogue.delete_datablock(pid, datablock_id)
+    dataset = catalogue.dataset(pid, datablocks=True)
+    assert dataset is not None
+    assert dataset.datablocks == ()
+
+
+def test_a_job_is_created_on_behalf_of_the_owner_read_and_finished(scicat: Scicat, catalogue: Catalogue) -> None:
+    pid = unquote(scicat.a_dataset())
+    job_id = catalogue.create_job(
+        "archive", [pid], owner_group="group1", owner_user="user1", contact_email="user1@your.site"
+    )
+    job = catalogue.job(job_id)
+    assert job is not None
+    assert (job.id, job.type, job.status) == (job_id, "archive", JobStatus.SUBMITTED)
+    assert (job.owner_user, job.owner_group, job.result) == ("user1", "group1", None)
+    assert job.datasets == (JobDataset(pid, ()),)
+    catalogue.update_job(job_id, JobStatus.FINISHED, "jobFinished", {"result": []})
+    catalogue.update_job(job_id, JobStatus.FINISHED, "jobFinished")
+    finished = catalogue.job(job_id)
+    assert finished is not None
+    assert (finished.status, finished.result) == (JobStatus.FINISHED, {"result": []})
+
+
+def test_a_job_may_name_its_owner_by_the_group_alone(scicat: Scicat, catalogue: Catalogue) -> None:
+    pid = unquote(scicat.a_dataset())
+    job = catalogue.job(
+        catalogue.create_job("archive", [pid], owner_group="group1", owner_user=None, contact_email=None)
+    )
+    assert job is not None
+    assert (job.owner_user, job.owner_group) == (None, "group1")
+
+
+def test_the_jobs_of_a_dataset_come_newest_first_and_of_the_kind_asked_for(
+    scicat: Scicat, catalogue: Catalogue
+) -> None:
+    pid = scicat.a_dataset(datasetlifecycle={"archivable": True, "retrievable": True})
+    older, newer = scicat.a_job(pid), scicat.a_job(pid)
+    retrieve = scicat.a_job(pid, "retrieve")
+    scicat.a_job(scicat.a_dataset())
+    assert {job.id for job in catalogue.jobs_of(unquote(pid), "archive")} == {older, newer}
+    assert [job.id for job in catalogue.jobs_of(unquote(pid), "retrieve")] == [retrieve]
+
+
+def test_an_unknown_job_is_none_and_telling_it_is_passed_over(catalogue: Catalogue) -> None:
+    assert catalogue.job(str(uuid4())) is None
+    catalogue.update_job(str(uuid4()), JobStatus.FINISHED, "jobFinished")
+
+
+def test_a_job_whose_dataset_is_not_archivable_is_rejected_with_scicats_reason(
+    scicat: Scicat, catalogue: Catalogue
+) -> None:
+    pid = unquote(scicat.a_dataset(datasetlifecycle={"archivable": False}))
+    with pytest.raises(ServiceRefused, match=r"Invalid value for 'datasetlifecycle\.archivable'") as caught:
+        catalogue.create_job("archive", [pid], owner_group="group1", owner_user=None, contact_email=None)
+    assert caught.value.reason.code is Code.SCICAT_REJECTED
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 422, 500, 503])
+def test_a_job_that_the_archiver_refused_exists_once_and_its_id_is_returned(
+    start_scicat: StartScicat, archiver: Archiver, status: int
+) -> None:
+    scicat = start_scicat()
+    archiver.status = status
+    pid = unquote(scicat.a_dataset())
+    catalogue = as_account(scicat, "archiver")
+    job_id = catalogue.create_job("archive", [pid], owner_group="group1", owner_user=None, contact_email=None)
+    assert [job.id for job in catalogue.jobs_of(pid, "archive")] == [job_id]
+    assert len(archiver.received) == 1
+
+
+def test_a_job_is_created_while_the_archiver_reads_it_back(start_scicat: StartScicat, archiver: Archiver) -> None:
+    scicat = start_scicat()
+    catalogue, reader = as_account(scicat, "archiver"), as_account(scicat, "archiver")
+    seen: list[str] = []
+
+    def read_back(request: Received) -> None:
+        job = reader.job(request.body.split('"')[3])
+        seen.append(job.id if job else "")
+
+    archiver.on_request = read_back
+    pid = unquote(scicat.a_dataset())
+    job_id = catalogue.create_job("archive", [pid], owner_group="group1", owner_user=None, contact_email=None)
+    assert seen == [job_id]
+
+
+@pytest.mark.parametrize("expired", list(ExpiredTokens))
+def test_an_expired_or_unknown_token_is_renewed_once_without_notice(
+    start_scicat: StartScicat, expired: ExpiredTokens
+) -> None:
+    scicat = start_scicat(expired_tokens=expired)
+    catalogue, pid = as_account(scicat, "archiver"), unquote(scicat.a_dataset())
+    catalogue.ping()
+    scicat.server.logins.expire_tokens()
+    assert catalogue.dataset(pid) is not None
+    scicat.server.logins.replace_secret()
+    catalogue.update_lifecycle(pid, archivable=True)
+    scicat.server.logins.replace_secret()
+    assert catalogue.jobs_of(pid, "archive") == []
+
+
+def test_tokens_that_are_always_expired_end_forbidden_and_not_in_a_loop(start_scicat: StartScicat) -> None:
+    scicat = start_scicat(token_seconds=0)
+    with pytest.raises(ServiceRefused, match="SESSION_EXPIRED") as caught:
+        as_account(scicat, "archiver").ping()
+    assert caught.value.reason.code is Code.SCICAT_FORBIDDEN
+
+
+@pytest.mark.parametrize("account", ["archiveManager", "ingestor"])
+def test_an_account_that_lacks_a_right_is_forbidden(scicat: Scicat, account: str) -> None:
+    job = scicat.a_job(scicat.a_dataset())
+    with pytest.raises(ServiceRefused, match="Unauthorized to get this job") as caught:
+        as_account(scicat, account).job(job)
+    assert caught.value.reason.code is Code.SCICAT_FORBIDDEN
+
+
+def test_a_wrong_password_is_forbidden_and_appears_nowhere(scicat: Scicat, caplog: pytest.LogCaptureFixture) -> None:
+    catalogue = Catalogue(scicat.server.url, lambda: ("archiver", "not-the-password"))
+    with pytest.raises(ServiceRefused) as caught:
+        catalogue.ping()
+    assert caught.value.reason.code is Code.SCICAT_FORBIDDEN
+    assert "not-the-password" not in str(caught.value) + caplog.text
+
+
+def test_a_record_that_scicat_finds_too_large_is_not_sent_again(scicat: Scicat, catalogue: Catalogue) -> None:
+    pid = unquote(scicat.a_dataset())
+    large = CatalogueFile("x" * 17_000_000, 1, FILE.time)
+    with pytest.raises(ServiceRefused, match=r"bytes sent") as caught:
+        catalogue.add_datablock(pid, CatalogueDatablock(None, f"{uuid4()}.tar", 1, 1, None, "1", (large,)))
+    assert caught.value.reason.code is Code.SCICAT_TOO_LARGE
+
+
+def test_a_scicat_that_is_not_there_is_unavailable() -> None:
+    with pytest.raises(ServiceUnavailable) as caught:
+        Catalogue("http://127.0.0.1:1", lambda: ("archiver", "secret")).ping()
+    assert caught.value.reason.code is Code.SCICAT_UNAVAILABLE

@@ -1,0 +1,115 @@
+"""The step ReadDrop."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from archiver import storage
+from archiver.drops import MARKER_LIMIT, DropContent, ListedFile
+from archiver.errors import Code, DatasetRejected, Reason, ServiceUnavailable
+from archiver.models import Lease
+from functions.read_drop.app import handler
+from tests import dropping
+from tests.conftest import LambdaContext
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+
+def read(run_id: str = dropping.RUN_ID) -> dict[str, Any]:
+    state = handler(dropping.a_drop(run_id=run_id).model_dump(), LambdaContext())
+    assert state is not None
+    return state
+
+
+def content() -> DropContent:
+    return dropping.run_folder().need("drop.json", DropContent)
+
+
+def listed() -> list[ListedFile]:
+    return dropping.run_folder().need("listed.json", list[ListedFile])
+
+
+def the_refusal() -> Reason:
+    with pytest.raises(DatasetRejected) as error:
+        read()
+    return Reason.from_json(str(error.value))
+
+
+def test_what_the_drop_says_is_written_down(aws: "S3Client") -> None:
+    dropping.drop(aws, {"a": b"1"}, dropping.a_document(files=[{"path": "a", "size": 1}]))
+
+    state = read()
+
+    assert state["pid"] == content().pid
+    assert (content().listed, content().documents) == (True, ("dataset.json", "dataset.status.json"))
+    assert [file.path for file in listed()] == ["a"]
+
+
+def test_a_list_of_checksums_is_found_by_its_usual_name_and_is_no_data(aws: "S3Client") -> None:
+    files = dropping.some_files()
+    dropping.drop(aws, {**files, "SHA256SUMS": dropping.sha256sums(files)})
+
+    read()
+
+    assert {file.path: file.chk for file in listed()} == {path: dropping.sha256(body) for path, body in files.items()}
+    assert "SHA256SUMS" in content().documents
+
+
+def test_a_list_of_checksums_may_be_named_and_of_another_algorithm(aws: "S3Client") -> None:
+    dropping.drop(aws, {"my.md5": b"0" * 32 + b"  a"}, dropping.a_document(checksums="my.md5", chkAlg="md5"))
+
+    read()
+
+    assert (content().chk_alg, [file.path for file in listed()]) == ("md5", ["a"])
+
+
+def test_a_folder_without_a_list_is_taken_as_it_is(aws: "S3Client") -> None:
+    dropping.drop(aws, {"a": b"1"})
+
+    read()
+
+    assert (content().listed, listed()) == (False, [])
+
+
+def test_a_list_that_is_named_and_not_there_is_refused(aws: "S3Client") -> None:
+    dropping.drop(aws, {}, dropping.a_document(checksums="gone"))
+    assert the_refusal().files == ("gone",)
+
+
+def test_a15_a_dataset_json_of_more_than_a_megabyte_is_refused_unread(aws: "S3Client") -> None:
+    dropping.drop(aws, {}, b" " * (MARKER_LIMIT + 1))
+    assert the_refusal().code is Code.BAD_DROP
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_dataset_json_that_is_gone_is_refused() -> None:
+    assert the_refusal().message == "dataset.json is gone."
+
+
+def test_a_folder_that_another_execution_works_on_is_busy(aws: "S3Client", environment: pytest.MonkeyPatch) -> None:
+    dropping.drop(aws, {})
+    read("drop-other")
+    environment.setattr("archiver.workflows.status", lambda _: "RUNNING")
+
+    with pytest.raises(ServiceUnavailable) as error:
+        read()
+    assert Reason.from_json(str(error.value)).code is Code.BUSY
+
+
+def test_the_folder_of_an_execution_that_has_ended_is_taken_over(
+    aws: "S3Client", environment: pytest.MonkeyPatch
+) -> None:
+    dropping.drop(aws, {})
+    read("drop-other")
+    environment.setattr("archiver.workflows.status", lambda _: "FAILED")
+
+    read()
+
+    held = storage.read_lease(dropping.PREFIX)
+    assert held == Lease(run_id=dropping.RUN_ID, execution_arn=dropping.EXECUTION_ARN)
+
+
+def test_a_step_that_runs_twice_says_the_same(aws: "S3Client") -> None:
+    dropping.drop(aws, {})
+    assert read() == read()

@@ -1,0 +1,90 @@
+"""The step RegisterDataset."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from archiver import storage
+from archiver.drops import DropStatus
+from archiver.errors import Code, Reason, ServiceRefused
+from archiver.models import Upload
+from archiver.scicat import JobStatus, catalogue
+from functions.register_dataset.app import handler
+from tests import dropping
+from tests.catalogue import Scicat
+from tests.conftest import LambdaContext
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+
+def test_a_new_dataset_is_registered_with_what_the_drop_says(aws: "S3Client", scicat: Scicat) -> None:
+    document = dropping.a_document(accessGroups=["group2"], keywords=["any"], scientificMetadata={"kV": 300})
+    dropping.drop(aws, {}, document)
+
+    drop = dropping.a_registered_drop()
+
+    assert not drop.settled
+    [(_, body)] = scicat.told
+    assert {name: body[name] for name in document if name != "creationTime"} == {
+        name: value for name, value in document.items() if name != "creationTime"
+    }
+    assert (body["pid"], body["type"], body["datasetName"]) == (drop.pid, "raw", "any-drop")
+    lifecycle = scicat.lifecycle(drop.pid)
+    assert (lifecycle["archiveStatusMessage"], lifecycle["archivable"]) == ("filesNotYetAvailable", False)
+
+
+def test_the_service_remembers_which_drop_the_dataset_came_from(aws: "S3Client", scicat: Scicat) -> None:
+    assert scicat
+    dropping.drop(aws, {"SHA256SUMS": b""})
+    drop = dropping.a_registered_drop()
+    documents = ("dataset.json", "dataset.status.json", "SHA256SUMS")
+    assert storage.upload_of(drop.pid) == Upload(prefix=dropping.PREFIX, documents=documents)
+
+
+def test_a_dataset_that_was_registered_before_is_registered_once(aws: "S3Client", scicat: Scicat) -> None:
+    assert scicat
+    dropping.drop(aws, {})
+    read = dropping.a_read_drop().model_dump()
+    assert handler(read, LambdaContext()) == handler(read, LambdaContext())
+
+
+@pytest.mark.parametrize("status", [JobStatus.SUBMITTED, JobStatus.IN_PROGRESS])
+def test_a_dataset_whose_archive_job_is_not_finished_is_settled(
+    aws: "S3Client", scicat: Scicat, status: JobStatus
+) -> None:
+    dropping.drop(aws, {})
+    pid = dropping.a_registered_drop().pid
+    scicat.set_lifecycle(pid, archivable=True)
+    job = scicat.add_job("archive", pid)
+    catalogue().update_job(job, status, "any")
+
+    assert dropping.a_registered_drop().settled
+    outcome = dropping.run_folder().need("outcome.json", DropStatus)
+    assert (outcome.status, outcome.job) == ("already_requested", job)
+
+
+@pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.DATASET_ERRORS])
+def test_a_dataset_whose_archive_job_failed_is_taken_in_again(
+    aws: "S3Client", scicat: Scicat, status: JobStatus
+) -> None:
+    dropping.drop(aws, {})
+    pid = dropping.a_registered_drop().pid
+    scicat.set_lifecycle(pid, archivable=True)
+    catalogue().update_job(scicat.add_job("archive", pid), status, "any")
+
+    assert not dropping.a_registered_drop().settled
+
+
+def test_f20_a_refusal_of_the_catalogue_is_told_in_its_words(aws: "S3Client", scicat: Scicat) -> None:
+    assert scicat
+    dropping.drop(aws, {}, dropping.a_document(contactEmail="a@b.c;d@e.f"))
+    read = dropping.a_read_drop()
+    folder = dropping.run_folder()
+    folder.save("drop.json", {**(folder.load("drop.json", dict) or {}), "metadata": {"type": "raw"}})
+
+    with pytest.raises(ServiceRefused) as error:
+        handler(read.model_dump(), LambdaContext())
+    reason = Reason.from_json(str(error.value))
+    assert reason.code is Code.SCICAT_REJECTED
+    assert "ownerGroup" in reason.message

@@ -1,0 +1,77 @@
+"""livez says that the function runs, readyz that the service could do its work."""
+
+import json
+from datetime import UTC, datetime
+
+import boto3
+import pytest
+from types_boto3_s3 import S3Client
+
+from archiver.http import patience
+from tests.archiver_api import Api
+from tests.catalogue import Scicat
+
+
+def failing(api: Api) -> dict[str, dict[str, str]]:
+    """What readyz finds failing, by the dependency's name."""
+    answer = api.get("/health/readyz")
+    assert answer.status == 503
+    assert answer.json["status"] == "not ready"
+    return {one["dependency"]: one for one in answer.json["errors"]}
+
+
+def test_a_running_function_is_alive(api: Api) -> None:
+    answer = api.get("/health/livez")
+
+    assert (answer.status, answer.json["status"]) == (200, "healthy")
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(answer.json["timestamp"])).total_seconds() < 60
+
+
+@pytest.mark.usefixtures("scicat")
+def test_the_service_is_ready_when_everything_it_needs_answers(api: Api) -> None:
+    answer = api.get("/health/readyz")
+
+    assert (answer.status, answer.json["status"]) == (200, "ready")
+    assert set(answer.json) == {"status", "timestamp"}
+
+
+def test_without_scicat_the_service_is_not_ready(api: Api) -> None:
+    assert failing(api) == {
+        "scicat": {
+            "dependency": "scicat",
+            "endpoint": "http://127.0.0.1:9",
+            "message": "does not answer (scicat_unavailable)",
+        }
+    }
+
+
+def test_with_a_wrong_password_for_scicat_the_service_is_not_ready(api: Api, scicat: Scicat) -> None:
+    account = json.dumps({"username": "archiver", "password": "any-wrong-password"})
+    boto3.client("secretsmanager").put_secret_value(SecretId="scicat", SecretString=account)
+
+    found = failing(api)
+
+    assert list(found) == ["scicat"]
+    assert found["scicat"]["endpoint"] == scicat.url
+    assert "scicat_forbidden" in found["scicat"]["message"]
+
+
+@pytest.mark.usefixtures("scicat")
+@pytest.mark.parametrize(("bucket", "dependency"), [("landing", "s3"), ("lts", "lts")])
+def test_without_its_bucket_the_service_is_not_ready(api: Api, aws: S3Client, bucket: str, dependency: str) -> None:
+    aws.delete_bucket(Bucket=bucket)
+
+    assert list(failing(api)) == [dependency]
+
+
+def test_what_takes_too_long_counts_as_not_answered(api: Api, scicat: Scicat, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert scicat
+    monkeypatch.setattr(patience, "_SECONDS", 0.0)
+
+    assert "scicat" in failing(api)
+
+
+def test_credentials_in_an_address_are_not_shown(api: Api, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SCICAT_URL", "http://any-user:any-password@127.0.0.1:9/any/path?any=query")
+
+    assert failing(api)["scicat"]["endpoint"] == "http://127.0.0.1:9"

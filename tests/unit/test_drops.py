@@ -1,0 +1,275 @@
+"""What dataset.json may say, and when a folder holds what it says."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archiver import drops
+from archiver.drops import DatasetDocument, DropContent, ListedFile
+from archiver.errors import Code, DatasetRejected, Reason
+from archiver.models import CatalogueFile, S3Object, SourceFile
+from tests.conftest import ROOT
+from tests.dropping import PREFIX, a_document, an_example, sha256, sha256sums
+
+SCHEMA = ROOT / "docs" / "dataset.schema.json"
+ANY_DAY = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+
+
+def parsed(**changes: Any) -> DatasetDocument:
+    return drops.parse_document(json.dumps(a_document(**changes)).encode())
+
+
+def content(document: DatasetDocument, prefix: str = PREFIX, checksum_file: str | None = None) -> DropContent:
+    return drops.content_of(document, "landing", prefix, checksum_file, "20.500.11935")
+
+
+def objects(*paths: str, prefix: str = PREFIX, size: int = 3) -> list[S3Object]:
+    keys = sorted((prefix + path for path in paths), key=str.encode)
+    return [S3Object(key=key, size=size, etag="any", storage_class="STANDARD", modified=ANY_DAY) for key in keys]
+
+
+def match(listed: list[ListedFile] | None, found: Iterable[S3Object]) -> list[SourceFile]:
+    return list(drops.match(listed, "sha256", found, PREFIX))
+
+
+def the_refusal(error: pytest.ExceptionInfo[DatasetRejected]) -> Reason:
+    return Reason.from_json(str(error.value))
+
+
+class TestDocument:
+    def test_the_schema_in_docs_is_the_models(self) -> None:
+        assert json.loads(SCHEMA.read_text()) == drops.schema()
+
+    def test_the_example_in_docs_is_valid_for_the_schema_and_for_the_service(self) -> None:
+        example = an_example("dataset.json").read_bytes()
+        jsonschema.validate(json.loads(example), json.loads(SCHEMA.read_text()))
+        assert content(drops.parse_document(example)).metadata["datasetName"] == "Apoferritin, grid 4"
+
+    def test_missing_unknown_and_wrong_fields_are_all_named(self) -> None:
+        document = a_document(owner=None, colour="blue", contactEmail="nobody", files=[{"path": "a", "sighs": 1}])
+        with pytest.raises(DatasetRejected) as error:
+            drops.parse_document(json.dumps(document).encode())
+        message = the_refusal(error).message
+        assert "'owner' is missing" in message
+        assert "'colour' is not a known field" in message
+        assert "'contactEmail'" in message
+        assert "'files.0.sighs' is not a known field" in message
+
+    @pytest.mark.parametrize("field", ["pid", "size", "datasetlifecycle", "isPublished", "numberOfFiles"])
+    def test_fields_that_belong_to_the_service_are_not_known(self, field: str) -> None:
+        with pytest.raises(DatasetRejected, match=f"'{field}' is not a known field"):
+            parsed(**{field: "any"})
+
+    @pytest.mark.parametrize(
+        "body", [b"", b"\x00", b"[]", b"nothing", b'{"owner": "\\ud800"}', b"\xff\xfe", b"{" * 5000]
+    )
+    def test_c13_what_is_no_json_object_is_refused(self, body: bytes) -> None:
+        with pytest.raises(DatasetRejected) as error:
+            drops.parse_document(body)
+        assert the_refusal(error).code is Code.BAD_DROP
+
+    def test_an_endless_list_of_problems_is_cut(self) -> None:
+        with pytest.raises(DatasetRejected) as error:
+            parsed(**{f"field{number}": 1 for number in range(1000)})
+        assert "and 980 more" in the_refusal(error).message
+
+    @pytest.mark.parametrize("time", ["2026-11-20", "2026-11-20T09:30:00", "yesterday", 5])
+    def test_a_creation_time_needs_a_time_zone(self, time: object) -> None:
+        with pytest.raises(DatasetRejected, match="creationTime"):
+            parsed(creationTime=time)
+
+    @pytest.mark.parametrize("size", [-1, 1.5, "3", True])
+    def test_c20_a_listed_size_is_a_whole_number(self, size: object) -> None:
+        with pytest.raises(DatasetRejected, match=r"files\.0\.size"):
+            parsed(files=[{"path": "a", "size": size}])
+
+    def test_a_byte_order_mark_is_no_garbage(self) -> None:
+        assert drops.parse_document(b"\xef\xbb\xbf" + json.dumps(a_document()).encode()).owner == "Any Owner"
+
+    @given(st.binary(max_size=200))
+    def test_no_bytes_break_the_reader(self, body: bytes) -> None:
+        with pytest.raises(DatasetRejected):
+            drops.parse_document(body)
+
+
+class TestContent:
+    def test_the_pid_is_the_same_for_the_same_folder_and_metadata(self) -> None:
+        assert content(parsed()).pid == content(parsed(files=[{"path": "a"}])).pid
+        assert content(parsed()).pid.startswith("20.500.11935/")
+
+    def test_another_folder_or_other_metadata_is_another_dataset(self) -> None:
+        pids = {
+            content(parsed()).pid,
+            content(parsed(), "incoming/other/").pid,
+            content(parsed(datasetName="other")).pid,
+        }
+        assert len(pids) == 3
+
+    def test_defaults_come_from_the_folders_name(self) -> None:
+        metadata = content(parsed()).metadata
+        assert metadata["datasetName"] == "any-drop"
+        assert metadata["sourceFolder"] == "/incoming/any-drop"
+        assert metadata["type"] == "raw"
+
+    def test_times_are_told_in_utc(self) -> None:
+        assert content(parsed()).metadata["creationTime"] == "2026-11-20T08:30:00.000Z"
+
+    def test_a_folder_with_an_impossible_name_is_refused(self) -> None:
+        with pytest.raises(DatasetRejected) as error:
+            content(parsed(), "incoming/../")
+        assert the_refusal(error).code is Code.BAD_PATH
+
+    @pytest.mark.parametrize(
+        ("key", "prefix"),
+        [
+            ("incoming/a b/dataset.json", "incoming/a b/"),
+            ("incoming/dataset.json", None),
+            ("incoming//dataset.json", None),
+            ("incoming/a/b/dataset.json", None),
+            ("elsewhere/a/dataset.json", None),
+            ("incoming/a/dataset.json.bak", None),
+        ],
+    )
+    def test_a_marker_lies_directly_in_a_folder_of_incoming(self, key: str, prefix: str | None) -> None:
+        assert drops.prefix_of(key) == prefix
+
+
+class TestChecksums:
+    def test_what_sha256sum_writes_is_read(self) -> None:
+        files = {"a b/ü.mrc": b"1", "c": b"2"}
+        listed = drops.parse_checksums(sha256sums(files), "SHA256SUMS", "sha256")
+        assert [(file.path, file.chk) for file in listed] == [(path, sha256(body)) for path, body in files.items()]
+
+    def test_marks_escapes_dots_and_carriage_returns_are_understood(self) -> None:
+        digits = sha256(b"any").upper()
+        body = f"{digits} *./a\r\n\\{digits}  back\\\\slash\n\n".encode()
+        listed = drops.parse_checksums(body, "sums", "sha256")
+        assert [file.path for file in listed] == ["a", "back\\slash"]
+        assert {file.chk for file in listed} == {sha256(b"any")}
+
+    @pytest.mark.parametrize("line", ["no checksum", "abc  a", f"{'0' * 63}  a", f"{'0' * 64} a"])
+    def test_a_line_that_is_not_understood_is_named_by_its_number(self, line: str) -> None:
+        body = f"{'0' * 64}  first\n{line}\n".encode()
+        with pytest.raises(DatasetRejected, match="sums, line 2"):
+            drops.parse_checksums(body, "sums", "sha256")
+
+    def test_a_list_that_is_not_utf8_is_refused(self) -> None:
+        with pytest.raises(DatasetRejected, match="not UTF-8 at byte 66"):
+            drops.parse_checksums(b"0" * 64 + b"  \xff", "sums", "sha256")
+
+    def test_the_drops_own_documents_are_not_part_of_the_dataset(self) -> None:
+        own = content(parsed(), checksum_file="SHA256SUMS")
+        listed = [ListedFile(path=path) for path in ("a", "SHA256SUMS", "dataset.json", "dataset.status.json")]
+        assert [file.path for file in drops.check_list(listed, own)] == ["a"]
+
+    def test_a_file_listed_twice_is_refused(self) -> None:
+        with pytest.raises(DatasetRejected) as error:
+            drops.check_list([ListedFile(path="a"), ListedFile(path="a")], content(parsed()))
+        assert the_refusal(error).files == ("a",)
+
+    def test_a_checksum_of_another_algorithm_is_refused(self) -> None:
+        with pytest.raises(DatasetRejected, match="64 digits of sha256"):
+            drops.check_list([ListedFile(path="a", chk="0" * 32)], content(parsed()))
+
+    @pytest.mark.parametrize(
+        ("changes", "names"),
+        [
+            ({}, drops.CHECKSUM_FILES),
+            ({"checksums": "my.md5"}, ("my.md5",)),
+            ({"files": [{"path": "a"}]}, ()),
+        ],
+    )
+    def test_where_the_list_of_checksums_lies(self, changes: dict[str, Any], names: tuple[str, ...]) -> None:
+        assert drops.checksum_file_of(parsed(**changes)) == names
+
+    def test_no_list_is_looked_for_when_dataset_json_says_null(self) -> None:
+        document = drops.parse_document(json.dumps(a_document() | {"checksums": None}).encode())
+        assert drops.checksum_file_of(document) == ()
+
+    def test_two_lists_exclude_each_other(self) -> None:
+        with pytest.raises(DatasetRejected, match="exclude each other"):
+            drops.checksum_file_of(parsed(checksums="a", files=[]))
+
+
+class TestMatch:
+    def test_without_a_list_whatever_lies_in_the_folder_is_the_dataset(self) -> None:
+        [file] = match(None, objects("a/ü.mrc"))
+        assert (file.path, file.size, file.etag, file.chk) == ("a/ü.mrc", 3, "any", None)
+        assert file.time == "2026-11-20T09:30:00.000Z"
+
+    def test_a_listed_checksum_goes_with_its_file(self) -> None:
+        [file] = match([ListedFile(path="a", size=3, chk="AB" * 32)], objects("a"))
+        assert (file.chk, file.chk_alg) == ("ab" * 32, "sha256")
+
+    @pytest.mark.parametrize(
+        ("listed", "found", "code", "named"),
+        [
+            (["a", "b", "c"], ["b"], Code.MISSING_FILES, ("a", "c")),
+            (["a"], ["a", "b"], Code.EXTRA_FILES, ("b",)),
+            (["a"], [], Code.MISSING_FILES, ("a",)),
+            ([], [], Code.NO_FILES, ()),
+            (None, [], Code.NO_FILES, ()),
+            (["../a"], ["a"], Code.BAD_PATH, ("../a has an empty, '.' or '..' part",)),
+            (None, ["a//b"], Code.BAD_PATH, ("a//b has an empty, '.' or '..' part",)),
+            (None, ["a/"], Code.BAD_PATH, ("a/ ends with '/'",)),
+            (None, ["a", "a/b"], Code.BAD_PATH, ("a is a file and a folder",)),
+        ],
+    )
+    def test_a_folder_that_differs_is_refused_naming_the_files(
+        self, listed: list[str] | None, found: list[str], code: Code, named: tuple[str, ...]
+    ) -> None:
+        files = None if listed is None else [ListedFile(path=path) for path in listed]
+        with pytest.raises(DatasetRejected) as error:
+            match(files, objects(*found))
+        assert (the_refusal(error).code, the_refusal(error).files) == (code, named)
+
+    def test_d03_another_size_is_refused(self) -> None:
+        with pytest.raises(DatasetRejected) as error:
+            match([ListedFile(path="a", size=4)], objects("a"))
+        assert the_refusal(error).files == ("a (4 bytes listed, 3 dropped)",)
+
+    def test_the_first_hundred_are_named_and_all_are_counted(self) -> None:
+        with pytest.raises(DatasetRejected) as error:
+            match([ListedFile(path=f"{number:04}") for number in range(250)], [])
+        assert (len(the_refusal(error).files), the_refusal(error).count) == (100, 250)
+
+
+class TestRegistration:
+    def test_what_the_catalogue_lists_is_not_listed_again(self) -> None:
+        files = match(None, objects("a", "b"))
+        registered = [CatalogueFile("a", 3, "any other time")]
+        assert [file.path for file in drops.unregistered(registered, files)] == ["b"]
+
+    def test_files_that_were_registered_otherwise_are_refused(self) -> None:
+        registered = [CatalogueFile("a", 4, "any"), CatalogueFile("gone", 1, "any")]
+        with pytest.raises(DatasetRejected) as error:
+            list(drops.unregistered(registered, match(None, objects("a"))))
+        assert the_refusal(error).code is Code.CATALOGUE_CHANGED
+        assert the_refusal(error).files == ("a", "gone")
+
+    @pytest.mark.parametrize("path", ["{}", "ü" * 500 + "{}", '"\\' * 500 + "{}"])
+    def test_c18_an_origdatablock_stays_far_below_scicats_16_mb(self, path: str) -> None:
+        files = [
+            CatalogueFile(path.format(number), 1, "2026-11-20T09:30:00.000Z", "0" * 128) for number in range(25_000)
+        ]
+        blocks = list(drops.origdatablocks(files))
+        assert [file for block in blocks for file in block] == files
+        assert max(len(block) for block in blocks) <= 10_000
+        body = [{"path": f.path, "size": f.size, "time": f.time, "chk": f.chk} for f in blocks[0]]
+        assert len(json.dumps(body, ensure_ascii=False).encode()) < 12_000_000
+
+    def test_no_files_make_no_origdatablock(self) -> None:
+        assert list(drops.origdatablocks([])) == []
+
+
+def test_the_page_about_drops_shows_the_example_as_it_is() -> None:
+    page = Path(ROOT / "docs" / "dropping-a-dataset.md").read_text()
+    assert "examples/dataset.json" in page
+    assert "dataset.schema.json" in page
