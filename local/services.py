@@ -19,6 +19,8 @@ from local.executor.process_executor.process_tree import descendants, kill
 
 _HEALTH_SECONDS = 90.0
 _STOP_SECONDS = 15.0
+# LocalStack keeps nothing, and waits long for its own threads: after this it is killed.
+_POLITE_SECONDS = 3.0
 _LOOK_SECONDS = 0.1
 
 
@@ -86,6 +88,8 @@ class Register:
             raise StageFailed(
                 f"Port {service.port} is taken; stop what listens there, or choose another: {service.variable}=…"
             )
+        for ended in self._children.values():
+            ended.poll()
         service.log.parent.mkdir(parents=True, exist_ok=True)
         with service.log.open("ab") as log:
             process = subprocess.Popen(
@@ -164,7 +168,7 @@ def _wait_until_healthy(service: Service, process: subprocess.Popen[bytes]) -> N
 def _end(running: Running) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(running.pid, signal.SIGTERM)
-    if not _within(_STOP_SECONDS, lambda: not running.alive()):
+    if not _within(_POLITE_SECONDS, lambda: not running.alive()):
         kill([running.pid])
         _within(_STOP_SECONDS, lambda: not running.alive())
 

@@ -3,11 +3,11 @@
 import hashlib
 import io
 import tarfile
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from moto.moto_api import state_manager
-
+from archiver import clients
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from tests.catalogue import ANY_TIME, Scicat
 
@@ -47,9 +47,21 @@ def put_on_tape(s3: "S3Client", key: str, body: bytes, recorded: bytes | None = 
 
 
 def let_recalls_take(looks: int) -> None:
-    """A recalled object is readable after so many looks at it; 0: at once. It holds for all tests that follow."""
-    transition: dict[str, Any] = {"progression": "manual", "times": looks} if looks else {"progression": "immediate"}
-    state_manager.set_transition("s3::keyrestore", transition=transition)
+    """Let the service see a recalled object become readable after so many looks at it; moto's recalls take no time."""
+    seen: Counter[str] = Counter()
+
+    def note_key(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        context["looked_at"] = params["Key"]
+
+    def tell(parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        key = context["looked_at"]
+        if "Restore" in parsed and seen[key] < looks:
+            seen[key] += 1
+            parsed["Restore"] = 'ongoing-request="true"'
+
+    events = clients.s3().meta.events
+    events.register("before-parameter-build.s3.HeadObject", note_key)
+    events.register("after-call.s3.HeadObject", tell)
 
 
 def flipped(body: bytes, at: int = tarfile.BLOCKSIZE) -> bytes:

@@ -1,5 +1,6 @@
 """A dataset to archive: known to SciCat, its files dropped in the landing bucket, and a run to work on it."""
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from archiver import storage
 from archiver.models import CatalogueDatablock, CatalogueFile, Lease, Upload
 from archiver.scicat import catalogue
 from tests.catalogue import ANY_TIME, Scicat
+from tests.conftest import LambdaContext
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -68,3 +70,15 @@ class ADataset:
     def landing(self) -> set[str]:
         """The keys that are left in the landing bucket."""
         return {found.key for found in storage.landing().list("")}
+
+
+def do_steps(dataset: ADataset, *steps: str, context: LambdaContext) -> None:
+    """Take the run through these functions of ``archive_dataset``, with one lane."""
+    lane = {"lane": 0, "lanes": 1}
+    for name in steps:
+        importlib.import_module(f"functions.{name}.app").handler(dataset.run | lane, context)
+
+
+TO_SEALED = ("claim_dataset", "snapshot_dataset", "plan_datablocks", "package_datablock", "seal_datablock")
+TO_VERIFIED = (*TO_SEALED, "store_datablock", "verify_datablocks")
+TO_COMPLETE = (*TO_VERIFIED, "register_datablocks", "complete_dataset")

@@ -19,8 +19,7 @@ from archiver.storage import RunFolder
 def handler(run: Run) -> Run:
     folder = RunFolder(run.run_id)
     verified = folder.load("verified.json", list[SealedDatablock]) or []
-    if verified and _is_archived(run, verified):
-        storage.hold_lease(run.pid, run.run_id)
+    if verified and storage.holds_lease(run.pid, run.run_id) and _is_archived(run, verified):
         storage.landing().delete(_archived_keys(run, folder))
         storage.staging().delete(datablock.key for datablock in verified)
     storage.release_lease(run.pid, run.run_id)

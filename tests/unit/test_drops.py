@@ -12,9 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver import drops
-from archiver.drops import DatasetDocument, DropContent, ListedFile
+from archiver.drops import (
+    DatasetDocument,
+    Drop,
+    DropContent,
+    DropEnded,
+    DropRead,
+    DropRegistered,
+    ListedFile,
+    ObjectCreated,
+)
 from archiver.errors import Code, DatasetRejected, Reason
-from archiver.models import CatalogueFile, S3Object, SourceFile
+from archiver.models import CatalogueFile, S3Object, SourceFile, State
 from tests.conftest import ROOT
 from tests.dropping import PREFIX, a_document, an_example, sha256, sha256sums
 
@@ -154,7 +163,7 @@ class TestChecksums:
         assert [file.path for file in listed] == ["a", "back\\slash"]
         assert {file.chk for file in listed} == {sha256(b"any")}
 
-    @pytest.mark.parametrize("line", ["no checksum", "abc  a", f"{'0' * 63}  a", f"{'0' * 64} a"])
+    @pytest.mark.parametrize("line", ["no checksum", "abc  a", f"{'0' * 63}  a", f"{'0' * 64} a", f"{'0' * 64}  "])
     def test_a_line_that_is_not_understood_is_named_by_its_number(self, line: str) -> None:
         body = f"{'0' * 64}  first\n{line}\n".encode()
         with pytest.raises(DatasetRejected, match="sums, line 2"):
@@ -267,6 +276,24 @@ class TestRegistration:
 
     def test_no_files_make_no_origdatablock(self) -> None:
         assert list(drops.origdatablocks([])) == []
+
+
+@pytest.mark.parametrize(
+    ("sample", "state"),
+    [
+        ("object-created", ObjectCreated),
+        ("read-drop", Drop),
+        ("register-dataset", DropRead),
+        ("match-drop", DropRegistered),
+        ("register-files", DropRegistered),
+        ("request-archive", DropRegistered),
+        ("report-drop", DropEnded),
+    ],
+)
+def test_the_samples_of_events_are_what_the_steps_take(sample: str, state: type[State]) -> None:
+    assert state.model_validate_json(
+        (ROOT / "events" / f"{sample}.json").read_bytes(), extra="forbid" if state is not ObjectCreated else None
+    )
 
 
 def test_the_page_about_drops_shows_the_example_as_it_is() -> None:

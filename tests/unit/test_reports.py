@@ -16,7 +16,7 @@ SECRET = "https://bucket.example/key?X-Amz-Signature=0123456789abcdef"
 
 
 def a_failure(error: str, cause: str = "") -> Failure:
-    return Failure(Error=error, Cause=cause)
+    return Failure(error=error, cause=cause)
 
 
 def a_lambda_failure(error: Exception) -> Failure:

@@ -75,7 +75,7 @@ def test_a_job_whose_datasets_all_came_through_succeeds(archiving: Workflows, sc
     end = archiving.run("archive", {"job_id": job_id, "kind": "archive"}, name=job_id)
 
     assert end.status == "SUCCEEDED"
-    assert [name for name in end.states if name not in {"ArchiveDataset"}] == [
+    assert [name for name in end.states if name != "ArchiveDataset"] == [
         "DoJob",
         "BeginJob",
         "ArchiveDatasets",

@@ -1,6 +1,5 @@
 """The workflows ``retrieve`` and ``retrieve_dataset``: recall, prove, hand over, and what SciCat is told."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from unittest.mock import ANY
 
@@ -18,10 +17,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def slow_tape() -> Iterator[None]:
+def slow_tape(aws: "S3Client") -> None:
+    assert aws
     let_recalls_take(looks=3)
-    yield
-    let_recalls_take(looks=0)
 
 
 def retrieve(workflows: Workflows, scicat: Scicat, *pids: str) -> tuple[str, Execution]:

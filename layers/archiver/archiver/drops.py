@@ -22,7 +22,8 @@ from archiver.models import CatalogueDataset, CatalogueFile, Failure, Pid, RunId
 from archiver.names import wrong_path
 
 MARKER_LIMIT = 1_000_000
-CHECKSUM_FILE_LIMIT = 64 * 1024**2
+# About 250,000 files.
+CHECKSUM_FILE_LIMIT = 24 * 1024**2
 # Names under which a list of SHA-256 checksums is found without being named in dataset.json.
 CHECKSUM_FILES = ("SHA256SUMS", "SHA256SUMS.txt", "sha256sum.txt")
 
@@ -46,7 +47,7 @@ _NAMED_PROBLEMS = 20
 # One line of sha256sum: digits, a space, the mode's mark (' ' or '*'), the name. A line that begins with a
 # backslash writes backslashes, newlines and returns in its name as \\, \n and \r
 # (https://www.gnu.org/software/coreutils/manual/html_node/cksum-output-modes.html).
-_CHECKSUM_LINE = re.compile(r"(\\?)([0-9A-Fa-f]+) [ *](.+)")
+_CHECKSUM_LINE = re.compile(r"(?P<escaped>\\?)(?P<digits>[0-9A-Fa-f]+) [ *](?:\./)?(?P<path>.+)", re.DOTALL)
 _ESCAPES = {r"\\": "\\", r"\n": "\n", r"\r": "\r"}
 
 _Text = Annotated[str, StringConstraints(min_length=1)]
@@ -413,12 +414,14 @@ def _utc(moment: AwareDatetime) -> str:
 
 def _listed(line: str, name: str, number: int, chk_alg: ChkAlg) -> ListedFile:
     parsed = _CHECKSUM_LINE.fullmatch(line)
-    if parsed is None or len(parsed[2]) != _DIGITS[chk_alg]:
+    if parsed is None or len(parsed["digits"]) != _DIGITS[chk_alg]:
         raise DatasetRejected(
             Code.BAD_DROP, f"{name}, line {number}: not '<{_DIGITS[chk_alg]} digits of {chk_alg}>  <path>'."
         )
-    path = re.sub(r"\\[\\nr]", lambda escape: _ESCAPES[escape[0]], parsed[3]) if parsed[1] else parsed[3]
-    return ListedFile(path=path.removeprefix("./"), chk=parsed[2].lower())
+    path = parsed["path"]
+    if parsed["escaped"]:
+        path = re.sub(r"\\[\\nr]", lambda escape: _ESCAPES[escape[0]], path)
+    return ListedFile(path=path, chk=parsed["digits"].lower())
 
 
 def _wrong_object(path: str, prefix: str) -> str | None:

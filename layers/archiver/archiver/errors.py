@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 MAX_NAMED_FILES = 100
+# Step Functions cuts a Cause at 32,768 characters, and it quotes ours twice: a cut one could not be read back.
+MAX_NAMED_CHARACTERS = 12_000
 
 
 class Code(StrEnum):
@@ -89,7 +91,13 @@ class Reason:
 
 def reason(code: Code, message: str, files: Sequence[str] = (), count: int | None = None) -> Reason:
     """A reason that names the first hundred of ``files``; ``count`` says how many there are if not all are given."""
-    return Reason(code, message, tuple(files[:MAX_NAMED_FILES]), len(files) if count is None else count)
+    named, characters = [], 0
+    for file in files[:MAX_NAMED_FILES]:
+        characters += len(json.dumps(file))
+        if characters > MAX_NAMED_CHARACTERS:
+            break
+        named.append(file)
+    return Reason(code, message, tuple(named), len(files) if count is None else count)
 
 
 class DatasetRejected(Exception):

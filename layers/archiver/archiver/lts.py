@@ -25,7 +25,7 @@ from archiver.settings import MIB, settings
 
 # S3's own limit (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html).
 MAX_PARTS: Final = 10_000
-# What a streamed part takes of the memory, and how many are on their way at once: about 150 MiB together.
+# What a streamed part takes of the memory, and how many are on their way at once: some 50 MiB together.
 STREAMED_PART: Final = 8 * MIB
 STREAMS: Final = 6
 # S3 copies by itself: large parts, many at once. A function that is stopped loses at most one of each.

@@ -362,13 +362,14 @@ class _Bodies:
         reading: Fingerprinting | None = None,
     ) -> None:
         self.fingerprints: list[FileFingerprint] = []
-        self.reading = reading  # of a file that was not read to its end yet
+        self.file: SourceFile | None = None  # whose bytes were asked for last
+        self.reading = reading  # of that file, until it was read to its end
         self._layout = tar.layout
         self._read = transfers.read(chain.from_iterable(extent.cut(READ_BYTES) for extent in extents), tar.read)
 
     def take(self, extent: Extent) -> Iterator[bytes]:
         """The next bytes, in pieces."""
-        file = self._layout.files[extent.file]
+        file = self.file = self._layout.files[extent.file]
         for _ in extent.cut(READ_BYTES):
             data = next(self._read)
             if self.reading is None:
@@ -524,9 +525,10 @@ class _SliceWorker:
 
     def _refuse_endless(self) -> None:
         """Refuse a file whose hash cannot be saved, when one call has not sufficed to get through it."""
-        reading = self._bodies.reading
-        if self._reached.position == self._begun.position and reading is not None:
+        file, reading = self._bodies.file, self._bodies.reading
+        if self._reached.position == self._begun.position and file is not None and reading is not None:
             raise DatasetRejected(
                 Code.BAD_CHECKSUM_ALGORITHM,
-                f"A file is too long to be checked by {reading.algorithm}; sha256 can be used.",
+                f"{file.path} is too long to be checked by {reading.algorithm}; give its sha256.",
+                [file.path],
             )

@@ -205,7 +205,7 @@ def _reason_of_nested(execution: Mapping[str, Any]) -> Reason:
     ended = _NESTED_ENDS.get(execution["Status"])
     if ended is not None:
         return ended
-    return reason_of(Failure(Error=execution.get("Error") or "", Cause=execution.get("Cause") or ""))
+    return reason_of(Failure(error=execution.get("Error") or "", cause=execution.get("Cause") or ""))
 
 
 def _reason_told(text: object) -> Reason | None:

@@ -147,15 +147,19 @@ def read_lease(pid: str) -> Lease | None:
     return None if body is None else Lease.model_validate_json(body)
 
 
+def holds_lease(pid: str, run_id: str) -> bool:
+    """Whether this run is the one writer."""
+    held = read_lease(pid)
+    return held is not None and held.run_id == run_id
+
+
 def hold_lease(pid: str, run_id: str) -> None:
     """Make sure that this run still is the one writer. Raises ServiceRefused("lease_lost") when it is not."""
-    held = read_lease(pid)
-    if held is None or held.run_id != run_id:
+    if not holds_lease(pid, run_id):
         raise ServiceRefused(Code.LEASE_LOST, "Another run took the dataset over.")
 
 
 def release_lease(pid: str, run_id: str) -> None:
     """Give the lease back, if this run holds it."""
-    held = read_lease(pid)
-    if held is not None and held.run_id == run_id:
+    if holds_lease(pid, run_id):
         staging().delete([Keys.lease(pid)])

@@ -102,7 +102,7 @@ class TarReader:
             self._read_header(held)
         elif self._stage == "extension":
             self._read_extension(held)
-            self._begin("header", _BLOCK)
+            self._begin("padding", -len(held) % _BLOCK)
         elif self._stage == "body" and self._body is not None:
             file, self._body = self._body.fingerprint(self._path), None
             self._begin("padding", -file.size % _BLOCK)
@@ -126,9 +126,9 @@ class TarReader:
             if member.size > _LONGEST_EXTENSION:
                 self._refuse("has an extended header that is too long")
             self._kind = member.type
-            return self._begin("extension", member.size + -member.size % _BLOCK)
+            return self._begin("extension", member.size)
         given, self._given = self._given, {}
-        if member.issparse() or any(keyword.startswith("GNU.sparse") for keyword in given):
+        if member.type == tarfile.GNUTYPE_SPARSE or any(keyword.startswith("GNU.sparse") for keyword in given):
             self._refuse("has a sparse file")
         if not member.isreg():
             return self._begin("header", _BLOCK)
@@ -145,10 +145,10 @@ class TarReader:
     def _pax_records(self, body: bytes) -> dict[str, str]:
         records = {}
         start = 0
-        while start < len(body) and body[start]:
+        while start < len(body):
             head = _PAX_RECORD.match(body, start)
             end = start + int(head[1]) if head else 0
-            if head is None or not head.end() < end <= len(body):
+            if head is None or end <= head.end() or body[end - 1 : end] != b"\n":
                 self._refuse("has a broken extended header")
             records[_text(head[2])] = _text(body[head.end() : end - 1])
             start = end

@@ -33,6 +33,7 @@ class InvocationLog:
         """An invocation starts: what comes from here on belongs to it."""
         with self._lock:
             self._lines.clear()
+            self.memory_mb = 0
             self._reported.clear()
 
     def append(self, text: str) -> None:

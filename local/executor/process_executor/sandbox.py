@@ -174,7 +174,7 @@ class Sandbox:
         while True:
             function = self._function_processes()
             used = memory_bytes(function)
-            self.log.memory_mb = min(max(used // MIB, 1), self._function.memory_mb)
+            self.log.memory_mb = min(max(used // MIB, self.log.memory_mb), self._function.memory_mb)
             if used > limit:
                 kill(function)
             if done.wait(_LOOK_SECONDS):

@@ -10,7 +10,7 @@ from archiver.storage import RunFolder
 from functions.claim_retrieval.app import handler as claim
 from functions.deliver_datablocks.app import handler
 from functions.recall_datablocks.app import handler as recall
-from tests.archive import ANY_PID, an_archived_dataset, archive_id, flipped, let_recalls_take, put_on_tape
+from tests.archive import ANY_PID, an_archived_dataset, archive_id, flipped, put_on_tape
 from tests.catalogue import Scicat
 from tests.conftest import LambdaContext
 
@@ -23,7 +23,6 @@ RUN: dict[str, Any] = {"job_id": "any-job", "run_id": "any-job-1", "pid": ANY_PI
 @pytest.fixture
 def tars(aws: "S3Client", scicat: Scicat) -> dict[str, bytes]:
     """A claimed run over three datablocks, recalled."""
-    let_recalls_take(looks=0)
     tars = an_archived_dataset(aws, scicat)
     begun = claim(RUN, LambdaContext())
     assert begun is not None

@@ -1,0 +1,53 @@
+"""SciCat gets a record of each verified tar, once, with the SHA-256 of every file."""
+
+import hashlib
+from collections.abc import Callable
+
+import pytest
+
+from archiver.errors import DatasetRejected, ServiceRefused
+from archiver.models import CatalogueFile
+from archiver.scicat import catalogue
+from functions.register_datablocks.app import handler
+from tests.catalogue import ANY_TIME
+from tests.conftest import LambdaContext
+from tests.dataset import TO_VERIFIED, ADataset, do_steps
+
+
+def test_registering_twice_makes_one_record_with_every_files_sha256(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    do_steps(dataset, *TO_VERIFIED, context=lambda_context)
+    for _ in range(2):
+        handler(dataset.run, lambda_context)
+    found = catalogue().dataset(dataset.pid, datablocks=True)
+    assert found is not None
+    (record,) = found.datablocks
+    assert (record.size, record.chk_alg, record.version) == (11, "sha256", "1")
+    assert record.packed_size > 0
+    assert {file.path: file.chk for file in record.files} == {
+        path: hashlib.sha256(body).hexdigest() for path, body in dataset.files.items()
+    }
+
+
+def test_a_list_of_files_that_changed_meanwhile_rejects_the_dataset(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    do_steps(dataset, *TO_VERIFIED, context=lambda_context)
+    catalogue().add_origdatablock(dataset.pid, [CatalogueFile(path="late.mrc", size=1, time=ANY_TIME)], None)
+    with pytest.raises(DatasetRejected, match="catalogue_changed"):
+        handler(dataset.run, lambda_context)
+
+
+def test_a_run_whose_lease_was_taken_over_registers_nothing(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    do_steps(dataset, *TO_VERIFIED, context=lambda_context)
+    dataset.s3.delete_object(
+        Bucket="staging", Key=dataset.s3.list_objects_v2(Bucket="staging", Prefix="leases/")["Contents"][0]["Key"]
+    )
+    with pytest.raises(ServiceRefused, match="lease_lost"):
+        handler(dataset.run, lambda_context)

@@ -1,0 +1,44 @@
+"""A tar becomes visible whole, once, or not at all."""
+
+import io
+import tarfile
+from collections.abc import Callable
+
+import pytest
+
+from archiver import storage
+from archiver.keys import Keys
+from archiver.packaging import sealed_datablocks
+from functions.seal_datablock.app import handler
+from tests.conftest import LambdaContext
+from tests.dataset import ADataset, do_steps
+
+BEFORE = ("claim_dataset", "snapshot_dataset", "plan_datablocks")
+LANE = {"lane": 0, "lanes": 1}
+
+
+def test_a_sealed_tar_holds_the_files_and_their_manifest(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    do_steps(dataset, *BEFORE, "package_datablock", context=lambda_context)
+    for _ in range(2):
+        told = handler(dataset.run | LANE, lambda_context)
+        assert told is not None
+        assert told["done"] is True
+    (sealed,) = sealed_datablocks(dataset.folder)
+    assert sealed.key == Keys.datablock(dataset.pid, dataset.run_id, 1)
+    body = dataset.s3.get_object(Bucket="staging", Key=sealed.key)["Body"].read()
+    assert len(body) == sealed.packed_size
+    names = tarfile.open(fileobj=io.BytesIO(body)).getnames()
+    assert names == [*dataset.files, ".datablock/manifest-sha256.txt"]
+
+
+def test_a_tar_of_which_a_slice_is_not_read_is_not_sealed(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset(files={"big.mrc": bytes(11 * 1024**2)})
+    do_steps(dataset, *BEFORE, context=lambda_context)
+    with pytest.raises(LookupError):
+        handler(dataset.run | LANE, lambda_context)
+    assert list(storage.staging().list("openem-network/")) == []

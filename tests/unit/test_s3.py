@@ -1,0 +1,326 @@
+"""The S3 wire against moto, and what each failure of S3 becomes."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+import stamina
+from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError, ResponseStreamingError
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from archiver.digests import crc64nvme, crc64nvme_to_base64
+from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.s3 import Bucket, PinnedRange, UploadedPart
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+MIB = 1024**2
+ANY_KEY = "openem-network/datasets/20.500.11935/5d73/raw_files/a b/ü+~%2F&=?#.mrc"
+
+
+@pytest.fixture
+def client() -> Iterator["S3Client"]:
+    with mock_aws():
+        yield boto3.client("s3", region_name="us-east-1")
+
+
+@pytest.fixture
+def bucket(client: "S3Client") -> Bucket:
+    client.create_bucket(Bucket="landing")
+    return Bucket(client, "landing")
+
+
+@pytest.fixture(autouse=True)
+def patience() -> Iterator[None]:
+    with stamina.set_testing(True, attempts=3):
+        yield
+
+
+def crc(body: bytes) -> str:
+    return crc64nvme_to_base64(crc64nvme(body))
+
+
+def send(bucket: Bucket, key: str, upload_id: str, number: int, body: bytes) -> UploadedPart:
+    return bucket.upload_part(key, upload_id, number, body, crc64nvme(body))
+
+
+def test_an_object_comes_back_as_it_was_put(bucket: Bucket) -> None:
+    assert bucket.put(ANY_KEY, b"any bytes") is True
+    head = bucket.head(ANY_KEY)
+    assert head is not None
+    assert (head.size, head.storage_class, head.restore) == (9, "STANDARD", None)
+    assert '"' not in head.etag
+    assert bucket.read(ANY_KEY, limit=9) == b"any bytes"
+    assert bucket.get(ANY_KEY, head.etag, 4, 5) == b"bytes"
+
+
+def test_an_absent_object_is_none(bucket: Bucket) -> None:
+    assert bucket.head("none") is None
+    assert bucket.read("none", limit=10) is None
+
+
+def test_a_document_over_the_limit_is_not_read(bucket: Bucket) -> None:
+    bucket.put("large", bytes(100))
+    with pytest.raises(ValueError, match="more than 99 bytes"):
+        bucket.read("large", limit=99)
+
+
+def test_a_listing_has_all_pages_in_the_order_of_the_keys_bytes(bucket: Bucket) -> None:
+    keys = [f"p/{number:04d}" for number in range(1_005)] + ["p/Z", "p/a", "p/ä", "p/🐈"]
+    for key in keys:
+        bucket.put(key, b"")
+    assert [found.key for found in bucket.list("p/")] == sorted(keys, key=str.encode)
+    assert [found.key for found in bucket.list("p/", start_after="p/a")] == ["p/ä", "p/🐈"]
+    assert list(bucket.list("none/")) == []
+
+
+def test_an_object_is_created_only_once(bucket: Bucket) -> None:
+    assert bucket.put("lease", b"first", only_if_absent=True) is True
+    assert bucket.put("lease", b"second", only_if_absent=True) is False
+    assert bucket.read("lease", limit=10) == b"first"
+
+
+def test_objects_are_deleted_by_key_and_those_gone_already_are_fine(bucket: Bucket) -> None:
+    keys = [f"k{number}" for number in range(1_001)]
+    for key in keys:
+        bucket.put(key, b"")
+    bucket.delete(iter([*keys, "never there"]))
+    assert list(bucket.list("")) == []
+    bucket.delete([])
+
+
+def test_a_multipart_upload_becomes_an_object_with_a_crc_of_the_whole(bucket: Bucket) -> None:
+    first, last = bytes(5 * MIB), b"the end"
+    upload_id = bucket.create_upload("tar", metadata={"any": "thing"})
+    assert list(bucket.uploads("ta")) == [("tar", upload_id)]
+    parts = [send(bucket, "tar", upload_id, 1, first), send(bucket, "tar", upload_id, 2, last)]
+    assert [(part.number, part.size) for part in bucket.parts("tar", upload_id)] == [(1, 5 * MIB), (2, 7)]
+    bucket.complete_upload("tar", upload_id, parts, crc(first + last))
+    head = bucket.head("tar")
+    assert head is not None
+    assert (head.size, dict(head.metadata)) == (5 * MIB + 7, {"any": "thing"})
+    assert list(bucket.uploads("")) == []
+
+
+def test_an_aborted_upload_is_gone_and_may_be_aborted_again(bucket: Bucket) -> None:
+    upload_id = bucket.create_upload("tar")
+    bucket.abort_upload("tar", upload_id)
+    bucket.abort_upload("tar", upload_id)
+    assert list(bucket.uploads("")) == []
+    assert bucket.parts("tar", upload_id) == ()
+
+
+def test_a_part_is_copied_from_another_object(bucket: Bucket) -> None:
+    bucket.put(ANY_KEY, b"a" + bytes(6 * MIB))
+    head = bucket.head(ANY_KEY)
+    assert head is not None
+    upload_id = bucket.create_upload("tar")
+    part = bucket.copy_part("tar", upload_id, 1, PinnedRange(bucket, ANY_KEY, head.etag, 1, 5 * MIB, "any"))
+    assert (part.number, part.size) == (1, 5 * MIB)
+
+
+def test_a_link_names_the_file_for_the_one_who_downloads_it(bucket: Bucket) -> None:
+    link = bucket.presign_get(ANY_KEY, 60, "ü 1.tar")
+    assert "response-content-disposition=attachment%3B%20filename%2A%3DUTF-8%27%27%25C3%25BC%25201.tar" in link
+    assert "Expires" in link
+
+
+# What a failure becomes. The calls are answered by botocore's stub, as S3 would.
+
+
+@pytest.fixture
+def plain() -> "S3Client":
+    return boto3.client(
+        "s3",
+        region_name="us-east-1",
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+
+
+@pytest.fixture
+def stub(plain: "S3Client") -> Iterator[Stubber]:
+    with Stubber(plain) as stubber:
+        yield stubber
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind", "becomes"),
+    [
+        ("AccessDenied", 403, ServiceRefused, Code.PERMISSION),
+        ("NoSuchBucket", 404, ServiceRefused, Code.PERMISSION),
+        ("KMS.DisabledException", 400, ServiceRefused, Code.PERMISSION),
+        ("SlowDown", 503, ServiceUnavailable, Code.S3_UNAVAILABLE),
+        ("InternalError", 500, ServiceUnavailable, Code.S3_UNAVAILABLE),
+        ("RequestTimeTooSkewed", 403, ServiceUnavailable, Code.S3_UNAVAILABLE),
+        ("InvalidObjectState", 403, ServiceRefused, Code.LANDING_OFFLINE),
+        ("NoSuchKey", 404, DatasetRejected, Code.CHANGED_AFTER_VALIDATE),
+        ("PreconditionFailed", 412, DatasetRejected, Code.CHANGED_AFTER_VALIDATE),
+        ("InvalidRange", 416, DatasetRejected, Code.CHANGED_AFTER_VALIDATE),
+        ("InvalidArgument", 400, ServiceRefused, Code.INTERNAL),
+    ],
+)
+@pytest.mark.parametrize("operation", ["get_object", "upload_part_copy"])
+def test_each_failure_of_a_pinned_read_has_its_meaning(
+    plain: "S3Client", stub: Stubber, operation: str, code: str, status: int, kind: type[Exception], becomes: Code
+) -> None:
+    stub.add_client_error(operation, code, http_status_code=status)
+    bucket = Bucket(plain, "any")
+    with pytest.raises(kind) as raised:
+        if operation == "get_object":
+            bucket.get("any key", "etag", 0, 10, name="any/file")
+        else:
+            bucket.copy_part("tar", "id", 1, PinnedRange(bucket, "any key", "etag", 0, 10, "any/file"))
+    reason = raised.value.reason  # type: ignore[attr-defined]
+    assert reason.code is becomes
+    if kind is DatasetRejected:
+        assert reason.files == ("any/file",)
+
+
+def test_another_bucket_has_codes_of_its_own(plain: "S3Client", stub: Stubber) -> None:
+    bucket = Bucket(plain, "lts", Code.LTS_UNAVAILABLE, offline=Code.RECALL_FAILED, changed=Code.CORRUPT_DATABLOCK)
+    stub.add_client_error("head_object", "500", http_status_code=500)
+    stub.add_client_error("get_object", "InvalidObjectState", http_status_code=403)
+    stub.add_client_error("get_object", "PreconditionFailed", http_status_code=412)
+    with pytest.raises(ServiceUnavailable) as raised:
+        bucket.head("any")
+    assert raised.value.reason.code is Code.LTS_UNAVAILABLE
+    for code in (Code.RECALL_FAILED, Code.CORRUPT_DATABLOCK):
+        with pytest.raises(ServiceRefused) as refused:
+            bucket.get("any", "etag", 0, 1)
+        assert refused.value.reason.code is code
+
+
+CALLS: list[tuple[str, Callable[[Bucket], object]]] = [
+    ("head_object", lambda bucket: bucket.head("any")),
+    ("get_object", lambda bucket: bucket.read("any", 1)),
+    ("put_object", lambda bucket: bucket.put("any", b"")),
+    ("put_object", lambda bucket: bucket.put_if_match("any", b"", "etag")),
+    ("delete_objects", lambda bucket: bucket.delete(["any"])),
+    ("list_objects_v2", lambda bucket: list(bucket.list("any"))),
+    ("create_multipart_upload", lambda bucket: bucket.create_upload("any")),
+    ("upload_part", lambda bucket: bucket.upload_part("any", "id", 1, b"", 0)),
+    ("list_parts", lambda bucket: bucket.parts("any", "id")),
+    ("complete_multipart_upload", lambda bucket: bucket.complete_upload("any", "id", [], "")),
+    ("abort_multipart_upload", lambda bucket: bucket.abort_upload("any", "id")),
+    ("list_multipart_uploads", lambda bucket: list(bucket.uploads("any"))),
+    ("restore_object", lambda bucket: bucket.restore("any", 1, "Bulk")),
+]
+
+
+@pytest.mark.parametrize(("operation", "call"), CALLS, ids=[operation for operation, _ in CALLS])
+@pytest.mark.parametrize(("code", "status", "kind"), [("403", 403, ServiceRefused), ("503", 503, ServiceUnavailable)])
+def test_no_failure_leaves_untranslated(
+    plain: "S3Client",
+    stub: Stubber,
+    operation: str,
+    call: Callable[[Bucket], object],
+    code: str,
+    status: int,
+    kind: type[Exception],
+) -> None:
+    stub.add_client_error(operation, code, http_status_code=status)
+    with pytest.raises(kind):
+        call(Bucket(plain, "any"))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(EndpointConnectionError(endpoint_url="http://any"), ServiceUnavailable), (NoCredentialsError(), ServiceRefused)],
+)
+def test_an_unreachable_s3_and_missing_credentials_are_told_apart(
+    plain: "S3Client", error: Exception, kind: type[Exception]
+) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    plain.meta.events.register("before-send.s3", fail)
+    with pytest.raises(kind):
+        Bucket(plain, "any").head("any")
+
+
+@pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict"])
+def test_a_condition_that_does_not_hold_is_an_answer(plain: "S3Client", stub: Stubber, code: str) -> None:
+    stub.add_client_error("put_object", code, http_status_code=412)
+    stub.add_client_error("put_object", code, http_status_code=412)
+    assert Bucket(plain, "any").put("any", b"", only_if_absent=True) is False
+    assert Bucket(plain, "any").put_if_match("any", b"", "etag") is False
+
+
+def test_a_key_that_could_not_be_deleted_is_an_error(plain: "S3Client", stub: Stubber) -> None:
+    stub.add_response("delete_objects", {"Errors": [{"Key": "kept", "Code": "AccessDenied", "Message": "no"}]})
+    with pytest.raises(ServiceRefused, match="kept"):
+        Bucket(plain, "any").delete(["kept"])
+
+
+@pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchUpload"])
+def test_an_upload_completed_by_an_earlier_attempt_is_success(plain: "S3Client", stub: Stubber, code: str) -> None:
+    stub.add_client_error("complete_multipart_upload", code, http_status_code=412)
+    head = {"ContentLength": 3, "ETag": '"any"', "ChecksumCRC64NVME": crc(b"any"), "Metadata": {}}
+    stub.add_response("head_object", head)
+    Bucket(plain, "any").complete_upload("tar", "id", [], crc(b"any"))
+    stub.assert_no_pending_responses()
+
+
+def test_other_bytes_under_the_key_and_wrong_bytes_are_refused(plain: "S3Client", stub: Stubber) -> None:
+    stub.add_client_error("complete_multipart_upload", "PreconditionFailed", http_status_code=412)
+    stub.add_response("head_object", {"ContentLength": 3, "ETag": '"any"', "Metadata": {}})
+    stub.add_client_error("complete_multipart_upload", "BadDigest", http_status_code=400)
+    for _ in range(2):
+        with pytest.raises(ServiceRefused) as refused:
+            Bucket(plain, "any").complete_upload("tar", "id", [], crc(b"any"))
+        assert refused.value.reason.code is Code.PACK_DIGEST
+
+
+def test_an_upload_that_is_gone_without_an_object_is_tried_again_later(plain: "S3Client", stub: Stubber) -> None:
+    stub.add_client_error("complete_multipart_upload", "NoSuchUpload", http_status_code=404)
+    stub.add_client_error("head_object", "404", http_status_code=404)
+    with pytest.raises(ServiceUnavailable):
+        Bucket(plain, "any").complete_upload("tar", "id", [], crc(b"any"))
+
+
+@pytest.mark.parametrize("code", ["RestoreAlreadyInProgress", "ObjectAlreadyInActiveTierError", "InvalidObjectState"])
+def test_a_restore_that_is_not_needed_is_fine(plain: "S3Client", stub: Stubber, code: str) -> None:
+    stub.add_client_error("restore_object", code, http_status_code=409)
+    Bucket(plain, "any").restore("any", 1, "Standard")
+
+
+def test_without_capacity_for_expedited_the_standard_tier_is_asked_for(plain: "S3Client", stub: Stubber) -> None:
+    stub.add_client_error("restore_object", "GlacierExpeditedRetrievalNotAvailable", http_status_code=503)
+    request = {"Days": 2, "GlacierJobParameters": {"Tier": "Standard"}}
+    stub.add_response("restore_object", {}, {"Bucket": "any", "Key": "any", "RestoreRequest": request})
+    Bucket(plain, "any").restore("any", 2, "Expedited")
+    stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(("breaks", "succeeds"), [(2, True), (3, False)])
+def test_a_body_that_breaks_off_is_asked_for_again(
+    client: "S3Client", bucket: Bucket, monkeypatch: pytest.MonkeyPatch, breaks: int, succeeds: bool
+) -> None:
+    bucket.put("any", b"any bytes")
+    left = breaks
+    real = client.get_object
+
+    def breaking(**request: Any) -> Any:
+        nonlocal left
+        answer = real(**request)
+        if left:
+            left -= 1
+            answer["Body"].read = _broken
+        return answer
+
+    monkeypatch.setattr(client, "get_object", breaking)
+    if succeeds:
+        assert bucket.read("any", 100) == b"any bytes"
+    else:
+        with pytest.raises(ServiceUnavailable):
+            bucket.read("any", 100)
+
+
+def _broken() -> bytes:
+    raise ResponseStreamingError(error="connection broken")
