@@ -96,19 +96,19 @@ class Configuration:
         return f"{STACK_NAME}-lts-{ACCOUNT_ID}"
 
     @property
-    def ports(self) -> dict[str, int]:
-        """The ports of the services that run here, by the variable that moves each."""
-        ports = {"LOCALSTACK_PORT": self.localstack_port}
-        if not self.lts:
-            ports["LTS_PORT"] = self.lts_port
-        if not self.scicat:
-            ports["SCICAT_PORT"] = self.scicat_port
-        return ports
+    def service_names(self) -> set[str]:
+        """The services that run here."""
+        return {"LocalStack"} | (set() if self.lts else {"LTS mock"}) | (set() if self.scicat else {"SciCat mock"})
 
     @property
     def logs(self) -> Path:
         """Folder of all logs; those of the functions are in ``functions/``."""
         return self.state / "logs"
+
+    @property
+    def accounts_file(self) -> Path:
+        """Where the passwords of this start are."""
+        return self.state / "accounts.json"
 
     @property
     def endpoints_file(self) -> Path:

@@ -18,9 +18,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
-from local.configuration import ROOT, Configuration, Login, StageFailed
+from local.accounts import Accounts
+from local.configuration import ROOT, Configuration, StageFailed
 from local.em_files import PACKAGE, EmFiles, em_files
+from local.endpoints import Endpoints
 from local.progress import Outcome, Progress
 from local.visitor import Visitor, wait_for
 
@@ -33,26 +36,26 @@ _MANIFEST = ".datablock/manifest-sha256.txt"
 _DOCUMENTS = {"dataset.json", "dataset.status.json"}
 
 
-def demo(configuration: Configuration, endpoints: Mapping[str, Any], job_api: Login, console: Console) -> int:
-    """Show the round trip on a running stack; ``endpoints`` is what its endpoints.json holds.
+def demo(configuration: Configuration, endpoints: Endpoints, console: Console) -> int:
+    """Show the round trip on a running stack.
 
     Returns 0 when all of it held, else 1 after one line that says what did not.
     """
     try:
-        RoundTrip(_visitor(configuration, endpoints, job_api), console).run()
+        RoundTrip(_visitor(configuration, endpoints), console).run()
     except Exception as error:  # noqa: BLE001 - whatever it is, the person sees one line and where to look
-        told = str(error) if isinstance(error, StageFailed) else f"{type(error).__name__}: {error}"
-        log = "" if isinstance(error, StageFailed) and error.log else f" Logs: {endpoints['logs']}"
-        console.print(f"[red]✗[/] {escape(told.splitlines()[0])}.{escape(log)}", soft_wrap=True)
+        sentence = str(error) if isinstance(error, StageFailed) else f"{type(error).__name__}: {error}"
+        console.print(f"[red]✗[/] {escape(' '.join(sentence.split()))}. Logs: {escape(endpoints.logs)}", soft_wrap=True)
         return 1
     return 0
 
 
-def _visitor(configuration: Configuration, endpoints: Mapping[str, Any], job_api: Login) -> Visitor:
-    account = endpoints["accounts"].get(USER)
+def _visitor(configuration: Configuration, endpoints: Endpoints) -> Visitor:
+    account = endpoints.accounts.get(USER)
     if account is None:
         raise StageFailed(f"The demonstration needs the account {USER} of the SciCat mock")
-    return Visitor(endpoints, Login(**account), job_api, configuration.lts_login)
+    job_api = Accounts.read(configuration.state / "accounts.json").job_api
+    return Visitor(endpoints, account, job_api, configuration.lts_login)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ class RoundTrip:
         }
         # Last: its arrival is what starts the ingest.
         self.visitor.write(f"{self.prefix}dataset.json", json.dumps(document, ensure_ascii=False, indent=1).encode())
-        self._fact("Dropped in", f"s3://{self.visitor.endpoints['buckets']['landing']}/{self.prefix}")
+        self._fact("Dropped in", f"s3://{self.visitor.endpoints.buckets['landing']}/{self.prefix}")
 
     def _ingested(self) -> tuple[str, str]:
         """The pid and the archive job that dataset.status.json tells."""
@@ -220,10 +223,15 @@ class RoundTrip:
     def _summarise(self, pid: str, archive_job: str, retrieve_job: str) -> None:
         table = Table(title="Round trip", show_header=False, title_justify="left")
         jobs = f"archive {archive_job}\nretrieve {retrieve_job}"
-        addresses = {name: str(self.visitor.endpoints[name]) for name in ("docs", "scicat", "lts", "aws")}
-        addresses["scicat"] += "/explorer"
-        for name, value in [*self._facts, ("Jobs", jobs), *addresses.items(), ("Logs", self.visitor.endpoints["logs"])]:
-            table.add_row(name, escape(value))
+        endpoints = self.visitor.endpoints
+        addresses = {
+            "API": endpoints.docs,
+            "SciCat": f"{endpoints.scicat}/explorer",
+            "Long-term storage": endpoints.lts,
+            "Logs": endpoints.logs,
+        }
+        for name, value in [*self._facts, ("Jobs", jobs), *addresses.items()]:
+            table.add_row(name, Text(value, overflow="fold"))
         self.console.print(table)
         for line in (pid, "datasetOnArchiveDisk", "datasetRetrieved", "all bytes equal"):
             self.console.print(escape(line), soft_wrap=True, highlight=False)

@@ -53,6 +53,7 @@ class Running:
     pid: int
     started: int
     port: int
+    health_path: str
     settings: str
 
     @property
@@ -63,6 +64,12 @@ class Running:
     def alive(self) -> bool:
         """Whether that very process still runs."""
         return start_time(self.pid) == self.started
+
+    def condition(self) -> str:
+        """How it does, in a word or three."""
+        if not self.alive():
+            return "ended"
+        return "runs" if healthy(self.port, self.health_path) else "does not answer"
 
 
 class Register:
@@ -102,7 +109,14 @@ class Register:
                 start_new_session=True,
             )
         self._children[process.pid] = process
-        running = Running(service.name, process.pid, start_time(process.pid) or 0, service.port, service.settings)
+        running = Running(
+            name=service.name,
+            pid=process.pid,
+            started=start_time(process.pid) or 0,
+            port=service.port,
+            health_path=service.health_path,
+            settings=service.settings,
+        )
         self._folder.mkdir(parents=True, exist_ok=True)
         self._file(service.name).write_text(json.dumps({field: getattr(running, field) for field in Running.__slots__}))
         _wait_until_healthy(service, process)

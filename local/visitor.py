@@ -1,7 +1,7 @@
 """The running stack as its users see it: buckets to drop into, SciCat to ask, links to download from."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.configuration import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Login, StageFailed
+from local.endpoints import Endpoints
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -22,17 +23,14 @@ _CHUNK = 1024**2
 
 
 class Visitor:
-    """Somebody with an account in SciCat and the right to write into the landing bucket.
+    """Somebody with an account in SciCat and the right to write into the landing bucket."""
 
-    ``endpoints`` is what ``endpoints.json`` holds.
-    """
-
-    def __init__(self, endpoints: Mapping[str, Any], user: Login, job_api: Login, lts: Login) -> None:
+    def __init__(self, endpoints: Endpoints, user: Login, job_api: Login, lts: Login) -> None:
         self.endpoints = endpoints
         self.user = user
         self._job_api = job_api
-        self._s3 = _s3(endpoints["aws"], Login(ACCESS_KEY_ID, SECRET_ACCESS_KEY))
-        self._lts = _s3(endpoints["lts"], lts)
+        self._s3 = _s3(endpoints.aws, Login(ACCESS_KEY_ID, SECRET_ACCESS_KEY))
+        self._lts = _s3(endpoints.lts, lts)
         self._http = httpx.Client(timeout=_ASK_SECONDS, trust_env=False)
         self._token = ""
 
@@ -60,13 +58,13 @@ class Visitor:
 
     def storage_class(self, archive_id: str) -> str:
         """In which class the long-term storage keeps a tar."""
-        head = self._lts.head_object(Bucket=self.endpoints["buckets"]["lts"], Key=archive_id)
+        head = self._lts.head_object(Bucket=self.endpoints.buckets["lts"], Key=archive_id)
         return str(head.get("StorageClass", "STANDARD"))
 
     def is_readable(self, archive_id: str) -> bool:
         """Whether the long-term storage gives a tar out without a recall."""
         try:
-            self._lts.get_object(Bucket=self.endpoints["buckets"]["lts"], Key=archive_id, Range="bytes=0-0")
+            self._lts.get_object(Bucket=self.endpoints.buckets["lts"], Key=archive_id, Range="bytes=0-0")
         except ClientError as error:
             if error.response["Error"]["Code"] == "InvalidObjectState":
                 return False
@@ -75,7 +73,7 @@ class Visitor:
 
     @property
     def _landing(self) -> str:
-        return str(self.endpoints["buckets"]["landing"])
+        return self.endpoints.buckets["landing"]
 
     # SciCat
 
@@ -104,7 +102,7 @@ class Visitor:
     def progress(self, job_id: str) -> dict[str, Any] | None:
         """How far the archiver's API says that the job's only dataset is; None before it has begun."""
         login = (self._job_api.username, self._job_api.password)
-        answer = self._http.get(f"{self.endpoints['api']}/archiver/jobs/{job_id}", auth=login)
+        answer = self._http.get(f"{self.endpoints.api}/archiver/jobs/{job_id}", auth=login)
         datasets: list[dict[str, Any]] = answer.json()["datasets"] if answer.is_success else []
         return datasets[0] if datasets else None
 
@@ -112,7 +110,9 @@ class Visitor:
         answer = self._send(method, path, body)
         if answer.status_code == 401:
             login = {"username": self.user.username, "password": self.user.password}
-            self._token = self._http.post(self._catalogue + "/api/v3/auth/login", json=login).json()["access_token"]
+            self._token = self._http.post(self.endpoints.scicat + "/api/v3/auth/login", json=login).json()[
+                "access_token"
+            ]
             answer = self._send(method, path, body)
         if not answer.is_success:
             raise StageFailed(f"SciCat answered {answer.status_code} to {method} {path}: {answer.text[:200]}")
@@ -122,11 +122,7 @@ class Visitor:
         if not self._token:
             return httpx.Response(401)
         headers = {"Authorization": f"Bearer {self._token}"}
-        return self._http.request(method, self._catalogue + path, json=body, headers=headers)
-
-    @property
-    def _catalogue(self) -> str:
-        return str(self.endpoints["scicat"])
+        return self._http.request(method, self.endpoints.scicat + path, json=body, headers=headers)
 
     # Downloads
 

@@ -87,7 +87,7 @@ def forget_what_processes_remember() -> None:
             for value in list(vars(module).values()):
                 if callable(clear := getattr(value, "cache_clear", None)):
                     clear()
-    parameters.clear_caches()  # type: ignore[no-untyped-call]
+    parameters.clear_caches()
 
 
 @pytest.fixture

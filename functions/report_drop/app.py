@@ -45,7 +45,7 @@ def _with_kept_files(status: DropStatus, drop: DropEnded, content: DropContent |
     kept = [found.key.removeprefix(drop.prefix) for found in uploaded]
     if not kept:
         return status
-    message = f"{status.message} {len(kept)} files in the folder were kept; they are not part of this archive job."
+    message = f"{status.message} {len(kept)} files in the folder were kept; they are not archived by this drop."
     return status.model_copy(update={"message": message, "files": tuple(kept[:MAX_NAMED_FILES]), "count": len(kept)})
 
 

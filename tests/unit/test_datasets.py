@@ -133,4 +133,6 @@ def test_times_are_utc_and_the_upload_stands_in_for_one_that_cannot_be_read(time
 def test_the_fingerprint_of_a_list_knows_every_change_but_its_order() -> None:
     files = [catalogued("a"), catalogued("b", chk="00", chk_alg="md5")]
     assert datasets.fingerprint_of(files) == datasets.fingerprint_of(files[::-1])
-    assert datasets.fingerprint_of(files) != datasets.fingerprint_of([files[0], catalogued("b", chk="01", chk_alg="md5")])
+    assert datasets.fingerprint_of(files) != datasets.fingerprint_of(
+        [files[0], catalogued("b", chk="01", chk_alg="md5")]
+    )

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+
 from archiver import delivery
 from archiver.delivery import Delivered, deliver, is_delivered
 from archiver.digests import crc64nvme, crc64nvme_to_base64

@@ -6,9 +6,10 @@ import json
 import tarfile
 
 import pytest
-from archiver.members import Member, MemberReader
 from hypothesis import given
 from hypothesis import strategies as st
+
+from archiver.members import Member, MemberReader
 
 any_path = st.text(st.characters(codec="utf-8", exclude_characters="\0/"), min_size=1, max_size=200).filter(
     lambda path: path not in (".", "..")

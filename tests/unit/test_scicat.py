@@ -11,11 +11,12 @@ from typing import Any
 import boto3
 import pytest
 import stamina
+from moto import mock_aws
+
 from archiver import scicat
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.scicat import Catalogue, JobStatus
-from moto import mock_aws
 
 PID = "20.500.11935/1"
 LOGIN = "/api/v3/auth/login"

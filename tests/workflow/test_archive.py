@@ -3,7 +3,7 @@
 import hashlib
 import io
 import tarfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +11,7 @@ from archiver import storage
 from archiver.keys import Keys
 from archiver.scicat import catalogue
 from tests.catalogue import Scicat
+from tests.conftest import LambdaContext
 from tests.dataset import ADataset
 from tests.workflow.conftest import Workflows
 
@@ -32,6 +33,12 @@ def records(dataset: ADataset) -> list[str]:
     found = catalogue().dataset(dataset.pid, datablocks=True)
     assert found is not None
     return [block.archive_id for block in found.datablocks]
+
+
+def unpacked(tar: bytes) -> dict[str, bytes]:
+    """The regular files of a tar."""
+    with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
+        return {member.name: body.read() for member in opened if (body := opened.extractfile(member)) is not None}
 
 
 def archive(workflows: Workflows, scicat: Scicat, *datasets: ADataset) -> tuple[str, list[str]]:
@@ -63,8 +70,7 @@ def test_a_dataset_is_archived_verified_registered_and_then_deleted_from_the_lan
     head = aws.head_object(Bucket="lts", Key=key)
     assert head["StorageClass"] == "GLACIER"
     aws.restore_object(Bucket="lts", Key=key, RestoreRequest={"Days": 1})
-    tar = tarfile.open(fileobj=io.BytesIO(aws.get_object(Bucket="lts", Key=key)["Body"].read()))
-    members = {member.name: tar.extractfile(member).read() for member in tar.getmembers()}  # type: ignore[union-attr]
+    members = unpacked(aws.get_object(Bucket="lts", Key=key)["Body"].read())
     manifest = members.pop(".datablock/manifest-sha256.txt").decode()
     assert members == FILES
     assert set(manifest.splitlines()) == {f"{hashlib.sha256(body).hexdigest()}  {path}" for path, body in FILES.items()}
@@ -122,7 +128,7 @@ def test_a_file_that_changes_after_it_was_matched_rejects_the_dataset(
     dataset = ADataset(aws, scicat)
     plan = workflows.handler("PlanDatablocks")
 
-    def replace_then_plan(event: object, context: object) -> object:
+    def replace_then_plan(event: Any, context: LambdaContext) -> Any:
         aws.put_object(Bucket="landing", Key=dataset.prefix + "a.mrc", Body=b"other")
         return plan(event, context)
 
@@ -140,7 +146,7 @@ def test_a_file_that_changes_after_it_was_archived_is_not_deleted(
     dataset = ADataset(aws, scicat)
     complete = workflows.handler("CompleteDataset")
 
-    def complete_then_replace(event: object, context: object) -> object:
+    def complete_then_replace(event: Any, context: LambdaContext) -> Any:
         result = complete(event, context)
         aws.put_object(Bucket="landing", Key=dataset.prefix + "a.mrc", Body=b"newer")
         return result
@@ -180,7 +186,7 @@ def test_a_storage_that_lost_a_tar_leaves_the_landing_zone_as_it_is(
     dataset = ADataset(aws, scicat)
     store = workflows.handler("StoreDatablock")
 
-    def store_then_lose(event: object, context: object) -> object:
+    def store_then_lose(event: Any, context: LambdaContext) -> Any:
         result = store(event, context)
         for found in aws.list_objects_v2(Bucket="lts")["Contents"]:
             aws.delete_object(Bucket="lts", Key=found["Key"])

@@ -170,7 +170,11 @@ class Packager:
 
     def slices(self) -> list[SliceOfDatablock]:
         """The pieces of work, in order. They may be done in any order and beside each other."""
-        return [SliceOfDatablock(one.number, piece) for one in planned_datablocks(self._folder) for piece in range(one.slices)]
+        return [
+            SliceOfDatablock(one.number, piece)
+            for one in planned_datablocks(self._folder)
+            for piece in range(one.slices)
+        ]
 
     def package(self, work: SliceOfDatablock, deadline: float) -> bool:
         """Do a slice, or as much of it as can be done until ``deadline`` (of ``time.monotonic``).

@@ -16,6 +16,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     ResponseStreamingError,
 )
+from botocore.exceptions import ConnectionError as UnreachableError
 
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
@@ -61,7 +62,14 @@ _TRY_LATER = {
     "TooManyRequests",
 }
 
-_ERRORS = (ClientError, HTTPClientError, IncompleteReadError, NoCredentialsError, CredentialRetrievalError)
+_ERRORS = (
+    ClientError,
+    UnreachableError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    CredentialRetrievalError,
+)
 # A body that breaks off after a good answer: botocore has returned by then and does not repeat the request.
 _BROKEN_BODY = (ResponseStreamingError, IncompleteReadError, ReadTimeoutError)
 

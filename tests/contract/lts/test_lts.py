@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+
 from archiver import lts as module
 from archiver.delivery import Delivered, deliver
 from archiver.digests import crc64nvme, crc64nvme_to_base64
@@ -15,7 +16,6 @@ from archiver.lts import LongTermStorage, TapeState, long_term_storage, part_ran
 from archiver.models import CatalogueDatablock, SealedDatablock
 from archiver.s3 import Bucket
 from archiver.settings import MIB
-
 from mocks.lts.tape import Hardware
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import pytest
 import stamina
+
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.scicat import Catalogue, JobDataset, JobStatus
-
 from mocks.scicat.configuration import ExpiredTokens
 from tests.contract.scicat.callers import Archiver, Received, Scicat, any_dataset
 

@@ -12,6 +12,7 @@ from functions.claim_dataset.app import handler
 from tests.conftest import LambdaContext
 from tests.dataset import ADataset, a_datablock
 
+
 def test_a_dataset_is_claimed_once_and_scicat_knows_that_its_archiving_started(
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:

@@ -20,7 +20,9 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def test_the_users_fault_is_told_with_the_files(a_dataset: Callable[..., ADataset], lambda_context: LambdaContext) -> None:
+def test_the_users_fault_is_told_with_the_files(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
     dataset = a_dataset()
     dataset.claim()
     failure = failed(DatasetRejected(Code.MISSING_FILES, "1 of the files is missing.", ["deep/b.mrc"]))

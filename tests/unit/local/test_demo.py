@@ -5,6 +5,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ from rich.console import Console
 
 from archiver.names import wrong_path
 from local import demo, em_files, visitor
+from local.accounts import Accounts
 from local.configuration import Configuration, Login, StageFailed
+from local.endpoints import Endpoints
 
-ENDPOINTS = {
+ENDPOINTS = Endpoints(
     **{name: f"http://127.0.0.1:9/{name}" for name in ("aws", "api", "docs", "scicat", "lts")},
-    "buckets": {"landing": "landing", "lts": "lts"},
-    "logs": "/any/logs",
-    "accounts": {"user1": {"username": "user1", "password": "any"}},
-}
+    buckets={"landing": "landing", "lts": "lts"},
+    stateMachines={},
+    logs="/any/logs",
+    accounts={"user1": Login("user1", "any")},
+)
 PID = "20.500.11935/any"
 
 
@@ -103,6 +107,7 @@ def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PretendedStack:
     pretended = PretendedStack()
     monkeypatch.setattr(demo, "Visitor", lambda *_: pretended)
     monkeypatch.setattr(demo, "CACHE", tmp_path)
+    monkeypatch.setattr(Accounts, "read", lambda _: Accounts.of({}))
     monkeypatch.setattr(demo, "_TAPE_SECONDS", 0.0)
     monkeypatch.setattr(em_files, "_fetch", lambda _: False)
     monkeypatch.setattr(em_files, "_GENERATED", ((8, 2), (4, 1), (2, 1), (1, 1), (3, 1), (5, 1)))
@@ -110,9 +115,9 @@ def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PretendedStack:
     return pretended
 
 
-def run() -> tuple[int, str]:
+def run(endpoints: Endpoints = ENDPOINTS) -> tuple[int, str]:
     console = Console(file=io.StringIO(), width=200)
-    code = demo.demo(Configuration.of({}), ENDPOINTS, Login("any", "any"), console)
+    code = demo.demo(Configuration.of({}), endpoints, console)
     assert isinstance(console.file, io.StringIO)
     return code, console.file.getvalue()
 
@@ -156,8 +161,9 @@ def test_whatever_does_not_hold_ends_in_one_line_with_the_logs(
 
 
 def test_a_stack_without_the_mocks_account_says_so() -> None:
-    console = Console(file=io.StringIO(), width=200)
-    assert demo.demo(Configuration.of({}), ENDPOINTS | {"accounts": {}}, Login("any", "any"), console) == 1
+    code, shown = run(replace(ENDPOINTS, accounts={}))
+    assert code == 1
+    assert "needs the account user1" in shown
 
 
 def test_generated_files_are_mrc_files_with_odd_legal_names_and_always_the_same(

@@ -1,0 +1,5 @@
+"""Start with ``python -m local``."""
+
+from local.cli import main
+
+main()

@@ -1,0 +1,118 @@
+"""The command ``python -m local``: up, demo, down, status, reload, logs, environments."""
+
+import subprocess
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from local import demo as demonstration
+from local import environments as venvs
+from local import reloading
+from local.configuration import Configuration, StageFailed
+from local.endpoints import Endpoints
+from local.stack import Stack
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="The one-machine stack.")
+console = Console(highlight=False)
+
+
+def main() -> None:
+    """Run the command; what fails ends in one line and exit code 1."""
+    try:
+        app()
+    except StageFailed as failure:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]{failure}[/]")
+        raise SystemExit(1) from None
+
+
+@app.command()
+def up() -> None:
+    """Start the whole service on this machine; what already runs and is unchanged stays as it is."""
+    begun = time.monotonic()
+    endpoints = Stack.of(Configuration.of()).up()
+    show(endpoints)
+    console.print(f"Up after {time.monotonic() - begun:.1f} s.")
+
+
+@app.command()
+def demo() -> None:
+    """Start the service, archive real cryo-EM files, retrieve them, compare every byte."""
+    configuration = Configuration.of()
+    endpoints = Stack.of(configuration).up()
+    raise typer.Exit(demonstration.demo(configuration, endpoints, console))
+
+
+@app.command()
+def down() -> None:
+    """Stop everything that `up` started. LocalStack and the mocks forget all they hold; the logs stay."""
+    stopped = Stack.of(Configuration.of()).down()
+    console.print("Nothing of the stack runs any more." if stopped else "Nothing was running.")
+
+
+@app.command()
+def status() -> None:
+    """Say what runs, and where; exit code 1 when not all of it does."""
+    stack = Stack.of(Configuration.of())
+    services = stack.register.all()
+    table = Table("service", "port", "pid", "state", box=None)
+    for service in services:
+        table.add_row(service.name, str(service.port), str(service.pid), service.condition())
+    if not services or not stack.configuration.endpoints_file.is_file():
+        console.print("The stack is not up.")
+        raise typer.Exit(1)
+    console.print(table)
+    show(Endpoints.read(stack.configuration.endpoints_file))
+
+
+@app.command()
+def reload(function: Annotated[str, typer.Argument(help="Only this function, as the template names it.")] = "") -> None:
+    """Make changed functions, the layer and workflows live again, in seconds."""
+    begun = time.monotonic()
+    for line in reloading.reload(Stack.of(Configuration.of()), function):
+        console.print(line)
+    console.print(f"Live after {time.monotonic() - begun:.1f} s.")
+
+
+@app.command()
+def logs(function: Annotated[str, typer.Argument(help="Part of a function's name.")] = "") -> None:
+    """Follow the logs of the functions (Ctrl-C ends it)."""
+    folder = Configuration.of().logs / "functions"
+    files = sorted(str(file) for file in folder.glob(f"*{function}*.log"))
+    if not files:
+        raise StageFailed(f"No function{f' like {function}' if function else ''} has written anything to {folder}")
+    try:
+        subprocess.run(["tail", "--lines=20", "--follow=name", *files], check=False)
+    except KeyboardInterrupt:
+        return
+
+
+@app.command()
+def environments(
+    names: Annotated[list[str] | None, typer.Argument(help="Of: sam, localstack, lambda.")] = None,
+) -> None:
+    """Make the environments that the stack and the checks need."""
+    configuration = Configuration.of()
+    for name in names or list(venvs.NAMES):
+        if name not in venvs.NAMES:
+            raise StageFailed(f"There is no environment {name}; there are {', '.join(venvs.NAMES)}")
+        made = venvs.make(name, configuration)
+        console.print(f".venv-{name} {'made' if made else 'is up to date'}")
+
+
+def show(endpoints: Endpoints) -> None:
+    """Print where everything is."""
+    lines = {
+        "API": endpoints.api,
+        "its documentation": endpoints.docs,
+        "SciCat": f"{endpoints.scicat}/explorer" if endpoints.accounts else endpoints.scicat,
+        "long-term storage": endpoints.lts,
+        "AWS": endpoints.aws,
+        "drop datasets into": f"s3://{endpoints.buckets['landing']}/incoming/",
+        "logs": endpoints.logs,
+        "all addresses": str(Configuration.of().endpoints_file),
+    }
+    for name, address in lines.items():
+        console.print(f"  {name:<20}{address}", soft_wrap=True)

@@ -1,0 +1,120 @@
+"""The order in which the stack comes up and goes down."""
+
+import shutil
+from dataclasses import dataclass
+
+from local import deployment, environments, programs
+from local.accounts import Accounts
+from local.configuration import Configuration, StageFailed
+from local.deployment import Deployed
+from local.endpoints import Endpoints
+from local.progress import Progress
+from local.services import Register, Running, Service, healthy
+from local.sources import Sources
+
+# LocalStack forgets everything when it ends, so what the mocks remember of it goes with it.
+_FORGOTTEN_FOLDERS = ("localstack", "lts", "scicat")
+_FORGOTTEN_FILES = ("accounts.json", "scicat-accounts.json", "endpoints.json")
+_DEPLOYED = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One local stack, and where its progress is shown."""
+
+    configuration: Configuration
+    progress: Progress
+    register: Register
+
+    @classmethod
+    def of(cls, configuration: Configuration, progress: Progress | None = None) -> "Stack":
+        """The stack that ``configuration`` describes, whether it runs or not."""
+        return cls(configuration, progress or Progress(), Register(configuration.state))
+
+    def up(self) -> Endpoints:
+        """Start whatever does not run, deploy whatever changed. Raises StageFailed."""
+        self.configuration.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._environments()
+        self._check_whole()
+        accounts = self._accounts()
+        localstack = self._service(programs.localstack(self.configuration))
+        if not self.configuration.lts:
+            self._service(programs.lts_mock(self.configuration))
+        if not self.configuration.scicat:
+            self._service(programs.scicat_mock(self.configuration, accounts))
+        self._deploy(localstack, accounts)
+        known = {} if self.configuration.scicat else accounts.scicat
+        endpoints = Endpoints.of(self.configuration, deployment.outputs(self.configuration), known)
+        endpoints.write(self.configuration.endpoints_file)
+        return endpoints
+
+    def down(self) -> bool:
+        """Stop all that was started and forget what it knew; whether anything ran. Raises StageFailed."""
+        services = self.register.all()
+        for service in reversed(services):
+            with self.progress.stage(service.name) as outcome:
+                self.register.stop(service)
+                outcome.note("stopped")
+        self._forget()
+        return bool(services)
+
+    def _check_whole(self) -> None:
+        """Begin anew when a part of the stack is missing: the rest knows nothing without it."""
+        services = self.register.all()
+        unwanted = {service.name for service in services if service.alive()} - self.configuration.service_names
+        if unwanted:
+            raise StageFailed(f"The stack runs with other settings ({', '.join(unwanted)}): `make down` first")
+        whole = all(service.alive() for service in services)
+        if services and whole:
+            whole = deployment.stack_status(self.configuration) in {None, *_DEPLOYED}
+        if not whole:
+            self.progress.console.print("A part of the stack has failed: all of it is stopped and starts anew, empty.")
+        if not (services and whole):
+            self.down()
+
+    def _forget(self) -> None:
+        for name in _FORGOTTEN_FOLDERS:
+            shutil.rmtree(self.configuration.state / name, ignore_errors=True)
+        for name in _FORGOTTEN_FILES:
+            (self.configuration.state / name).unlink(missing_ok=True)
+        deployment.forget(self.configuration)
+
+    def _environments(self) -> None:
+        with self.progress.stage("environments") as outcome:
+            made = [name for name in environments.NAMES if environments.make(name, self.configuration)]
+            outcome.note(f"made {', '.join(made)}" if made else "up to date")
+
+    def _accounts(self) -> Accounts:
+        file = self.configuration.accounts_file
+        if not file.is_file():
+            Accounts.of().write(file)
+        return Accounts.read(file)
+
+    def _service(self, service: Service) -> Running:
+        with self.progress.stage(service.name) as outcome:
+            running = self.register.find(service.name)
+            if running is None:
+                running = self.register.start(service)
+                outcome.note(f"started on port {service.port}")
+            elif running.settings != service.settings:
+                raise StageFailed(f"{service.name} runs with other settings: `make down` first")
+            elif not healthy(service.port, service.health_path):
+                raise StageFailed(f"{service.name} runs, but does not answer: `make down` first", service.log)
+            else:
+                outcome.note(f"runs on port {service.port}")
+        return running
+
+    def _deploy(self, localstack: Running, accounts: Accounts) -> None:
+        values = deployment.parameters(self.configuration, accounts)
+        current = Deployed(localstack.identity, deployment.parameters_fingerprint(values), Sources.read())
+        if Deployed.read(self.configuration) == current:
+            with self.progress.stage("deployment") as outcome:
+                outcome.note("nothing changed")
+            return
+        with self.progress.stage("sam build") as outcome:
+            built = deployment.build(self.configuration, current.sources)
+            outcome.note("functions and layer" if built else "nothing changed")
+        with self.progress.stage("sam deploy") as outcome:
+            deployment.deploy(self.configuration, values)
+            current.write(self.configuration)
+            outcome.note("buckets, functions, workflows, API")

@@ -1,0 +1,37 @@
+"""An execution is started once by its name, and found again by it."""
+
+import json
+
+import boto3
+import pytest
+
+from archiver import workflows
+from archiver.errors import ServiceUnavailable
+from tests.conftest import ACCOUNT_ID, state_machine_arn
+
+ARN = state_machine_arn("any")
+PASS = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
+
+
+@pytest.fixture
+def any_machine(aws: object) -> str:
+    assert aws
+    role = f"arn:aws:iam::{ACCOUNT_ID}:role/any"
+    boto3.client("stepfunctions").create_state_machine(name="any", definition=json.dumps(PASS), roleArn=role)
+    return ARN
+
+
+def test_the_same_name_starts_one_execution(any_machine: str) -> None:
+    first = workflows.start(any_machine, "job-1", {"job_id": "job-1"})
+    assert workflows.start(any_machine, "job-1", {"job_id": "job-1"}) == first
+    assert first == workflows.execution_arn(any_machine, "job-1")
+    assert len(boto3.client("stepfunctions").list_executions(stateMachineArn=any_machine)["executions"]) == 1
+
+
+def test_an_execution_that_was_never_started_has_no_status(any_machine: str) -> None:
+    assert workflows.status(workflows.execution_arn(any_machine, "nobody")) is None
+
+
+def test_a_state_machine_that_is_not_there_is_unavailable(any_machine: str) -> None:
+    with pytest.raises(ServiceUnavailable):
+        workflows.start(any_machine + "-other", "job-1", {})
