@@ -82,7 +82,7 @@ def main(endpoint: str, landing_name: str, staging_name: str, prefix: str) -> No
         "peak_rss": peak_rss(),
         **(landing.bytes + staging.bytes),
     }
-    print(json.dumps(figures))  # noqa: T201
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

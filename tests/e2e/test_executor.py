@@ -167,6 +167,18 @@ def test_result_is_returned_and_the_function_sees_its_environment_and_nothing_of
     assert 5_000 < outcome.body["remaining"] <= 10_000
 
 
+def test_changed_settings_are_live_at_once_with_the_same_code(account: Account) -> None:
+    name = account.deploy("any-changing-function")
+    account.invoke(name)
+
+    account.functions.update_function_configuration(
+        FunctionName=name, Environment={"Variables": {"ANY_VARIABLE": "new"}}
+    )
+    account.functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+
+    assert account.invoke(name).body["variables"]["ANY_VARIABLE"] == "new"
+
+
 def test_error_of_the_function_bears_class_message_and_stack(account: Account, function: str) -> None:
     outcome = account.invoke(function, do="raise")
 

@@ -9,6 +9,7 @@ import tarfile
 import tempfile
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,10 @@ class Zone:
 
     def packager(self) -> Packager:
         return Packager(self.folder, Source(self.landing, PREFIX), self.staging, "{}.tar".format, Limits())
+
+    def build(self) -> None:
+        self.package()
+        self.packager().seal(1)
 
     def package(self, deadline: float = math.inf) -> None:
         self.packager().plan()
@@ -117,8 +122,7 @@ def test_s3_refuses_a_source_that_was_replaced(zone: Zone, path: str) -> None:
     zone.upload(a_big_and_a_small_file())
     zone.client.put_object(Bucket=zone.landing.name, Key=PREFIX + path, Body=any_body(12 * MIB, "other"))
     with pytest.raises(DatasetRejected) as refused:
-        zone.package()
-        zone.packager().seal(1)
+        zone.build()
     assert refused.value.reason.code is Code.CHANGED_AFTER_VALIDATE
     assert refused.value.reason.files == (path,)
 
@@ -142,8 +146,7 @@ def test_a_source_in_an_archive_class_is_offline(zone: Zone) -> None:
     )
     zone.upload({})
     with pytest.raises(ServiceRefused) as refused:
-        zone.package()
-        zone.packager().seal(1)
+        zone.build()
     assert refused.value.reason.code is Code.LANDING_OFFLINE
 
 
@@ -171,6 +174,23 @@ def test_sealing_twice_and_aborting_afterwards_change_nothing(zone: Zone) -> Non
     zone.packager().abort(1)
     assert list(zone.staging.uploads("")) == []
     assert zone.staging.head(sealed.key) is not None
+
+
+def test_a_listing_of_many_names_in_many_letters_is_complete_and_in_order(zone: Zone) -> None:
+    names = [
+        f"{letter} {number:04d}" for letter in ("a", "Z", "ü", "東京", "🐈", "+%&", "~", "!") for number in range(150)
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda name: zone.landing.put(PREFIX + name, b""), names))
+    found = [one.key.removeprefix(PREFIX) for one in zone.landing.list(PREFIX)]
+    assert found == sorted(names, key=str.encode)
+
+
+def test_a_name_with_a_control_character_is_refused(zone: Zone) -> None:
+    zone.landing.put(f"{PREFIX}bell \a", b"")
+    with pytest.raises(DatasetRejected) as refused:
+        list(zone.landing.list(PREFIX))
+    assert refused.value.reason.code is Code.BAD_PATH
 
 
 def test_a_lease_is_replaced_only_by_the_one_who_knows_it(zone: Zone) -> None:

@@ -38,7 +38,7 @@ class MemoryBucket(Bucket):
         self.objects: dict[str, bytes] = {}
         self.open_uploads: dict[str, _Upload] = {}
         self.passed: Counter[str] = Counter()
-        self.before: Callable[[str], None] = lambda request: None
+        self.before: Callable[[str], None] = lambda _: None
         self.corrupt: Callable[[bytes], bytes] = lambda body: body
         self._min_part = min_part
         self._lock = threading.Lock()

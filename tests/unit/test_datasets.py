@@ -80,6 +80,11 @@ def test_a_path_listed_twice_is_refused() -> None:
     assert refusal([catalogued("a"), catalogued("a")], [uploaded("a")]).reason.files == ("a is listed twice",)
 
 
+def test_a_path_that_is_a_file_and_a_folder_is_refused() -> None:
+    refused = refusal([catalogued("a"), catalogued("a/b")], [uploaded("a"), uploaded("a/b")])
+    assert refused.reason.files == ("a is a file and a folder",)
+
+
 @pytest.mark.parametrize("size", [-1, 1.5, "3", True, 2**53, None])
 def test_a_size_that_is_no_number_of_bytes_is_refused(size: object) -> None:
     assert refusal([catalogued("a", size)], [uploaded("a")]).reason.code is Code.BAD_SIZE

@@ -49,7 +49,7 @@ def test_a_saved_hash_of_another_algorithm_is_refused() -> None:
 
 
 def test_the_hashes_are_found_also_where_hashlib_is_built_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(digests._hashlib, "__file__")
+    monkeypatch.delattr("_hashlib.__file__")
     assert isinstance(digests._libcrypto("SHA256_Init"), ctypes.CDLL)
 
 

@@ -213,7 +213,7 @@ def test_after_a_crash_at_any_request_the_work_goes_on_and_sends_no_part_twice(a
     bench.staging.before = crash
     with pytest.raises(Crash):
         bench.build()
-    bench.staging.before = lambda request: None
+    bench.staging.before = lambda _: None
     bench.build()
     (tar,) = bench.tars()
     members = contents(tar)
@@ -377,7 +377,7 @@ def test_when_s3_does_not_answer_the_call_fails_and_the_next_goes_on() -> None:
     bench.landing.before = down
     with pytest.raises(ServiceUnavailable):
         bench.build()
-    bench.landing.before = lambda request: None
+    bench.landing.before = lambda _: None
     bench.build()
 
 

@@ -92,8 +92,11 @@ def _checked(catalogued: Iterable[CatalogueFile], prefix: str) -> Sequence[Catal
     bad_path, bad_size, bad_algorithm = _Problem(), _Problem(), _Problem()
     seen: set[str] = set()
     entries = list(catalogued)
+    folders = {folder for entry in entries for folder in _folders_of(entry.path)}
     for entry in entries:
         wrong = wrong_path(entry.path, prefix) or ("is listed twice" if entry.path in seen else None)
+        if wrong is None and entry.path in folders and kind_of(entry) == "file":
+            wrong = "is a file and a folder"
         seen.add(entry.path)
         if wrong:
             bad_path.add(f"{entry.path} {wrong}")
@@ -107,6 +110,11 @@ def _checked(catalogued: Iterable[CatalogueFile], prefix: str) -> Sequence[Catal
     if not any(kind_of(entry) == "file" for entry in entries):
         raise DatasetRejected(Code.NO_FILES, "The catalogue lists no files for this dataset.")
     return entries
+
+
+def _folders_of(path: str) -> Iterator[str]:
+    """Every folder that a path leads through."""
+    return (path[:end] for end, letter in enumerate(path) if letter == "/")
 
 
 def _is_size(size: object) -> bool:

@@ -18,9 +18,9 @@ import orjson
 from archiver.digests import crc64nvme, crc64nvme_to_base64, known_algorithm, same_checksum
 from archiver.errors import Code, ServiceRefused
 from archiver.lts import STREAMED_PART, LongTermStorage, StoredDatablock, TapeState, part_ranges
-from archiver.members import MemberReader
 from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.s3 import Bucket, UploadedPart
+from archiver.tarreader import TarReader
 
 # Parts that are read ahead, and as many that are on their way out; with those at hand eight, of 8 MiB.
 _AT_ONCE: Final = 3
@@ -96,53 +96,62 @@ class _Proof:
     """What the bytes so far have shown; ``seen`` are the members that were right, ``wrong`` those that were not."""
 
     expected: dict[str, CatalogueFile]
-    members: MemberReader
-    crc64nvme: int = 0
+    tar: TarReader
     parts: int = 0
     seen: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
 
     @classmethod
     def begin(cls, datablock: CatalogueDatablock) -> Self:
-        """Nothing is read yet. Files without a checksum that can be computed are covered by the tar's alone."""
-        algorithms = {
-            file.path: algorithm
-            for file in datablock.files
-            if file.chk and (algorithm := known_algorithm(file.chk_alg or datablock.chk_alg or ""))
-        }
-        return cls({file.path: file for file in datablock.files if file.path in algorithms}, MemberReader(algorithms))
+        """Nothing is read yet."""
+        algorithms = _algorithms(datablock)
+        return cls({file.path: file for file in datablock.files if file.path in algorithms}, TarReader(algorithms))
 
     @classmethod
     def resume(cls, datablock: CatalogueDatablock, saved: dict[str, Any]) -> Self:
         """Go on where ``save`` was called."""
         proof = cls.begin(datablock)
-        proof.members = MemberReader.resume(proof.members.algorithms, saved["members"])
-        proof.crc64nvme, proof.parts = saved["crc64nvme"], saved["parts"]
-        proof.seen, proof.wrong = set(saved["seen"]), saved["wrong"]
+        proof.tar = TarReader.resume(_algorithms(datablock), saved["tar"])
+        proof.parts, proof.seen, proof.wrong = saved["parts"], set(saved["seen"]), saved["wrong"]
         return proof
 
     def save(self) -> dict[str, Any]:
-        """The state as JSON has it."""
-        return {
-            "members": self.members.save(),
-            "crc64nvme": self.crc64nvme,
-            "parts": self.parts,
-            "seen": sorted(self.seen),
-            "wrong": self.wrong,
-        }
+        """The state as JSON has it. Only where ``tar.resumable``."""
+        return {"tar": self.tar.save(), "parts": self.parts, "seen": sorted(self.seen), "wrong": self.wrong}
 
     def feed(self, part: bytes) -> None:
-        """Take the next part. Raises ValueError on damaged headers."""
-        self.crc64nvme = crc64nvme(part, self.crc64nvme)
+        """Take the next part. Raises ServiceRefused(CORRUPT_DATABLOCK) when it is no part of a tar."""
         self.parts += 1
-        for member in self.members.feed(part):
+        for member in self.tar.feed(part):
             file = self.expected[member.path]
             is_right = member.size == file.size and same_checksum(file.chk or "", member.checksum)
             (self.seen.add if is_right else self.wrong.append)(member.path)
 
+    def finish(self, recorded: str | None) -> str:
+        """The whole tar's CRC64NVME (base64), when all is as ``recorded`` and as the catalogue has it.
+
+        Raises ServiceRefused(CORRUPT_DATABLOCK) when it is not.
+        """
+        checksum = crc64nvme_to_base64(self.tar.crc64nvme)
+        if checksum != (recorded or checksum):
+            raise ServiceRefused(Code.CORRUPT_DATABLOCK, f"Its CRC64NVME is {checksum}, recorded is {recorded}.")
+        if self.damaged_files():
+            raise ServiceRefused(Code.CORRUPT_DATABLOCK, "Files in it are not as the catalogue has them.")
+        self.tar.finish()
+        return checksum
+
     def damaged_files(self) -> list[str]:
         """The files that are wrong or not there, sorted."""
         return sorted({*self.wrong, *(self.expected.keys() - self.seen)})
+
+
+def _algorithms(datablock: CatalogueDatablock) -> dict[str, str]:
+    """By which algorithm each file is checked; one without a known checksum is covered by the whole tar's alone."""
+    return {
+        file.path: algorithm
+        for file in datablock.files
+        if file.chk and (algorithm := known_algorithm(file.chk_alg or datablock.chk_alg or ""))
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +167,15 @@ class _Delivery:
     def work(self, deadline: float) -> Delivered | None:
         """Go on from where an earlier call stopped."""
         upload_id, proof = self._begun() or self._begin()
-        ranges = part_ranges(self.kept.size, STREAMED_PART)
         try:
-            self._pass_on(upload_id, proof, ranges, deadline)
-        except ValueError as error:
-            raise self._refusal(upload_id, proof, str(error)) from error
-        if proof.parts < len(ranges):
-            if proof.members.resumable:
-                self._note(upload_id, proof)
-            return None
-        return self._complete(upload_id, proof)
+            return self._complete(upload_id, proof) if self._pass_on(upload_id, proof, deadline) else None
+        except ServiceRefused as refused:
+            if refused.reason.code is not Code.CORRUPT_DATABLOCK:
+                raise
+            # Nothing is left of the bytes that were sent.
+            self.retrieval.abort_upload(self.kept.key, upload_id)
+            message = f"{self.datablock.archive_id} reads back damaged. {refused.reason.message}"
+            raise ServiceRefused(Code.CORRUPT_DATABLOCK, message, proof.damaged_files()) from refused
 
     @property
     def _progress(self) -> str:
@@ -195,7 +203,17 @@ class _Delivery:
         noted = {"upload_id": upload_id, "etag": self.kept.etag, "proof": proof.save()}
         self.folder.write(self._progress, orjson.dumps(noted))
 
-    def _pass_on(self, upload_id: str, proof: _Proof, ranges: list[tuple[int, int]], deadline: float) -> None:
+    def _pass_on(self, upload_id: str, proof: _Proof, deadline: float) -> bool:
+        """Prove and send the parts that are left; False when some are left again, for the next call."""
+        ranges = part_ranges(self.kept.size, STREAMED_PART)
+        self._stream(upload_id, proof, ranges, deadline)
+        if proof.parts == len(ranges):
+            return True
+        if proof.tar.resumable:
+            self._note(upload_id, proof)
+        return False
+
+    def _stream(self, upload_id: str, proof: _Proof, ranges: list[tuple[int, int]], deadline: float) -> None:
         """Read the parts that are left in order, a few ahead; prove each, and send it on meanwhile."""
 
         def read(number: int) -> bytes | None:
@@ -218,21 +236,10 @@ class _Delivery:
                 sent.result()
 
     def _complete(self, upload_id: str, proof: _Proof) -> Delivered:
-        checksum = crc64nvme_to_base64(proof.crc64nvme)
-        recorded = self.kept.recorded or self.kept.crc64nvme or checksum
-        if checksum != recorded:
-            raise self._refusal(upload_id, proof, f"its CRC64NVME is {checksum}, recorded is {recorded}")
-        if proof.damaged_files():
-            raise self._refusal(upload_id, proof, "files in it are not as the catalogue has them")
+        checksum = proof.finish(self.kept.recorded or self.kept.crc64nvme)
         parts = self.retrieval.parts(self.kept.key, upload_id)
         self.retrieval.complete_upload(self.kept.key, upload_id, parts, checksum)
         return Delivered(self.kept.key, self.kept.size, checksum)
-
-    def _refusal(self, upload_id: str, proof: _Proof, why: str) -> ServiceRefused:
-        """The refusal, once nothing is left of the bytes that were sent."""
-        self.retrieval.abort_upload(self.kept.key, upload_id)
-        message = f"{self.datablock.archive_id} reads back damaged: {why}."
-        return ServiceRefused(Code.CORRUPT_DATABLOCK, message, proof.damaged_files())
 
 
 def _until(deadline: float, numbers: Iterable[int]) -> Iterator[int]:

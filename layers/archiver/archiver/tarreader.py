@@ -1,67 +1,104 @@
-"""Reading a tar as its bytes pass by: the SHA-256 of each member and the CRC64NVME of the whole.
+"""Reads a tar as its bytes go by: the checksum of each member asked for, size and CRC64NVME of the whole.
 
-Understands what tars of files consist of: ustar, GNU long names, POSIX pax headers.
+Nothing is kept but the header at hand, so a tar of any size takes no memory; and a reading can be saved
+between any two bytes and resumed by another process. It understands what tars of files consist of:
+ustar and pax (https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html, "Extended
+Description") and GNU's long names (https://www.gnu.org/software/tar/manual/html_node/Standard.html).
 """
 
 import re
 import tarfile
-from typing import Any, Literal, NoReturn, Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, NoReturn, Self
 
 from archiver.digests import Fingerprinting, crc64nvme
 from archiver.errors import Code, ServiceRefused
-from archiver.models import FileFingerprint
 
-# What the next bytes are.
-type _Stage = Literal["header", "extension", "body", "padding", "end"]
+_BLOCK: Final = tarfile.BLOCKSIZE
+# Members that say something of the next one; a global header (git writes one) says nothing of a file's bytes.
+_PAX_HEADERS: Final = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)
+_EXTENSIONS: Final = (*_PAX_HEADERS, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+# A header's extension holds a path and some numbers, a longer one is damage; so many bytes are held at most.
+_LONGEST_EXTENSION: Final = 1024**2
+_PAX_RECORD: Final = re.compile(rb"(\d{1,20}) ([^=]+)=")
+_PATH: Final = b"path"
+_SIZE: Final = b"size"
+_SPARSE: Final = b"GNU.sparse"
+# More bytes than any file has, or than follow the end of a tar.
+_ENDLESS: Final = 2**63
 
-_BLOCK = tarfile.BLOCKSIZE
-_EXTENSIONS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
-# Larger extended headers than this name no file; so many bytes are held in memory at most.
-_LONGEST_EXTENSION = 1024**2
-_PAX_RECORD = re.compile(rb"(\d{1,20}) ([^=]+)=")
-# More bytes than can follow the end of a tar.
-_ENDLESS = 2**63
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file that has gone by: ``size`` in bytes, ``checksum`` hexadecimal by the algorithm that was asked for."""
+
+    path: str
+    size: int
+    checksum: str
+
+
+class _Stage(StrEnum):
+    """What the next bytes are."""
+
+    HEADER = "header"
+    EXTENSION = "extension"
+    BODY = "body"
+    PADDING = "padding"
+    END = "end"
 
 
 class TarReader:
-    """Fed the bytes of a tar in order, in pieces of any size; can be saved between two pieces.
+    """One reading of one tar, fed in order, in pieces of any size.
 
-    Raises ServiceRefused(CORRUPT_DATABLOCK) as soon as the bytes are no tar.
+    ``algorithms`` names the paths whose checksum is wanted, and by which algorithm (``known_algorithm``).
+    ``size`` (bytes) and ``crc64nvme`` are those of everything fed so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, algorithms: Mapping[str, str]) -> None:
         self.size = 0
         self.crc64nvme = 0
-        self._stage: _Stage = "header"
+        self._algorithms = algorithms
+        self._stage = _Stage.HEADER
         self._left = _BLOCK  # bytes of this stage
-        self._held = b""  # bytes of a header or an extension that is not complete
-        self._kind = b""  # of the extension
-        self._given: dict[str, str] = {}  # what extensions say of the next member
-        self._path = ""
-        self._body: Fingerprinting | None = None
+        self._held = b""  # a header or an extension that is not complete
+        self._kind = b""  # the type of the extension
+        self._given: dict[bytes, bytes] = {}  # what extensions say of the next member
+        self._path = ""  # of the member that is hashed
+        self._hashing: Fingerprinting | None = None
 
-    def feed(self, data: bytes) -> list[FileFingerprint]:
-        """Take the next bytes; returns the files that ended in them, in order."""
-        self.size += len(data)
+    def feed(self, data: bytes) -> list[Member]:
+        """Take the next bytes; returns the wanted members that ended in them, in order.
+
+        Raises ServiceRefused(CORRUPT_DATABLOCK) as soon as the bytes are no tar, and on a sparse member:
+        its bytes are not all there.
+        """
         self.crc64nvme = crc64nvme(data, self.crc64nvme)
-        ended: list[FileFingerprint] = []
+        ended: list[Member] = []
         start = 0
         while start < len(data):
             piece = data[start : start + self._left]
             start += len(piece)
+            self.size += len(piece)
             self._left -= len(piece)
             self._take(piece)
             while self._left == 0:
-                ended += self._next_stage()
+                ended += self._end_stage()
         return ended
 
     def finish(self) -> None:
         """Say that no bytes follow. Raises ServiceRefused(CORRUPT_DATABLOCK) when the tar's end is missing."""
-        if self._stage != "end":
+        if self._stage is not _Stage.END:
             self._refuse("ends too early")
 
+    @property
+    def resumable(self) -> bool:
+        """Whether ``save`` can be called now; a member hashed by BLAKE2b cannot be left half way."""
+        return self._hashing is None or self._hashing.resumable
+
     def save(self) -> dict[str, Any]:
-        """The state as JSON has it, for ``resume``."""
+        """The state as JSON has it, for ``resume``. Only where ``resumable``."""
         return {
             "size": self.size,
             "crc64nvme": self.crc64nvme,
@@ -69,80 +106,115 @@ class TarReader:
             "left": self._left,
             "held": self._held.hex(),
             "kind": self._kind.hex(),
-            "given": self._given,
+            "given": {keyword.hex(): value.hex() for keyword, value in self._given.items()},
             "path": self._path,
-            "body": self._body.save() if self._body else None,
+            "hashing": self._hashing and self._hashing.save(),
         }
 
     @classmethod
-    def resume(cls, saved: dict[str, Any]) -> Self:
+    def resume(cls, algorithms: Mapping[str, str], saved: Mapping[str, Any]) -> Self:
         """Go on where ``save`` was called."""
-        reader = cls()
+        reader = cls(algorithms)
         reader.size = saved["size"]
         reader.crc64nvme = saved["crc64nvme"]
-        reader._stage = saved["stage"]
+        reader._stage = _Stage(saved["stage"])
         reader._left = saved["left"]
         reader._held = bytes.fromhex(saved["held"])
         reader._kind = bytes.fromhex(saved["kind"])
-        reader._given = saved["given"]
+        reader._given = {bytes.fromhex(keyword): bytes.fromhex(value) for keyword, value in saved["given"].items()}
         reader._path = saved["path"]
-        reader._body = Fingerprinting.resume(saved["body"]) if saved["body"] else None
+        reader._hashing = saved["hashing"] and Fingerprinting.resume(saved["hashing"])
         return reader
 
     def _take(self, piece: bytes) -> None:
-        if self._body is not None:
-            self._body.update(piece)
-        elif self._stage in ("header", "extension"):
+        if self._stage in (_Stage.HEADER, _Stage.EXTENSION):
             self._held += piece
+        elif self._stage is _Stage.BODY and self._hashing is not None:
+            self._hashing.update(piece)
 
-    def _next_stage(self) -> list[FileFingerprint]:
-        """What follows a stage whose bytes are complete; returns the file that ended, if one did."""
+    def _end_stage(self) -> list[Member]:
+        """Go on after a stage whose bytes are complete; returns the member that ended with it, if it was wanted."""
         held, self._held = self._held, b""
-        if self._stage == "header":
-            self._read_header(held)
-        elif self._stage == "extension":
-            self._read_extension(held)
-            self._begin("padding", -len(held) % _BLOCK)
-        elif self._stage == "body" and self._body is not None:
-            file, self._body = self._body.fingerprint(self._path), None
-            self._begin("padding", -file.size % _BLOCK)
-            return [file]
-        else:
-            self._begin("header", _BLOCK)
-        return []
+        ended = []
+        match self._stage:
+            case _Stage.HEADER:
+                self._read_header(held)
+            case _Stage.EXTENSION:
+                self._read_extension(held)
+                self._begin_padding()
+            case _Stage.BODY:
+                ended = self._end_member()
+                self._begin_padding()
+            case _:
+                self._begin(_Stage.HEADER, _BLOCK)
+        return ended
 
-    def _begin(self, stage: _Stage, size: int) -> None:
-        self._stage = stage
-        self._left = size
+    def _begin(self, stage: _Stage, length: int) -> None:
+        self._stage, self._left = stage, length
+
+    def _begin_padding(self) -> None:
+        """Everything in a tar begins at a multiple of 512 bytes."""
+        self._begin(_Stage.PADDING, -self.size % _BLOCK)
 
     def _read_header(self, block: bytes) -> None:
         if block == bytes(_BLOCK):
-            return self._begin("end", _ENDLESS)
+            self._begin(_Stage.END, _ENDLESS)
+            return
         try:
-            member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+            header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except tarfile.HeaderError as error:
             self._refuse(f"has a broken header ({error})")
-        if member.type in _EXTENSIONS:
-            if member.size > _LONGEST_EXTENSION:
-                self._refuse("has an extended header that is too long")
-            self._kind = member.type
-            return self._begin("extension", member.size)
+        if header.type in _EXTENSIONS:
+            self._begin_extension(header)
+        else:
+            self._begin_member(header)
+
+    def _begin_extension(self, header: tarfile.TarInfo) -> None:
+        if not 0 <= header.size <= _LONGEST_EXTENSION:
+            self._refuse(f"has an extended header of {header.size} bytes")
+        self._kind = header.type
+        self._begin(_Stage.EXTENSION, header.size)
+
+    def _begin_member(self, header: tarfile.TarInfo) -> None:
         given, self._given = self._given, {}
-        if member.type == tarfile.GNUTYPE_SPARSE or any(keyword.startswith("GNU.sparse") for keyword in given):
+        if header.type == tarfile.GNUTYPE_SPARSE or any(keyword.startswith(_SPARSE) for keyword in given):
             self._refuse("has a sparse file")
-        if not member.isreg():
-            return self._begin("header", _BLOCK)
-        self._path = given.get("path", member.name)
-        self._body = Fingerprinting()
-        return self._begin("body", int(given.get("size", member.size)))
+        # Folders, links and devices have no body, whatever size their header says. Unknown kinds have one.
+        if not header.isreg() and header.type in tarfile.SUPPORTED_TYPES:
+            self._begin(_Stage.HEADER, _BLOCK)
+            return
+        if header.isreg():
+            self._begin_hashing(given[_PATH].decode("utf-8", "surrogateescape") if given.get(_PATH) else header.name)
+        self._begin(_Stage.BODY, self._size_of(header, given))
+
+    def _begin_hashing(self, path: str) -> None:
+        if algorithm := self._algorithms.get(path):
+            self._path, self._hashing = path, Fingerprinting(algorithm)
+
+    def _size_of(self, header: tarfile.TarInfo, given: Mapping[bytes, bytes]) -> int:
+        """The member's bytes; a pax record says it where it is too long for the header (8 GiB)."""
+        try:
+            size = int(given.get(_SIZE, b"") or header.size)
+        except ValueError:
+            size = -1
+        if not 0 <= size < _ENDLESS:
+            self._refuse("has a member of an impossible size")
+        return size
+
+    def _end_member(self) -> list[Member]:
+        if self._hashing is None:
+            return []
+        hashed, self._hashing = self._hashing, None
+        return [Member(self._path, hashed.position, hashed.checksum())]
 
     def _read_extension(self, body: bytes) -> None:
         if self._kind == tarfile.GNUTYPE_LONGNAME:
-            self._given["path"] = _text(body.split(b"\0", 1)[0])
-        elif self._kind == tarfile.XHDTYPE:
+            self._given[_PATH] = body.partition(b"\0")[0]
+        elif self._kind in _PAX_HEADERS:
             self._given |= self._pax_records(body)
 
-    def _pax_records(self, body: bytes) -> dict[str, str]:
+    def _pax_records(self, body: bytes) -> dict[bytes, bytes]:
+        """The records ``<length> <keyword>=<value>\\n``; the length, in bytes, is that of the whole record."""
         records = {}
         start = 0
         while start < len(body):
@@ -150,13 +222,9 @@ class TarReader:
             end = start + int(head[1]) if head else 0
             if head is None or end <= head.end() or body[end - 1 : end] != b"\n":
                 self._refuse("has a broken extended header")
-            records[_text(head[2])] = _text(body[head.end() : end - 1])
+            records[head[2]] = body[head.end() : end - 1]
             start = end
         return records
 
     def _refuse(self, why: str) -> NoReturn:
-        raise ServiceRefused(Code.CORRUPT_DATABLOCK, f"The tar {why}, about byte {self.size}.")
-
-
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
+        raise ServiceRefused(Code.CORRUPT_DATABLOCK, f"The tar {why}, before byte {self.size}.")

@@ -64,8 +64,7 @@ class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is n
 
     @classmethod
     def cleanup_version(cls, function_version: FunctionVersion) -> None:
-        """Delete the unzipped code; other functions may still use the layers."""
-        function_version.config.code.destroy_cached()
+        """Nothing: a change of settings replaces the version, and the new one has the same unzipped code."""
 
     @classmethod
     def validate_environment(cls) -> bool:

@@ -1,0 +1,104 @@
+"""One whole stack for all end-to-end tests, strict as AWS is, on ports and in a folder of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from local.accounts import Accounts
+from local.configuration import ROOT, Configuration, Login
+from local.deployment import Aws
+from local.endpoints import Endpoints
+from local.executor.process_executor.process_tree import descendants
+from local.executor.process_executor.sandbox import free_ports
+from local.services import Register, port_is_free, start_time
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """A stack that is up: how it was started, and what ``endpoints.json`` says of it."""
+
+    configuration: Configuration
+    environment: dict[str, str]
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        return Endpoints.read(self.configuration.endpoints_file)
+
+    @cached_property
+    def clients(self) -> Aws:
+        """Clients of the stack's AWS services."""
+        return Aws(self.configuration)
+
+    @property
+    def aws(self) -> str:
+        return self.endpoints.aws
+
+    @property
+    def buckets(self) -> dict[str, str]:
+        return self.endpoints.buckets
+
+    @property
+    def accounts(self) -> dict[str, Login]:
+        """The accounts of the catalogue, by name."""
+        return self.endpoints.accounts
+
+    @property
+    def job_api(self) -> Login:
+        """With which the catalogue starts jobs at our API."""
+        return Accounts.read(self.configuration.accounts_file).job_api
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run ``python -m local`` for this stack."""
+        return run_local(self.environment, *arguments)
+
+
+def run_local(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m local`` as make does; its whole output is in ``stdout``."""
+    return subprocess.run(
+        [sys.executable, "-m", "local", *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def settings_of_its_own(state: Path) -> dict[str, str]:
+    """Environment variables of a stack that disturbs no other; an existing catalogue is not used."""
+    localstack, scicat, lts = free_ports(3)
+    return {
+        "STATE_DIR": str(state),
+        "LOCALSTACK_PORT": str(localstack),
+        "SCICAT_PORT": str(scicat),
+        "LTS_PORT": str(lts),
+        "STRICT": "1",
+        "SCICAT_URL": "",
+        "LTS_ENDPOINT_URL": "",
+        "COLUMNS": "200",
+    }
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """The whole stack, started once; when it goes down nothing of it is left."""
+    environment = settings_of_its_own(tmp_path_factory.mktemp("stack"))
+    configuration = Configuration.of(environment)
+    up = run_local(environment, "up")
+    try:
+        assert up.returncode == 0, up.stdout
+        yield RunningStack(configuration, environment)
+    finally:
+        services = Register(configuration.state).all()
+        family = [pid for service in services for pid in (service.pid, *descendants(service.pid))]
+        down = run_local(environment, "down")
+    assert down.returncode == 0, down.stdout
+    assert not [pid for pid in family if start_time(pid)]
+    assert all(port_is_free(service.port) for service in services)
