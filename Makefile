@@ -45,6 +45,11 @@ status: .venv/.synced ## Say what runs, and where
 reload: .venv/.synced ## Make changed functions, layer and workflows live again, in seconds
 	@$(PYTHON) -m local reload
 
+# SKIP_PULL=1 takes the runtime image that is already on this machine.
+invoke: .venv/.synced .venv-sam/.synced ## Run one function in AWS's own image (needs Docker): make invoke FUNCTION=ReadDrop EVENT=events/read-drop.json
+	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || (echo "Say which: make invoke FUNCTION=ReadDrop EVENT=events/read-drop.json"; exit 1)
+	@$(PYTHON) -m local invoke "$(FUNCTION)" "$(EVENT)" $(if $(SKIP_PULL),--skip-pull-image)
+
 demo: .venv/.synced ## Archive real cryo-EM files, retrieve them, compare every byte
 	@$(PYTHON) -m local demo
 

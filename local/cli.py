@@ -1,11 +1,14 @@
-"""The command ``python -m local``: up, demo, down, status, reload, logs, environments."""
+"""The command ``python -m local``: up, demo, down, status, reload, invoke, logs, environments."""
 
 import subprocess
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from local import demo as demonstration
@@ -13,9 +16,15 @@ from local import environments as venvs
 from local import reloading
 from local.configuration import Configuration, StageFailed
 from local.endpoints import Endpoints
+from local.invoke import run_alone
 from local.stack import Stack
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="The one-machine stack.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="The one-machine stack.",
+)
 console = Console(highlight=False)
 
 
@@ -23,8 +32,9 @@ def main() -> None:
     """Run the command; what fails ends in one line and exit code 1."""
     try:
         app()
-    except StageFailed as failure:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]{failure}[/]")
+    except (StageFailed, BotoCoreError, ClientError, OSError) as failure:
+        hint = "" if isinstance(failure, StageFailed) else f". Logs: {Configuration.of().logs}"
+        Console(stderr=True, highlight=False).print(f"[red]{escape(str(failure))}{hint}[/]", soft_wrap=True)
         raise SystemExit(1) from None
 
 
@@ -65,6 +75,8 @@ def status() -> None:
         raise typer.Exit(1)
     console.print(table)
     show(Endpoints.read(stack.configuration.endpoints_file))
+    if not all(service.alive() for service in services):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -74,6 +86,18 @@ def reload(function: Annotated[str, typer.Argument(help="Only this function, as 
     for line in reloading.reload(Stack.of(Configuration.of()), function):
         console.print(line)
     console.print(f"Live after {time.monotonic() - begun:.1f} s.")
+
+
+@app.command()
+def invoke(
+    function: Annotated[str, typer.Argument(help="As the template names it.")],
+    event: Annotated[Path, typer.Argument(help="A JSON file, such as those in events/.")],
+    skip_pull_image: Annotated[
+        bool, typer.Option("--skip-pull-image", help="Use the runtime image that is already here.")
+    ] = False,
+) -> None:
+    """Run one function in AWS's own runtime image, against the running stack (needs Docker)."""
+    raise typer.Exit(run_alone(Configuration.of(), function, event, skip_pull_image=skip_pull_image))
 
 
 @app.command()

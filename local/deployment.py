@@ -1,16 +1,21 @@
 """``sam build`` and ``sam deploy`` against the local stack, and what is deployed there."""
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import textwrap
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import yaml
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
 
 _CODE_BUCKET = f"{STACK_NAME}-code"
 _STAGE = "api"
+# Of an error of SAM; its log has the rest.
+_SHOWN_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,12 @@ def build_folder(configuration: Configuration) -> Path:
     return configuration.state / "sam" / "build"
 
 
+def built_template(configuration: Configuration) -> dict[str, Any]:
+    """The template as ``sam build`` wrote it: intrinsic functions in their long form."""
+    body: dict[str, Any] = yaml.safe_load((build_folder(configuration) / "template.yaml").read_text())
+    return body
+
+
 def parameters(configuration: Configuration, accounts: Accounts) -> dict[str, str]:
     """The parameters of the template on this machine. ``DATABLOCK_BYTES`` and ``SLICE_SECONDS`` may be given."""
     scicat = configuration.scicat.login if configuration.scicat else accounts.scicat["archiver"]
@@ -147,9 +160,19 @@ def build(configuration: Configuration, sources: Sources) -> bool:
     folder = build_folder(configuration)
     folder.mkdir(parents=True, exist_ok=True)
     options = ["--build-dir", str(folder), "--cache-dir", str(ROOT / ".aws-sam" / "cache"), "--cached", "--parallel"]
-    _sam(configuration, "build", options)
+    with _one_build_at_a_time():
+        _sam(configuration, "build", options)
     stamp.write_text(wanted)
     return True
+
+
+@contextmanager
+def _one_build_at_a_time() -> Iterator[None]:
+    """``sam build`` keeps what it downloads in ``.aws-sam`` and does not expect another one there."""
+    (ROOT / ".aws-sam").mkdir(exist_ok=True)
+    with (ROOT / ".aws-sam" / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def deploy(configuration: Configuration, values: dict[str, str]) -> None:
@@ -213,22 +236,26 @@ def _samconfig(values: dict[str, str]) -> dict[str, Any]:
     return {"version": 0.1, "default": {"deploy": {"parameters": given}}}
 
 
-def _sam(configuration: Configuration, command: str, options: list[str]) -> None:
-    sam = venv("sam") / "bin" / "sam"
-    log = configuration.logs / f"sam-{command}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    environment = aws_environment(configuration) | {
+def sam_environment(configuration: Configuration) -> dict[str, str]:
+    """The environment in which SAM works on the stack."""
+    return aws_environment(configuration) | {
         # The layer's dependencies are installed by the pip of a python3.13 on PATH.
-        "PATH": f"{sam.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PATH": f"{venv('sam') / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "SAM_CLI_TELEMETRY": "0",
         "SAM_CLI_POLL_DELAY": "1",
         "__SAM_CLI_APP_DIR": str(configuration.state / "sam" / "home"),
     }
+
+
+def _sam(configuration: Configuration, command: str, options: list[str]) -> None:
+    sam = venv("sam") / "bin" / "sam"
+    log = configuration.logs / f"sam-{command}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         done = subprocess.run(
             [str(sam), command, *options],
             cwd=ROOT,
-            env=environment,
+            env=sam_environment(configuration),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -241,7 +268,7 @@ def _sam(configuration: Configuration, command: str, options: list[str]) -> None
 def _first_error(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     telling = [line for line in lines if "CREATE_FAILED" in line or "UPDATE_FAILED" in line or "Error" in line]
-    return (telling or lines or ["no output"])[0]
+    return textwrap.shorten((telling or lines or ["no output"])[0], _SHOWN_CHARACTERS, placeholder=" …")
 
 
 def forget(configuration: Configuration) -> None:

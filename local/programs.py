@@ -20,6 +20,7 @@ def localstack(configuration: Configuration) -> Service:
         (home / folder).mkdir(parents=True, exist_ok=True)
     environment = {
         "GATEWAY_LISTEN": f"127.0.0.1:{configuration.localstack_port}",
+        "GATEWAY_SERVER": "loopback",
         "LOCALSTACK_HOST": f"localhost:{configuration.localstack_port}",
         "LAMBDA_RUNTIME_EXECUTOR": "process",
         "PROCESS_EXECUTOR_EMULATOR": str(emulator()),

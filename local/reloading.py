@@ -8,9 +8,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from string import Template
-from typing import Any
-
-import yaml
 
 from local import deployment
 from local.configuration import ACCOUNT_ID, REGION, ROOT, Configuration, StageFailed
@@ -89,13 +86,13 @@ def _update_layer(configuration: Configuration, names: dict[str, str]) -> None:
 
 
 def _functions_of(configuration: Configuration, names: dict[str, str]) -> list[str]:
-    resources = _built_template(configuration)["Resources"]
+    resources = deployment.built_template(configuration)["Resources"]
     return [names[name] for name, body in resources.items() if body["Type"] == "AWS::Serverless::Function"]
 
 
 def _update_workflow(configuration: Configuration, workflow: str, names: dict[str, str]) -> None:
-    properties = _built_template(configuration)["Resources"][workflow]["Properties"]
-    values = {name: _resolve(value, names) for name, value in properties["DefinitionSubstitutions"].items()}
+    properties = deployment.built_template(configuration)["Resources"][workflow]["Properties"]
+    values = {name: resolve(value, names) for name, value in properties["DefinitionSubstitutions"].items()}
     source = (ROOT / "statemachine" / f"{folder_name(workflow)}.asl.json").read_text()
     definition = substitute(source, values)
     Aws(configuration).stepfunctions.update_state_machine(stateMachineArn=names[workflow], definition=definition)
@@ -111,7 +108,7 @@ def substitute(source: str, values: dict[str, str]) -> str:
     return Braced(source).substitute(values)
 
 
-def _resolve(value: object, names: dict[str, str]) -> str:
+def resolve(value: object, names: dict[str, str]) -> str:
     """The value of ``!Ref X`` and ``!GetAtt X.Arn`` as ``sam build`` writes them; text stays text."""
     match value:
         case str():
@@ -122,11 +119,6 @@ def _resolve(value: object, names: dict[str, str]) -> str:
             is_arn = names[name].startswith("arn:")
             return names[name] if is_arn else f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{names[name]}"
     raise StageFailed(f"A workflow is substituted with {json.dumps(value)}, which only `make down up` can do")
-
-
-def _built_template(configuration: Configuration) -> dict[str, Any]:
-    body: dict[str, Any] = yaml.safe_load((deployment.build_folder(configuration) / "template.yaml").read_text())
-    return body
 
 
 def zip_of(folder: Path) -> bytes:

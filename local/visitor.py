@@ -34,6 +34,11 @@ class Visitor:
         self._http = httpx.Client(timeout=_ASK_SECONDS, trust_env=False)
         self._token = ""
 
+    def close(self) -> None:
+        """Close the connections."""
+        for client in (self._http, self._s3, self._lts):
+            client.close()
+
     # Buckets
 
     def upload(self, key: str, file: Path, sent: Callable[[int], None]) -> None:

@@ -22,8 +22,8 @@ from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.packaging import Packager, SliceProgress, Source
 from archiver.s3 import Bucket, PinnedRange
 from archiver.settings import MIB
-from local.endpoints import Endpoints
 from tests.conftest import ROOT
+from tests.e2e.conftest import RunningStack
 from tests.e2e.packing import uploaded_files
 from tests.unit.memory_bucket import MemoryFolder
 
@@ -63,7 +63,7 @@ class Zone:
 
 
 @pytest.fixture
-def zone(stack: Endpoints) -> Iterator[Zone]:
+def zone(stack: RunningStack) -> Iterator[Zone]:
     client = clients.s3_at(stack.aws, "test", "test")
     names = [f"{name}-{uuid.uuid4()}" for name in ("landing", "staging")]
     for name in names:
@@ -184,13 +184,6 @@ def test_a_listing_of_many_names_in_many_letters_is_complete_and_in_order(zone: 
         list(pool.map(lambda name: zone.landing.put(PREFIX + name, b""), names))
     found = [one.key.removeprefix(PREFIX) for one in zone.landing.list(PREFIX)]
     assert found == sorted(names, key=str.encode)
-
-
-def test_a_name_with_a_control_character_is_refused(zone: Zone) -> None:
-    zone.landing.put(f"{PREFIX}bell \a", b"")
-    with pytest.raises(DatasetRejected) as refused:
-        list(zone.landing.list(PREFIX))
-    assert refused.value.reason.code is Code.BAD_PATH
 
 
 def test_a_lease_is_replaced_only_by_the_one_who_knows_it(zone: Zone) -> None:

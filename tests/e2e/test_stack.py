@@ -1,15 +1,20 @@
 """The local stack itself: what a second start does, how changes become live, how failures read."""
 
+import contextlib
 import json
 import socket
 import stat
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 from local.configuration import Configuration
 from local.deployment import Deployed
+from local.executor.process_executor.process_tree import descendants
 from local.services import Register
 from tests.e2e.conftest import RunningStack, run_local, settings_of_its_own
+
+LOOPBACK = "0100007F"  # 127.0.0.1 in /proc/net/tcp
 
 
 def test_endpoints_file_names_everything_and_is_private(stack: RunningStack) -> None:
@@ -28,6 +33,16 @@ def test_endpoints_file_names_everything_and_is_private(stack: RunningStack) -> 
 def test_api_answers_at_its_address(stack: RunningStack) -> None:
     with urllib.request.urlopen(stack.endpoints.docs) as answer:
         assert answer.status == 200
+
+
+def test_nothing_listens_beyond_this_machine(stack: RunningStack) -> None:
+    services = Register(stack.configuration.state).all()
+    ours = {pid for service in services for pid in (service.pid, *descendants(service.pid))}
+    sockets = {link for pid in ours for link in _links(Path(f"/proc/{pid}/fd"))}
+
+    listening = {line.split()[1] for line in _tcp_sockets() if f"socket:[{line.split()[9]}]" in sockets}
+    assert {int(address.rpartition(":")[2], 16) for address in listening} >= {service.port for service in services}
+    assert {address.rpartition(":")[0] for address in listening} == {LOOPBACK}
 
 
 def test_second_up_changes_nothing(stack: RunningStack) -> None:
@@ -93,6 +108,18 @@ def test_taken_port_ends_in_one_line_that_names_the_variable(tmp_path: Path) -> 
         f"Port {environment['LOCALSTACK_PORT']} is taken; stop what listens there, or choose another: LOCALSTACK_PORT=…"
     )
     assert "Traceback" not in refused.stdout
+
+
+def _tcp_sockets() -> list[str]:
+    """The listening TCP sockets of this machine, as proc(5) writes them."""
+    tables = [Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    return [line for table in tables for line in table.splitlines()[1:] if line.split()[3] == "0A"]
+
+
+def _links(folder: Path) -> Iterator[str]:
+    with contextlib.suppress(FileNotFoundError):  # closed, or its process ended, while we looked
+        for link in folder.iterdir():
+            yield str(link.readlink())
 
 
 def _forget(configuration: Configuration, **changed: object) -> None:

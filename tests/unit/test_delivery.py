@@ -5,6 +5,7 @@ import io
 import os
 import tarfile
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -202,3 +203,20 @@ def test_datablock_on_tape_is_left_for_later(shelf: Shelf) -> None:
 def test_refused_datablock_can_be_delivered_once_it_is_right(shelf: Shelf) -> None:
     refusal_of(shelf, a_datablock(**{"movie.mrc": "ab" * 32}))
     assert shelf.deliver() == Delivered(KEY, len(TAR), CHECKSUM)
+
+
+def test_datablock_that_is_replaced_while_it_is_read_is_refused(shelf: Shelf) -> None:
+    assert shelf.deliver(deadline=time.monotonic()) is None
+    kept = shelf.lts.stored(KEY)
+    assert kept is not None
+    shelf.keep(flipped(TAR, 0))
+    with pytest.raises(ServiceRefused) as refused:
+        delivery._Delivery(a_datablock(), kept, shelf.lts, shelf.retrieval, shelf.folder).work(FOREVER)
+    assert refused.value.reason.code is Code.CORRUPT_DATABLOCK
+    assert shelf.nothing_is_left()
+
+
+def test_datablock_without_an_end_is_refused_though_it_is_as_recorded(shelf: Shelf) -> None:
+    body = TAR[: 11 * MIB]
+    shelf.keep(body, recorded=crc64nvme_to_base64(crc64nvme(body)))
+    assert refusal_of(shelf, replace(a_datablock(None), packed_size=len(body))) == (Code.CORRUPT_DATABLOCK, ())

@@ -1,11 +1,14 @@
 """The S3 wire against moto, and what each failure of S3 becomes."""
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 import stamina
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError, ResponseStreamingError
 from botocore.stub import Stubber
@@ -76,6 +79,22 @@ def test_a_listing_has_all_pages_in_the_order_of_the_keys_bytes(bucket: Bucket) 
     assert [found.key for found in bucket.list("p/")] == sorted(keys, key=str.encode)
     assert [found.key for found in bucket.list("p/", start_after="p/a")] == ["p/ä", "p/🐈"]
     assert list(bucket.list("none/")) == []
+
+
+def test_a_key_with_a_control_character_is_listed_too(plain: "S3Client") -> None:
+    row = b"<Contents><Key>%b</Key><Size>1</Size><ETag>any</ETag><LastModified>2026-11-23T00:00:00Z</LastModified>"
+    asked = []
+
+    def answer(request: Any, **_: object) -> Any:
+        asked.append("encoding-type=url" in request.url)
+        key = b"a+b%2B%07" if asked[-1] else b"a b+\x07"
+        body = b"<ListBucketResult><IsTruncated>false</IsTruncated>" + row % key + b"</Contents></ListBucketResult>"
+        raw: Any = SimpleNamespace(stream=lambda *_, **__: iter([body]))
+        return AWSResponse("http://any", 200, HTTPHeaders(), raw)
+
+    plain.meta.events.register("before-send.s3.ListObjectsV2", answer)
+    assert [found.key for found in Bucket(plain, "any").list("")] == ["a b+\x07"]
+    assert asked == [False, True]
 
 
 def test_an_object_is_created_only_once(bucket: Bucket) -> None:

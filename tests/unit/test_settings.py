@@ -23,9 +23,7 @@ def test_what_the_template_leaves_out_has_its_default(environment: pytest.Monkey
         ("LTS_RECALL_TIER", "Fast"),
     ],
 )
-def test_a_wrong_variable_is_named_and_its_value_is_not(
-    environment: pytest.MonkeyPatch, name: str, value: str
-) -> None:
+def test_a_wrong_variable_is_named_and_its_value_is_not(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     environment.setenv(name, value)
     with pytest.raises(ValueError, match=name) as wrong:
         settings()

@@ -37,7 +37,7 @@ class TestStep:
     def test_a_failure_is_passed_on_as_a_catch_wrote_it(self, lambda_context: LambdaContext) -> None:
         event = RUN | {"execution_arn": "arn:any", "failure": {"Error": "Any", "Cause": "because"}}
         assert take_note(event, lambda_context) == event
-        assert Failure(Error="Any").model_dump() == {"Error": "Any", "Cause": ""}
+        assert Failure(error="Any").model_dump() == {"Error": "Any", "Cause": ""}
 
     def test_a_step_may_tell_nothing(self, lambda_context: LambdaContext) -> None:
         assert tell_nothing(RUN, lambda_context) is None

@@ -4,7 +4,9 @@ import hashlib
 import io
 import subprocess
 import tarfile
+from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import orjson
 import pytest
@@ -15,7 +17,8 @@ from archiver.digests import crc64nvme
 from archiver.errors import Code, ServiceRefused
 from archiver.tarreader import Member, TarReader
 
-FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
+type Format = Literal[0, 1, 2]
+FORMATS: dict[str, Format] = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
 ALGORITHMS = ["sha256", "md5", "sha1", "sha512", "crc64nvme"]
 FILES = {
     "plain": b"any bytes",
@@ -30,7 +33,7 @@ any_path = st.text(st.characters(codec="utf-8", exclude_characters="\0/"), min_s
 any_files = st.dictionaries(any_path, st.binary(max_size=1500), max_size=6)
 
 
-def a_tar(files: dict[str, bytes], tar_format: int = tarfile.PAX_FORMAT) -> bytes:
+def a_tar(files: dict[str, bytes], tar_format: Format = tarfile.PAX_FORMAT) -> bytes:
     """A tar of a folder, a link with a long name (ustar has none) and ``files``."""
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w", format=tar_format) as archive:
@@ -48,7 +51,9 @@ def a_tar(files: dict[str, bytes], tar_format: int = tarfile.PAX_FORMAT) -> byte
     return written.getvalue()
 
 
-def a_header(path: str, kind: bytes = tarfile.REGTYPE, size: int = 0, tar_format: int = tarfile.USTAR_FORMAT) -> bytes:
+def a_header(
+    path: str, kind: bytes = tarfile.REGTYPE, size: int = 0, tar_format: Format = tarfile.USTAR_FORMAT
+) -> bytes:
     header = tarfile.TarInfo(path)
     header.type, header.size = kind, size
     return header.tobuf(tar_format)
@@ -78,7 +83,7 @@ def read_in_pieces(tar: bytes, cuts: list[int], algorithms: dict[str, str]) -> t
     """The finished reader, saved and resumed at each cut, and what it found."""
     reader, found = TarReader(algorithms), []
     bounds = [0, *sorted(cut % len(tar) for cut in cuts), len(tar)]
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         reader = saved_and_resumed(reader, algorithms)
         found += reader.feed(tar[start:end])
     reader.finish()
@@ -87,10 +92,8 @@ def read_in_pieces(tar: bytes, cuts: list[int], algorithms: dict[str, str]) -> t
 
 def refusal_of(tar: bytes) -> str:
     """How ``tar`` is refused, whether in its midst or at its end."""
-    reader = TarReader({})
     with pytest.raises(ServiceRefused) as refused:
-        reader.feed(tar)
-        reader.finish()
+        read_in_pieces(tar, [], {})
     assert refused.value.reason.code is Code.CORRUPT_DATABLOCK
     return refused.value.reason.message
 

@@ -1,5 +1,6 @@
 """The one place that makes AWS clients: cached, pooled, with bounded retries and timeouts."""
 
+import logging
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_stepfunctions import SFNClient
+
+# It tells of every client where it found its credentials.
+logging.getLogger("botocore").setLevel(logging.WARNING)
 
 # Checksums are named call by call (CRC64NVME), so boto3's own default is asked for only where required.
 _CONFIG = Config(

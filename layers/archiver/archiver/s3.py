@@ -1,10 +1,11 @@
 """The S3 wire: one bucket, the calls the service makes of it, and what each failure means."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
 
 import stamina
 from botocore.exceptions import (
@@ -17,15 +18,15 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 from botocore.exceptions import ConnectionError as UnreachableError
-from botocore.parsers import ResponseParserError
 
+from archiver import traffic
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models import S3Object
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import CompletedPartTypeDef
+    from types_boto3_s3.type_defs import CompletedPartTypeDef, ListObjectsV2OutputTypeDef
 
 MAX_KEYS_PER_DELETE = 1000  # DeleteObjects' own limit
 
@@ -38,6 +39,8 @@ _OFFLINE = {"InvalidObjectState"}
 _NO_EXPEDITED = {"GlacierExpeditedRetrievalNotAvailable"}
 # LocalStack says InvalidObjectState of an object that is not archived.
 _NOTHING_TO_RESTORE = {"RestoreAlreadyInProgress", "ObjectAlreadyInActiveTierError", "InvalidObjectState"}
+# botocore's word for a good answer that is no XML.
+_UNREADABLE = {"500"}
 _WRONG_DIGEST = {"BadDigest"}
 _FORBIDDEN = {
     "403",
@@ -128,28 +131,21 @@ class Bucket:
     ) -> None:
         self.name = name
         self._client = client
-        client.meta.events.register("before-call.s3.ListObjectsV2", _ask_for_plain_keys, unique_id="plain-keys")
+        plain_keys = ("before-parameter-build.s3.ListObjectsV2", _ask_for_plain_keys)
+        client.meta.events.register_last(*plain_keys, unique_id="plain keys")
         self._unavailable = unavailable
         self._offline = offline
         self._changed = changed
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[S3Object]:
-        """Every object under ``prefix`` after the key ``start_after``, in the order of the keys' UTF-8 bytes.
-
-        Raises DatasetRejected(BAD_PATH) when a key has a control character, which no listing in XML can say.
-        """
+        """Every object under ``prefix`` after the key ``start_after``, in the order of the keys' UTF-8 bytes."""
         last = start_after
         more = True
         while more:
             # Each page begins after the last key: LocalStack's continuation tokens fail on other letters than ASCII.
-            try:
-                page = self._client.list_objects_v2(Bucket=self.name, Prefix=prefix, StartAfter=last)
-            except ResponseParserError as error:
-                raise DatasetRejected(Code.BAD_PATH, f"A name under {prefix} has a control character.") from error
-            except _ERRORS as error:
-                raise self._failure(error, prefix) from error
+            page, decoded = self._page(prefix, last)
             for found in page.get("Contents", ()):
-                last = found["Key"]
+                last = decoded(found["Key"])
                 yield S3Object(
                     key=last,
                     size=found["Size"],
@@ -158,6 +154,19 @@ class Bucket:
                     modified=found["LastModified"],
                 )
             more = page["IsTruncated"]
+
+    def _page(self, prefix: str, last: str) -> "tuple[ListObjectsV2OutputTypeDef, Callable[[str], str]]":
+        """A page of keys as they are; percent-encoded, where one has a control character: XML cannot say it."""
+        ask = partial(self._client.list_objects_v2, Bucket=self.name, Prefix=prefix, StartAfter=last)
+        try:
+            try:
+                return ask(), str
+            except ClientError as error:
+                if _code(error) not in _UNREADABLE:
+                    raise
+                return ask(EncodingType="url"), unquote_plus
+        except _ERRORS as error:
+            raise self._failure(error, prefix) from error
 
     def head(self, key: str) -> ObjectHead | None:
         """What the object is, or None when there is none."""
@@ -203,7 +212,9 @@ class Bucket:
         if answer["ContentLength"] > limit:
             answer["Body"].close()
             raise ValueError(f"s3://{self.name}/{request['Key']} has more than {limit} bytes")
-        return answer["Body"].read()
+        body = answer["Body"].read()
+        traffic.count("read", len(body))
+        return body
 
     def put(
         self, key: str, body: bytes, *, only_if_absent: bool = False, content_type: str = "application/json"
@@ -286,6 +297,7 @@ class Bucket:
             )
         except _ERRORS as error:
             raise self._failure(error, key) from error
+        traffic.count("sent", len(body))
         return UploadedPart(number, _unquoted(answer["ETag"]), len(body), crc)
 
     def copy_part(self, key: str, upload_id: str, number: int, source: PinnedRange) -> UploadedPart:
@@ -302,6 +314,7 @@ class Bucket:
             )["CopyPartResult"]
         except _ERRORS as error:
             raise source.bucket._pinned_failure(error, source.name) from error  # noqa: SLF001 - the same class
+        traffic.count("copied", source.length)
         return UploadedPart(number, _unquoted(answer["ETag"]), source.length, answer.get("ChecksumCRC64NVME", ""))
 
     def parts(self, key: str, upload_id: str) -> tuple[UploadedPart, ...]:
@@ -419,9 +432,10 @@ class Bucket:
         return ServiceRefused(Code.INTERNAL, f"S3 refused the request: {said}.")
 
 
-def _ask_for_plain_keys(params: dict[str, Any], **_: object) -> None:
+def _ask_for_plain_keys(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
     """Take back that botocore asks for percent-encoded keys: LocalStack then compares encoded keys, and loses some."""
-    params["query_string"].pop("encoding-type", None)
+    if context.pop("encoding_type_auto_set", False):
+        del params["EncodingType"]
 
 
 def _code(error: Exception) -> str:

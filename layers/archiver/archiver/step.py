@@ -9,6 +9,7 @@ from typing import Any, Protocol, get_type_hints
 from aws_lambda_powertools import Logger
 from pydantic import BaseModel, TypeAdapter
 
+from archiver import traffic
 from archiver.settings import settings
 
 logger = Logger(service="archiver", utc=True)
@@ -50,14 +51,15 @@ def step[In: BaseModel, Out: BaseModel | None](
         work = adapter.validate_python(event)
         bound = {name: getattr(work, name, None) for name in ("run_id", "job_id", "pid")}
         logger.append_keys(step=context.function_name, **bound)
-        started = time.monotonic()
+        started, before = time.monotonic(), traffic.moved()
         left = context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS
         token = _deadline.set(started + min(max(left, 1.0), settings().slice_seconds))
         try:
             result = function(work)
         finally:
             _deadline.reset(token)
-        logger.info("step finished", extra={"seconds": round(time.monotonic() - started, 3)})
+        seconds = round(time.monotonic() - started, 3)
+        logger.info("step finished", extra={"seconds": seconds, "bytes": dict(traffic.moved() - before)})
         return None if result is None else result.model_dump(mode="json")
 
     return handler

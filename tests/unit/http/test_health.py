@@ -10,6 +10,7 @@ from types_boto3_s3 import S3Client
 from archiver.http import patience
 from tests.archiver_api import Api
 from tests.catalogue import Scicat
+from tests.conftest import ROOT
 
 
 def failing(api: Api) -> dict[str, dict[str, str]]:
@@ -33,6 +34,13 @@ def test_the_service_is_ready_when_everything_it_needs_answers(api: Api) -> None
 
     assert (answer.status, answer.json["status"]) == (200, "ready")
     assert set(answer.json) == {"status", "timestamp"}
+
+
+@pytest.mark.usefixtures("scicat")
+def test_the_sample_event_asks_whether_the_service_is_ready(api: Api) -> None:
+    answer = api.answer(json.loads((ROOT / "events" / "api-get-readyz.json").read_text()))
+
+    assert (answer.status, answer.json["status"]) == (200, "ready")
 
 
 def test_without_scicat_the_service_is_not_ready(api: Api) -> None:

@@ -1,0 +1,76 @@
+"""What the environment says of the local stack."""
+
+from pathlib import Path
+
+import pytest
+
+from local.configuration import ROOT, Configuration, StageFailed, quiet_environment
+
+EXISTING_SCICAT = {
+    "SCICAT_URL": "https://scicat.example.org/",
+    "SCICAT_USERNAME": "any-account",
+    "SCICAT_PASSWORD": "any-password",
+}
+
+
+def test_without_settings_both_mocks_run_on_the_usual_ports_and_signatures_are_not_checked() -> None:
+    configuration = Configuration.of({})
+
+    assert configuration.service_names == {"LocalStack", "LTS mock", "SciCat mock"}
+    assert configuration.aws_url == "http://localhost:4566"
+    assert configuration.api_url == "http://localhost:4566/_aws/execute-api/archiver/api/v1"
+    assert configuration.scicat_url == "http://localhost:3000"
+    assert configuration.lts_url == "http://localhost:7000"
+    assert configuration.state == ROOT / "local" / ".state"
+    assert not configuration.strict
+
+
+def test_empty_variables_are_as_good_as_none() -> None:
+    empty = dict.fromkeys(("STRICT", "SCICAT_URL", "LTS_ENDPOINT_URL", "LOCALSTACK_PORT", "STATE_DIR", "UV"), "")
+
+    assert Configuration.of(empty) == Configuration.of({})
+
+
+def test_existing_catalogue_takes_the_place_of_the_mock() -> None:
+    configuration = Configuration.of(EXISTING_SCICAT)
+
+    assert configuration.service_names == {"LocalStack", "LTS mock"}
+    assert configuration.scicat_url == "https://scicat.example.org"
+
+
+def test_existing_storage_takes_the_place_of_the_mock() -> None:
+    keys = {"LTS_ACCESS_KEY_ID": "any-key", "LTS_SECRET_ACCESS_KEY": "any-secret"}
+    configuration = Configuration.of({"LTS_ENDPOINT_URL": "https://lts.example.org", **keys})
+
+    assert configuration.service_names == {"LocalStack", "SciCat mock"}
+    assert configuration.lts_url == "https://lts.example.org"
+    assert configuration.lts_login.username == "any-key"
+
+
+def test_existing_catalogue_without_its_account_names_what_is_missing() -> None:
+    with pytest.raises(StageFailed, match="SCICAT_URL is given without SCICAT_USERNAME and SCICAT_PASSWORD"):
+        Configuration.of({"SCICAT_URL": "https://scicat.example.org"})
+
+
+@pytest.mark.parametrize("port", ["none", "0", "65536", "-1"])
+def test_port_that_is_none_is_named(port: str) -> None:
+    with pytest.raises(StageFailed, match=f"SCICAT_PORT={port} is not a port"):
+        Configuration.of({"SCICAT_PORT": port})
+
+
+@pytest.mark.parametrize(("text", "strict"), [("1", True), ("true", True), ("0", False), ("no", False)])
+def test_strict_is_on_or_off(text: str, *, strict: bool) -> None:
+    assert Configuration.of({"STRICT": text}).strict is strict
+
+
+def test_the_callers_aws_account_and_proxy_do_not_reach_the_stack() -> None:
+    environment = quiet_environment({"AWS_PROFILE": "any-profile", "AWS_SESSION_TOKEN": "any", "LANG": "C"})
+
+    assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN"} & environment.keys()
+    assert environment["LANG"] == "C"
+    assert environment["NO_PROXY"] == "localhost,127.0.0.1"
+
+
+def test_failure_ends_with_the_path_of_the_log() -> None:
+    assert str(StageFailed("It failed", Path("/any/log"))) == "It failed. Log: /any/log"
+    assert str(StageFailed("It failed")) == "It failed"

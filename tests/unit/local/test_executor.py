@@ -1,0 +1,102 @@
+"""The pure parts of the process Lambda executor."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.executor.process_executor.invocation_log import InvocationLog
+from local.executor.process_executor.process_tree import children, descendants, kill, memory_bytes
+from local.executor.process_executor.sandbox import Function, Tools, free_ports, function_error, process_environment
+
+ANY_ID = "0f93e669-b898-43f2-8a37-e9a85c863d7f"
+FUNCTION = Function("any-function", "app.handler", Path("/code"), (Path("/first"), Path("/second")), 3, 128)
+TOOLS = Tools(Path("/bin/emulator"), Path("/venv/bin/python"), Path("/logs"), Path("/scratch"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"errorType": "KeyError", "errorMessage": "any", "requestId": ANY_ID, "stackTrace": []},
+        {"errorType": "Runtime.ImportModuleError", "errorMessage": "any", "requestId": ""},
+        {"errorType": "Runtime.ExitError", "errorMessage": f"RequestId: {ANY_ID} Error: any"},
+    ],
+)
+def test_error_of_this_invocation_is_an_error(body: dict[str, object]) -> None:
+    assert function_error(json.dumps(body).encode(), ANY_ID) == body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"null", b'"text"', b"[1]", b"not json", b'{"errorType": "any", "errorMessage": "any"}', b'{"requestId": ""}'],
+)
+def test_anything_else_is_a_result(body: bytes) -> None:
+    assert function_error(body, ANY_ID) is None
+
+
+def test_function_sees_its_code_first_and_then_the_last_layer() -> None:
+    environment = process_environment(FUNCTION, TOOLS, Path("/scratch/one"), {"ANY": "value", "TMPDIR": "/elsewhere"})
+
+    assert environment["PYTHONPATH"] == "/code:/second/python:/first/python"
+    assert environment["LAMBDA_TASK_ROOT"] == "/code"
+    assert environment["ANY"] == "value"
+    assert environment["HOME"] == "/scratch/one"
+
+
+def test_tools_that_are_not_given_are_named() -> None:
+    with pytest.raises(KeyError, match="PROCESS_EXECUTOR_EMULATOR"):
+        Tools.of({})
+
+
+def test_free_ports_are_all_different() -> None:
+    assert len(set(free_ports(20))) == 20
+
+
+def test_log_of_an_invocation_holds_its_own_lines_and_the_file_holds_all(tmp_path: Path) -> None:
+    log = InvocationLog(tmp_path / "any.log")
+    log.append("before")
+    log.begin()
+    log.append("first\nsecond")
+
+    assert log.text() == "first\nsecond\n"
+    assert (tmp_path / "any.log").read_text() == "before\nfirst\nsecond\n"
+
+
+def test_report_is_written_where_the_emulator_wrote_none(tmp_path: Path) -> None:
+    log = InvocationLog(tmp_path / "any.log")
+    log.begin()
+    log.memory_mb = 42
+    log.report(ANY_ID, 12.5, 128)
+
+    assert f"REPORT RequestId: {ANY_ID}\tDuration: 12.50 ms" in log.text()
+    assert "Memory Size: 128 MB\tMax Memory Used: 42 MB" in log.text()
+
+
+def test_what_the_emulator_says_of_itself_is_left_out_and_its_memory_figure_corrected(tmp_path: Path) -> None:
+    log = InvocationLog(tmp_path / "any.log")
+    log.begin()
+    log.memory_mb = 42
+    read, write = os.pipe()
+    log.follow(os.fdopen(read, "rb"))
+    with os.fdopen(write, "wb") as output:
+        output.write(b"23 Nov 2026 12:27:47,053 [INFO] (rapid) any talk\n[ERROR] any\rTraceback\n")
+        output.write(b"REPORT RequestId: any\tMax Memory Used: 128 MB\t\n")
+
+    assert log.end() == "[ERROR] any\nTraceback\nREPORT RequestId: any\tMax Memory Used: 42 MB\t\n"
+
+
+def test_process_tree_is_seen_measured_and_ended() -> None:
+    sleeper = "import time; time.sleep(60)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {sleeper!r}]); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", parent]) as process:
+        while not children(process.pid):
+            assert process.poll() is None
+        assert os.getpid() not in descendants(process.pid)
+        assert memory_bytes([process.pid]) > 1024**2
+        kill([*descendants(process.pid), process.pid])
+
+    assert descendants(process.pid) == []
+    assert memory_bytes([process.pid]) == 0
