@@ -22,7 +22,7 @@ from local.configuration import ROOT, Configuration, StageFailed, venv
 from local.deployment import Aws, Deployed
 from local.progress import Progress
 from local.services import Register
-from local.sources import Sources
+from local.sources import LAYER, Sources
 
 # The settings that are addresses of services. boto3 reads the first one, which the executor sets on the local stack.
 _ADDRESSES = ("AWS_ENDPOINT_URL", "SCICAT_URL", "LTS_ENDPOINT_URL")
@@ -100,14 +100,15 @@ def _options(configuration: Configuration, function: str, settings: dict[str, st
     shutil.copy(ports.__file__, code / "ports.py")
     (code / "entry.py").write_text(_ENTRY)
     template = deployment.built_template(configuration)
-    template["Resources"][function]["Properties"] |= {"CodeUri": str(code), "Handler": "entry.handler"}
+    resources = template["Resources"]
+    resources[function]["Properties"] |= {"CodeUri": str(code), "Handler": "entry.handler"}
+    resources[LAYER]["Properties"]["ContentUri"] = str(built / LAYER)
     # SAM gives a container those variables only that the template declares.
     template["Globals"]["Function"]["Environment"]["Variables"]["AWS_ENDPOINT_URL"] = ""
-    # JSON is YAML. It lies beside the built template, whose paths are relative.
-    file = built / "invoke.yaml"
-    file.write_text(json.dumps(template))
+    # JSON is YAML.
+    (folder / "template.yaml").write_text(json.dumps(template))
     write_private(folder / "settings.json", {"Parameters": settings})
-    return ["--template-file", str(file), "--env-vars", str(folder / "settings.json")]
+    return ["--template-file", str(folder / "template.yaml"), "--env-vars", str(folder / "settings.json")]
 
 
 async def _invoke(configuration: Configuration, command: list[str], shared: set[int], code: Path) -> int:
