@@ -54,7 +54,6 @@ ROWS: Mapping[Row, frozenset[Code]] = {
         {
             Code.CANCELLED,
             Code.LANDING_OFFLINE,
-            Code.LEASE_LOST,
             Code.PACK_DIGEST,
             Code.LTS_UNAVAILABLE,
             Code.LTS_WRITE,
@@ -77,6 +76,7 @@ ROWS: Mapping[Row, frozenset[Code]] = {
     Row.UNTOUCHED: frozenset(
         {
             Code.BUSY,
+            Code.LEASE_LOST,
             Code.DATASET_UNKNOWN,
             Code.NO_DATASETS,
             Code.TOO_MANY_DATASETS,
