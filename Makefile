@@ -7,7 +7,8 @@ PYTHON := .venv/bin/python
 SAM := .venv-sam/bin/sam
 export UV
 # Settings of the local stack reach it by the environment: make up SCICAT_URL=... STRICT=1
-export SCICAT_URL SCICAT_USERNAME SCICAT_PASSWORD LTS_ENDPOINT_URL LTS_ACCESS_KEY_ID LTS_SECRET_ACCESS_KEY
+export SCICAT_URL SCICAT_USERNAME SCICAT_PASSWORD LTS_ENDPOINT_URL LTS_ACCESS_KEY_ID LTS_SECRET_ACCESS_KEY LTS_BUCKET
+export DATABLOCK_BYTES SLICE_SECONDS JOB_API_USERNAME JOB_API_PASSWORD
 export STRICT LOCALSTACK_PORT SCICAT_PORT LTS_PORT STATE_DIR
 SOURCES := functions layers/archiver/archiver local mocks tests
 
@@ -84,9 +85,14 @@ lock: $(UV) ## Lock the dependencies again, with versions and hashes
 	compile --group runtime -o requirements/runtime.txt && \
 	compile --group localstack --exclude-newer 2026-03-24 -o requirements/localstack.txt
 
+# SAM asks for the parameters until samconfig.toml has them; the secret ones stay in the stack alone. ASK=1 asks again.
+ASK = $(shell sed -n '/^\[$(ENV)\.deploy/,/^\[/p' samconfig.toml | grep -q SciCatUrl= || echo 1)
+CREDENTIALS := import boto3, sys; sys.exit(boto3.Session().get_credentials() is None)
+
 deploy: .venv-sam/.synced ## Deploy to AWS: make deploy ENV=dev
-	@test -n "$(ENV)" || (echo "Say where: make deploy ENV=dev (or prod; see samconfig.toml)"; exit 1)
-	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" $(SAM) build && $(SAM) deploy --config-env $(ENV) --guided
+	@case "$(ENV)" in dev|prod) ;; *) echo "Say where: make deploy ENV=dev (or ENV=prod; see samconfig.toml)"; exit 1;; esac
+	@.venv-sam/bin/python -c '$(CREDENTIALS)' 2> /dev/null || (echo "No AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."; exit 1)
+	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" $(SAM) build && $(SAM) deploy --config-env $(ENV) $(if $(ASK),--guided)
 
 clean: .venv/.synced ## Stop the stack and delete everything that can be made again
 	@$(PYTHON) -m local down

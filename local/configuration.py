@@ -12,6 +12,9 @@ STACK_NAME = "scopemarchiver"
 # LocalStack asks for no account: these stand for it everywhere.
 ACCESS_KEY_ID = SECRET_ACCESS_KEY = "test"  # noqa: S105
 
+# What an existing long-term storage is asked with when no keys are given: services for trying things out take any.
+_LTS_KEYS = {"LTS_ACCESS_KEY_ID": ACCESS_KEY_ID, "LTS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
+
 
 class StageFailed(Exception):
     """A stage did not succeed: the one sentence to show, and the log that says more."""
@@ -49,6 +52,8 @@ class Configuration:
     strict: bool
     scicat: ExistingService | None
     lts: ExistingService | None
+    # The template makes a bucket of this name; an existing long-term storage has it, or another one.
+    lts_bucket: str
 
     @classmethod
     def of(cls, environment: Mapping[str, str] = os.environ) -> "Configuration":
@@ -62,7 +67,8 @@ class Configuration:
             lts_port=_port(given, "LTS_PORT", 7000),
             strict=given.get("STRICT", "0") not in {"0", "false", "no"},
             scicat=_existing(given, "SCICAT_URL", "SCICAT_USERNAME", "SCICAT_PASSWORD"),
-            lts=_existing(given, "LTS_ENDPOINT_URL", "LTS_ACCESS_KEY_ID", "LTS_SECRET_ACCESS_KEY"),
+            lts=_existing(_LTS_KEYS | given, "LTS_ENDPOINT_URL", "LTS_ACCESS_KEY_ID", "LTS_SECRET_ACCESS_KEY"),
+            lts_bucket=given.get("LTS_BUCKET", f"{STACK_NAME}-lts-{ACCOUNT_ID}"),
         )
 
     @property
@@ -89,11 +95,6 @@ class Configuration:
     def lts_login(self) -> Login:
         """The keys of the long-term storage."""
         return self.lts.login if self.lts else Login(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
-
-    @property
-    def lts_bucket(self) -> str:
-        """The bucket that the template makes for the archive; known before it is deployed."""
-        return f"{STACK_NAME}-lts-{ACCOUNT_ID}"
 
     @property
     def service_names(self) -> set[str]:

@@ -139,6 +139,7 @@ def parameters(configuration: Configuration, accounts: Accounts) -> dict[str, st
         "JobApiPassword": accounts.job_api.password,
         "PublicApiUrl": configuration.api_url,
         "LtsEndpointUrl": configuration.lts_url,
+        "LtsBucketName": configuration.lts_bucket,
         "LtsAccessKeyId": configuration.lts_login.username,
         "LtsSecretAccessKey": configuration.lts_login.password,
         **{name: value for name, value in given.items() if value},

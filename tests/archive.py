@@ -32,7 +32,7 @@ def an_archived_dataset(
     s3: "S3Client", scicat: Scicat, pid: str = ANY_PID, blocks: tuple[Mapping[str, bytes], ...] = ANY_FILES
 ) -> dict[str, bytes]:
     """Archive the files of ``blocks`` as one datablock each, on tape; returns the tars by their archive id."""
-    tars = {archive_id(number, pid): _tar(files) for number, files in enumerate(blocks)}
+    tars = {archive_id(number, pid): a_tar(files) for number, files in enumerate(blocks)}
     for key, tar in tars.items():
         put_on_tape(s3, key, tar)
     records = [_record(key, tar, files) for (key, tar), files in zip(tars.items(), blocks, strict=True)]
@@ -69,7 +69,8 @@ def flipped(body: bytes, at: int = tarfile.BLOCKSIZE) -> bytes:
     return body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
 
 
-def _tar(files: Mapping[str, bytes]) -> bytes:
+def a_tar(files: Mapping[str, bytes]) -> bytes:
+    """A tar of these files, as Python writes it."""
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path, body in files.items():
@@ -77,6 +78,16 @@ def _tar(files: Mapping[str, bytes]) -> bytes:
             member.size = len(body)
             tar.addfile(member, io.BytesIO(body))
     return made.getvalue()
+
+
+class Notes(dict[str, bytes]):
+    """A run's folder in memory."""
+
+    def read(self, name: str) -> bytes | None:
+        return self.get(name)
+
+    def write(self, name: str, body: bytes) -> None:
+        self[name] = body
 
 
 def _record(key: str, tar: bytes, files: Mapping[str, bytes]) -> dict[str, Any]:

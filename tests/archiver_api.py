@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.api.app import handler
+from tests.permissions import as_function
 
 EVENT = json.loads((Path(__file__).parents[1] / "events" / "api-post-job.json").read_text())
 JOB_API_ACCOUNT = ("scicat", "any-job-password")
@@ -50,7 +51,7 @@ class Api:
 
     def answer(self, request: dict[str, Any]) -> Answer:
         """The answer to an event."""
-        answer = handler(request, self._context)
+        answer = as_function("Api", handler)(request, self._context)
         headers = {name.lower(): ",".join(values) for name, values in answer["multiValueHeaders"].items()}
         return Answer(answer["statusCode"], headers, answer["body"] or "")
 

@@ -13,7 +13,7 @@ import pytest
 from archiver.scicat import Catalogue
 from mocks.scicat.accounts import Account
 from mocks.scicat.testing import run_mock_scicat
-from tests.conftest import SECRETS
+from tests.account import SECRETS
 
 ANY_TIME = "2026-11-23T08:00:00.000Z"
 _PASSWORD = "any-password"

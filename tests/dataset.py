@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from archiver import storage
 from archiver.models import CatalogueDatablock, CatalogueFile, Lease, Upload
 from archiver.scicat import catalogue
+from tests.account import LambdaContext
 from tests.catalogue import ANY_TIME, Scicat
-from tests.conftest import LambdaContext
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -10,7 +10,7 @@ from archiver import storage
 from archiver.drops import Drop, DropRead, DropRegistered
 from functions.read_drop.app import handler as read_drop
 from functions.register_dataset.app import handler as register_dataset
-from tests.conftest import ROOT, LambdaContext, state_machine_arn
+from tests.account import ROOT, LambdaContext, state_machine_arn
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.settings import Settings
+from tests.template import RESOURCES, TEMPLATE, resources_of
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / "statemachine").glob("*.asl.json"))
@@ -18,32 +18,11 @@ FUNCTIONS = sorted(folder.name for folder in (ROOT / "functions").iterdir() if (
 OUR_ERRORS = {error.__name__ for error in (DatasetRejected, ServiceRefused, ServiceUnavailable)}
 PLATFORM_ERRORS = re.compile(r"^(States|Lambda|Sandbox|Runtime|StepFunctions)\.\w+$")
 MAX_WORKFLOW_LINES = 150
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms, which are read as plain values."""
-
-
-def _short_form(loader: _Loader, _suffix: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.ScalarNode):
-        return loader.construct_scalar(node)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    assert isinstance(node, yaml.MappingNode)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_multi_constructor("!", _short_form)
-TEMPLATE: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)
-RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def snake(name: str) -> str:
     return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
-
-
-def resources_of(kind: str) -> dict[str, Any]:
-    return {name: found["Properties"] for name, found in RESOURCES.items() if found["Type"] == kind}
 
 
 def states_of(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -147,3 +126,21 @@ def test_a_sentence_stands_above_every_resource() -> None:
 def test_every_code_is_written_like_a_name() -> None:
     assert all(re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", code) for code in Code)
     assert all(code.name.lower() == code for code in Code)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_between_the_documents_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)", document.read_text())
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_and_path_that_a_document_names_exists(document: Path) -> None:
+    text = document.read_text()
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^)make ([a-z][a-z-]*)", text, re.MULTILINE)) <= targets
+    # What the service writes while it runs, and placeholders, do not lie in the repository.
+    paths = re.findall(
+        r"(?<![\w/.])(?:functions|layers|local|mocks|statemachine|tests|docs|events)/[\w./-]*\w(?![\w<])", text
+    )
+    assert [path for path in paths if not path.startswith("local/.state") and not (ROOT / path).exists()] == []

@@ -1,22 +1,23 @@
 """Become the one writer of a dataset, and tell SciCat that its archiving began.
 
-Raises ServiceRefused("busy") while another run works on it, DatasetRejected("dataset_unknown").
+Raises ServiceRefused("busy") while another run works on it, DatasetRejected("dataset_unknown")
+and DatasetRejected("bad_path") for a pid that could not stand in a key.
 A dataset that is archived already is left as it is.
 """
 
 from archiver import storage, workflows
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models import Lease, RunClaimed, RunOutcome, RunStarted
+from archiver.names import wrong_pid
 from archiver.scicat import catalogue
 from archiver.step import step
 
 
 @step
 def handler(run: RunStarted) -> RunClaimed:
+    _refuse_wrong_name(run.pid)
     _take_lease(run)
-    dataset = catalogue().dataset(run.pid, datablocks=True)
-    if dataset is None:
-        raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat does not know the dataset {run.pid}.")
+    dataset = catalogue().need_dataset(run.pid, datablocks=True)
     foreign = [block.archive_id for block in dataset.datablocks if f"/{run.run_id}/" not in block.archive_id]
     # `retrievable` alone may have been set by a user; the records are what counts.
     archived = bool(foreign) and dataset.lifecycle.get("retrievable") is True
@@ -34,8 +35,15 @@ def handler(run: RunStarted) -> RunClaimed:
     return RunClaimed(**run.model_dump(), archived=archived)
 
 
+def _refuse_wrong_name(pid: str) -> None:
+    """SciCat stores any pid; here it becomes part of S3 keys and of the tars' archive ids."""
+    wrong = wrong_pid(pid)
+    if wrong:
+        raise DatasetRejected(Code.BAD_PATH, f"The pid {wrong}.", [pid])
+
+
 def _take_lease(run: RunStarted) -> None:
     wanted = Lease(run_id=run.run_id, execution_arn=run.execution_arn)
-    holder = storage.take_lease(run.pid, wanted, ended=lambda held: workflows.status(held.execution_arn) != "RUNNING")
+    holder = storage.take_lease(run.pid, wanted, ended=lambda held: workflows.has_ended(held.execution_arn))
     if holder is not None:
         raise ServiceRefused(Code.BUSY, f"The dataset is being worked on by the run {holder.run_id}.")

@@ -14,14 +14,12 @@ from archiver.storage import RunFolder
 
 @step
 def handler(run: RunStarted) -> RunLanes:
-    dataset = catalogue().dataset(run.pid, datablocks=True)
-    if dataset is None:
-        raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat does not know the dataset {run.pid}.")
+    dataset = catalogue().need_dataset(run.pid, datablocks=True)
     _refuse_what_is_not_archived(dataset)
     _write_down(dataset.datablocks, RunFolder(run.run_id))
     catalogue().update_lifecycle(run.pid, retrieveStatusMessage="started")
     lanes = range(min(settings().lanes, len(dataset.datablocks)))
-    return RunLanes(job_id=run.job_id, run_id=run.run_id, pid=run.pid, lanes=tuple(lanes))
+    return RunLanes(**run.model_dump(), lanes=tuple(lanes))
 
 
 def _refuse_what_is_not_archived(dataset: CatalogueDataset) -> None:

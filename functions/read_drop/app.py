@@ -31,9 +31,7 @@ def handler(drop: Drop) -> DropRead:
 def _take_lease(drop: Drop) -> None:
     """Two writes of one dataset.json may arrive together; what is busy now is tried again later."""
     wanted = Lease(run_id=drop.run_id, execution_arn=drop.execution_arn)
-    holder = storage.take_lease(
-        drop.prefix, wanted, ended=lambda held: workflows.status(held.execution_arn) != "RUNNING"
-    )
+    holder = storage.take_lease(drop.prefix, wanted, ended=lambda held: workflows.has_ended(held.execution_arn))
     if holder is not None:
         raise ServiceUnavailable(Code.BUSY, f"The folder is being taken in by the run {holder.run_id}.")
 

@@ -6,7 +6,6 @@ when SciCat lists files that the drop does not hold.
 
 from archiver import drops, storage
 from archiver.drops import DropContent, DropRegistered, FileCount
-from archiver.errors import Code, DatasetRejected
 from archiver.scicat import catalogue
 from archiver.step import step
 
@@ -16,9 +15,7 @@ def handler(drop: DropRegistered) -> DropRegistered:
     folder = storage.RunFolder(drop.run_id)
     content = folder.need("drop.json", DropContent)
     matched = folder.need("matched.json", FileCount)
-    dataset = catalogue().dataset(drop.pid, files=True)
-    if dataset is None:
-        raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat does not know the dataset {drop.pid}.")
+    dataset = catalogue().need_dataset(drop.pid, files=True)
     # All are compared before any is registered.
     new = list(drops.unregistered(dataset.files, folder.files(0, matched.files)))
     for block in drops.origdatablocks(new):

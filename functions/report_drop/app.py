@@ -20,9 +20,12 @@ def handler(drop: DropEnded) -> DropReported:
     status = folder.need("outcome.json", DropStatus) if reason is None else _failed(reason)
     if status.status == "already_archived":
         status = _with_kept_files(status, drop, content)
-    _write(status, drop, content)
-    if reason is not None and content is not None:
-        _tell_catalogue(reason, content.pid, drop.execution_arn)
+    try:
+        if reason is not None and content is not None:
+            _tell_catalogue(reason, content.pid, drop.execution_arn)
+    finally:
+        # After SciCat, so that whoever reads it finds the same there; and also when SciCat does not answer.
+        _write(status, drop, content)
     storage.release_lease(drop.prefix, drop.run_id)
     return DropReported(accepted=reason is None, code=status.code or status.status, message=status.message)
 

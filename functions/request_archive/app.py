@@ -2,7 +2,6 @@
 
 from archiver import storage
 from archiver.drops import DropRegistered, DropStatus, FileCount
-from archiver.errors import Code, DatasetRejected
 from archiver.scicat import catalogue
 from archiver.step import step
 
@@ -28,9 +27,7 @@ def _requested(drop: DropRegistered, folder: storage.RunFolder) -> str | None:
 
 
 def _request(pid: str) -> str:
-    dataset = catalogue().dataset(pid)
-    if dataset is None:
-        raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat does not know the dataset {pid}.")
+    dataset = catalogue().need_dataset(pid)
     # SciCat replaces a user it does not know by our account; the group is what lets the owner see the job.
     return catalogue().create_job(
         "archive", [pid], owner_group=dataset.owner_group, owner_user=None, contact_email=dataset.contact_email

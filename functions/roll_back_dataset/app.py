@@ -1,12 +1,15 @@
 """Take back what a failed run made: its catalogue records, its tars in staging, its open uploads. Nothing else.
 
 Everything a run makes carries its run id. What it handed to the long-term storage stays there, without
-a record: the storage is write-once.
+a record: the storage is write-once. A dataset that SciCat calls archived, by this run or by an earlier
+one, stays archived: then only the run failed.
 """
+
+from collections.abc import Iterable
 
 from archiver import storage
 from archiver.keys import Keys
-from archiver.models import CatalogueDataset, RunFailed, RunRolledBack
+from archiver.models import CatalogueDatablock, CatalogueDataset, RunFailed, RunOutcome, RunRolledBack
 from archiver.scicat import catalogue
 from archiver.step import step
 
@@ -14,25 +17,27 @@ from archiver.step import step
 @step
 def handler(run: RunFailed) -> RunRolledBack:
     dataset = catalogue().dataset(run.pid, datablocks=True)
-    archived = dataset is not None and _was_told(dataset, run)
-    if not archived:
-        if dataset is not None:
-            _delete_records(dataset, run)
+    records = () if dataset is None else dataset.datablocks
+    archived = dataset is not None and _is_archived(dataset)
+    if not (archived and all(_is_ours(record, run) for record in records)):
+        _delete_records(records, run)
         _delete_tars(run)
+    if archived:
+        outcome = RunOutcome(pid=run.pid, outcome="done", code="archived", message="It is archived.")
+        storage.RunFolder(run.run_id).save("outcome.json", outcome)
     return RunRolledBack(**run.model_dump(), archived=archived)
 
 
-def _was_told(dataset: CatalogueDataset, run: RunFailed) -> bool:
-    """Whether SciCat says already that this run archived the dataset: then the run only failed to hear the answer."""
-    return dataset.lifecycle.get("retrievable") is True and any(
-        _is_ours(block.archive_id, run) for block in dataset.datablocks
-    )
+def _is_archived(dataset: CatalogueDataset) -> bool:
+    """Whether a run told SciCat so: `retrievable` alone may have been set by a user while records are missing."""
+    told = {"archiveStatusMessage": "datasetOnArchiveDisk", "retrievable": True}
+    return bool(dataset.datablocks) and told.items() <= dataset.lifecycle.items()
 
 
-def _delete_records(dataset: CatalogueDataset, run: RunFailed) -> None:
-    for block in dataset.datablocks:
-        if block.id is not None and _is_ours(block.archive_id, run):
-            catalogue().delete_datablock(run.pid, block.id)
+def _delete_records(records: Iterable[CatalogueDatablock], run: RunFailed) -> None:
+    for record in records:
+        if record.id is not None and _is_ours(record, run):
+            catalogue().delete_datablock(run.pid, record.id)
 
 
 def _delete_tars(run: RunFailed) -> None:
@@ -42,5 +47,5 @@ def _delete_tars(run: RunFailed) -> None:
     storage.staging().delete(found.key for found in storage.staging().list(own))
 
 
-def _is_ours(archive_id: str, run: RunFailed) -> bool:
-    return archive_id.startswith(Keys.datablocks(run.pid, run.run_id))
+def _is_ours(record: CatalogueDatablock, run: RunFailed) -> bool:
+    return record.archive_id.startswith(Keys.datablocks(run.pid, run.run_id))

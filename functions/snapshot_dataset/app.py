@@ -4,7 +4,6 @@ Raises DatasetRejected naming the first hundred files that are missing, extra, o
 """
 
 from archiver import datasets, storage
-from archiver.errors import Code, DatasetRejected
 from archiver.models import Run, Snapshot
 from archiver.scicat import catalogue
 from archiver.step import step
@@ -12,9 +11,7 @@ from archiver.step import step
 
 @step
 def handler(run: Run) -> Run:
-    dataset = catalogue().dataset(run.pid, files=True)
-    if dataset is None:
-        raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat does not know the dataset {run.pid}.")
+    dataset = catalogue().need_dataset(run.pid, files=True)
     upload = storage.upload_of(run.pid)
     folder = storage.RunFolder(run.run_id)
     files, size = folder.write_files(datasets.match(dataset.files, storage.uploaded(upload), upload.prefix))

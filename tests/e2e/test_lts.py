@@ -1,8 +1,6 @@
 """The LTS adapter on LocalStack's S3: behind the tape mock, and as a bucket of the same account."""
 
 import hashlib
-import io
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +20,7 @@ from archiver.models import CatalogueDatablock, CatalogueFile, SealedDatablock
 from archiver.s3 import Bucket
 from archiver.settings import MIB
 from local.configuration import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from tests.archive import Notes, a_tar
 from tests.e2e.conftest import RunningStack
 
 if TYPE_CHECKING:
@@ -33,28 +32,8 @@ FOREVER = float("inf")
 A_WHILE = 60
 
 
-def a_tar() -> bytes:
-    written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for path, body in FILES.items():
-            member = tarfile.TarInfo(path)
-            member.size = len(body)
-            archive.addfile(member, io.BytesIO(body))
-    return written.getvalue()
-
-
-TAR = a_tar()
+TAR = a_tar(FILES)
 CHECKSUM = crc64nvme_to_base64(crc64nvme(TAR))
-
-
-class Notes(dict[str, bytes]):
-    """A run's folder in memory."""
-
-    def read(self, name: str) -> bytes | None:
-        return self.get(name)
-
-    def write(self, name: str, body: bytes) -> None:
-        self[name] = body
 
 
 @dataclass

@@ -22,7 +22,7 @@ from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.packaging import Packager, SliceProgress, Source
 from archiver.s3 import Bucket, PinnedRange
 from archiver.settings import MIB
-from tests.conftest import ROOT
+from tests.account import ROOT
 from tests.e2e.conftest import RunningStack
 from tests.e2e.packing import uploaded_files
 from tests.unit.memory_bucket import MemoryFolder
@@ -165,13 +165,12 @@ def test_a_tar_is_never_overwritten_and_the_same_tar_is_recognised(zone: Zone) -
     assert zone.staging.read("1.tar", 1_000) == body
 
 
-def test_sealing_twice_and_aborting_afterwards_change_nothing(zone: Zone) -> None:
+def test_sealing_twice_changes_nothing(zone: Zone) -> None:
     zone.upload(a_big_and_a_small_file())
     zone.package()
     sealed = zone.packager().seal(1)
     assert zone.packager().seal(1) == sealed
     assert packaging.sealed_datablocks(zone.folder) == [sealed]
-    zone.packager().abort(1)
     assert list(zone.staging.uploads("")) == []
     assert zone.staging.head(sealed.key) is not None
 

@@ -249,10 +249,12 @@ def test_limits_that_would_make_parts_too_small_are_refused() -> None:
 class _Counted(SourceFile):
     """A file that says when it is forgotten."""
 
+    _held: set[int]
+
     def __init__(self, held: set[int], **properties: Any) -> None:
         super().__init__(**properties)
         object.__setattr__(self, "_held", held)
         held.add(id(self))
 
     def __del__(self) -> None:
-        self._held.discard(id(self))  # type: ignore[attr-defined]
+        self._held.discard(id(self))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,8 +16,8 @@ PREFIX = "incoming/any-drop/"
 UPLOADED_AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
-def catalogued(path: str, size: object = 3, **fields: str | None) -> CatalogueFile:
-    return CatalogueFile(path=path, size=size, time=fields.pop("time", "2026-11-23T08:00:00Z") or "", **fields)  # type: ignore[arg-type]
+def catalogued(path: str, size: Any = 3, time: str = "2026-11-23T08:00:00Z", **fields: Any) -> CatalogueFile:
+    return CatalogueFile(path=path, size=size, time=time, **fields)
 
 
 def uploaded(path: str, size: int = 3, etag: str = "any-etag") -> S3Object:

@@ -1,9 +1,7 @@
 """A recalled datablock reaches the retrieval bucket proven, or not at all."""
 
 import hashlib
-import io
 import os
-import tarfile
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,23 +16,15 @@ from archiver.lts import LongTermStorage
 from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.s3 import Bucket
 from archiver.settings import MIB
+from tests.archive import Notes, a_tar
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+    from types_boto3_s3.literals import StorageClassType
 
 KEY = "openem-network/datasets/20.500.11935/5d73/datablocks/run-1/20.500.11935-5d73_0.tar"
 FILES = {"movie.mrc": os.urandom(11 * MIB + 321), "notes/ünï.txt": b"some notes", "notes/empty.txt": b""}
 FOREVER = float("inf")
-
-
-def a_tar(files: dict[str, bytes]) -> bytes:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path, body in files.items():
-            member = tarfile.TarInfo(path)
-            member.size = len(body)
-            tar.addfile(member, io.BytesIO(body))
-    return made.getvalue()
 
 
 TAR = a_tar(FILES)
@@ -55,16 +45,6 @@ def _checksum(body: bytes, algorithm: str | None) -> str | None:
     return algorithm and hashlib.new(algorithm, body).hexdigest()
 
 
-class Notes(dict[str, bytes]):
-    """A run's folder in memory."""
-
-    def read(self, name: str) -> bytes | None:
-        return self.get(name)
-
-    def write(self, name: str, body: bytes) -> None:
-        self[name] = body
-
-
 class Shelf:
     """The LTS with one tar, the retrieval bucket, and a count of what was read."""
 
@@ -78,14 +58,9 @@ class Shelf:
         self.s3.meta.events.register("before-call.s3.GetObject", self._count)
         self.keep(TAR)
 
-    def keep(self, body: bytes, recorded: str = CHECKSUM, storage_class: str = "STANDARD") -> None:
-        self.s3.put_object(
-            Bucket="lts",
-            Key=KEY,
-            Body=body,
-            Metadata={"crc64nvme": recorded},
-            StorageClass=storage_class,  # type: ignore[arg-type]
-        )
+    def keep(self, body: bytes, recorded: str = CHECKSUM, storage_class: "StorageClassType" = "STANDARD") -> None:
+        metadata = {"crc64nvme": recorded}
+        self.s3.put_object(Bucket="lts", Key=KEY, Body=body, Metadata=metadata, StorageClass=storage_class)
 
     def deliver(self, datablock: CatalogueDatablock | None = None, deadline: float = FOREVER) -> Delivered | None:
         return deliver(datablock or a_datablock(), self.lts, self.retrieval, self.folder, deadline)

@@ -24,7 +24,7 @@ from archiver.drops import (
 )
 from archiver.errors import Code, DatasetRejected, Reason
 from archiver.models import CatalogueFile, S3Object, SourceFile, State
-from tests.conftest import ROOT
+from tests.account import ROOT
 from tests.dropping import PREFIX, a_document, an_example, sha256, sha256sums
 
 SCHEMA = ROOT / "docs" / "dataset.schema.json"
@@ -101,6 +101,28 @@ class TestDocument:
 
     def test_a_byte_order_mark_is_no_garbage(self) -> None:
         assert drops.parse_document(b"\xef\xbb\xbf" + json.dumps(a_document()).encode()).owner == "Any Owner"
+
+    @pytest.mark.parametrize("time", ["9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+14:00"])
+    def test_a_time_that_utc_cannot_express_is_refused(self, time: str) -> None:
+        with pytest.raises(DatasetRejected, match="'creationTime': in UTC it is not between the years 1 and 9999"):
+            parsed(creationTime=time)
+
+    @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e400", "18446744073709551616", "-" + "9" * 4000])
+    def test_a_number_that_would_be_catalogued_as_another_is_refused(self, number: str) -> None:
+        body = json.dumps(a_document(scientificMetadata={"dose": ["DOSE"]})).replace('"DOSE"', number)
+        with pytest.raises(DatasetRejected, match="write it as text") as error:
+            drops.parse_document(body.encode())
+        assert the_refusal(error).code is Code.BAD_DROP
+
+    @pytest.mark.parametrize("number", ["6.02e23", "18446744073709551615", "-9223372036854775808", "1e-400"])
+    def test_an_ordinary_number_is_kept(self, number: str) -> None:
+        body = json.dumps(a_document(scientificMetadata={"dose": "DOSE"})).replace('"DOSE"', number)
+        assert drops.parse_document(body.encode()).scientific_metadata == json.loads(f'{{"dose": {number}}}')
+
+    def test_a_field_that_is_given_twice_is_refused(self) -> None:
+        body = json.dumps(a_document())[:-1] + ', "ownerGroup": "other"}'
+        with pytest.raises(DatasetRejected, match="'ownerGroup' is given twice"):
+            drops.parse_document(body.encode())
 
     @given(st.binary(max_size=200))
     def test_no_bytes_break_the_reader(self, body: bytes) -> None:

@@ -14,14 +14,17 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError, Res
 from botocore.stub import Stubber
 from moto import mock_aws
 
+from archiver import s3
 from archiver.digests import crc64nvme, crc64nvme_to_base64
-from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused, ServiceUnavailable
 from archiver.s3 import Bucket, PinnedRange, UploadedPart
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 MIB = 1024**2
+# So that a few objects fill several pages; S3's have 1,000.
+KEYS_PER_PAGE = 3
 ANY_KEY = "openem-network/datasets/20.500.11935/5d73/raw_files/a b/ü+~%2F&=?#.mrc"
 
 
@@ -72,8 +75,11 @@ def test_a_document_over_the_limit_is_not_read(bucket: Bucket) -> None:
         bucket.read("large", limit=99)
 
 
-def test_a_listing_has_all_pages_in_the_order_of_the_keys_bytes(bucket: Bucket) -> None:
-    keys = [f"p/{number:04d}" for number in range(1_005)] + ["p/Z", "p/a", "p/ä", "p/🐈"]
+def test_a_listing_has_all_pages_in_the_order_of_the_keys_bytes(client: "S3Client", bucket: Bucket) -> None:
+    client.meta.events.register(
+        "provide-client-params.s3.ListObjectsV2", lambda params, **_: params | {"MaxKeys": KEYS_PER_PAGE}
+    )
+    keys = [f"p/{number}" for number in range(2 * KEYS_PER_PAGE)] + ["p/Z", "p/a", "p/ä", "p/🐈"]
     for key in keys:
         bucket.put(key, b"")
     assert [found.key for found in bucket.list("p/")] == sorted(keys, key=str.encode)
@@ -103,8 +109,12 @@ def test_an_object_is_created_only_once(bucket: Bucket) -> None:
     assert bucket.read("lease", limit=10) == b"first"
 
 
-def test_objects_are_deleted_by_key_and_those_gone_already_are_fine(bucket: Bucket) -> None:
-    keys = [f"k{number}" for number in range(1_001)]
+def test_objects_are_deleted_by_key_and_those_gone_already_are_fine(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert s3.MAX_KEYS_PER_DELETE <= 1_000, "S3 takes no more"
+    monkeypatch.setattr(s3, "MAX_KEYS_PER_DELETE", KEYS_PER_PAGE)
+    keys = [f"k{number}" for number in range(2 * KEYS_PER_PAGE + 1)]
     for key in keys:
         bucket.put(key, b"")
     bucket.delete(iter([*keys, "never there"]))
@@ -198,7 +208,7 @@ def test_each_failure_of_a_pinned_read_has_its_meaning(
         stub.add_client_error(operation, said[0], http_status_code=said[1])
         with pytest.raises(kind) as raised:
             calls[operation]()
-    reason = raised.value.reason  # type: ignore[attr-defined]
+    reason = Reason.from_json(str(raised.value))
     assert reason.code is becomes
     if kind is DatasetRejected:
         assert reason.files == ("any/file",)
@@ -280,6 +290,7 @@ def test_an_upload_completed_by_an_earlier_attempt_is_success(plain: "S3Client",
     stub.add_client_error("complete_multipart_upload", code, http_status_code=412)
     head = {"ContentLength": 3, "ETag": '"any"', "ChecksumCRC64NVME": crc(b"any"), "Metadata": {}}
     stub.add_response("head_object", head)
+    stub.add_response("abort_multipart_upload", {}, {"Bucket": "any", "Key": "tar", "UploadId": "id"})
     Bucket(plain, "any").complete_upload("tar", "id", [], crc(b"any"))
     stub.assert_no_pending_responses()
 

@@ -2,21 +2,21 @@
 
 import gzip
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import boto3
 import pytest
-import stamina
 from moto import mock_aws
 
 from archiver import scicat
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.scicat import Catalogue, JobStatus
+from tests.loopback import QuietHandler, serving
+
+pytestmark = pytest.mark.usefixtures("no_pauses")
 
 PID = "20.500.11935/1"
 LOGIN = "/api/v3/auth/login"
@@ -55,7 +55,7 @@ class Script:
 def script() -> Iterator[Script]:
     state = Script()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
@@ -73,28 +73,8 @@ def script() -> Iterator[Script]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            """Stay silent."""
-
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, *_: object) -> None:
-            """A client that stops reading is part of the tests."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        state.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Handler) as state.url:
         yield state
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture(autouse=True)
-def _without_waiting() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=3, cap=True):
-        yield
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from archiver.models import Failure, Run, RunFailed
 from archiver.step import deadline, logger, step
-from tests.conftest import LambdaContext
+from tests.account import LambdaContext
 
 RUN = {"job_id": "any-job", "run_id": "any-job-1", "pid": "any/pid"}
 

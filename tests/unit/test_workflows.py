@@ -7,7 +7,7 @@ import pytest
 
 from archiver import workflows
 from archiver.errors import ServiceUnavailable
-from tests.conftest import ACCOUNT_ID, state_machine_arn
+from tests.account import ACCOUNT_ID, state_machine_arn
 
 ARN = state_machine_arn("any")
 PASS = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}

@@ -1,7 +1,7 @@
 """Run the real state machines with the real handlers in one process, in seconds.
 
 ``workflows`` deploys every file of ``statemachine/`` to moto's Step Functions. A Lambda that a state
-names is the ``handler`` of ``functions/<step>/app.py``, called in the thread of the execution; its
+names is the ``handler`` of ``functions/<step>/app.py``, called in a thread of its own; its
 result and its errors pass through JSON exactly as Lambda passes them. Waits and pauses between retries
 take no time.
 """
@@ -14,7 +14,9 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -27,12 +29,15 @@ from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_callback
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import StateTaskService
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 
-from tests.catalogue import Scicat, a_scicat
-from tests.conftest import ACCOUNT_ID, REGION, ROOT, LambdaContext, state_machine_arn
+from tests.account import ACCOUNT_ID, REGION, ROOT, LambdaContext, state_machine_arn
+from tests.permissions import as_function
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+    from types_boto3_stepfunctions import SFNClient
 
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 _PATIENCE_SECONDS = 60.0
@@ -77,6 +82,7 @@ class _Fault:
 class Workflows:
     """The deployed state machines: start them, await them, and break the Lambdas under them."""
 
+    client: "SFNClient" = field(default_factory=lambda: boto3.client("stepfunctions"), repr=False)
     # How often each function was called, by its name.
     calls: Counter[str] = field(default_factory=Counter)
     _handlers: dict[str, Handler] = field(default_factory=dict)
@@ -84,15 +90,13 @@ class Workflows:
 
     def start(self, workflow: str, state: Mapping[str, Any], name: str = "any-job-1") -> str:
         """Start ``workflow`` (its file's stem) and return the execution's ARN."""
-        client = boto3.client("stepfunctions")
         arn = state_machine_arn(workflow)
-        return client.start_execution(stateMachineArn=arn, name=name, input=json.dumps(state))["executionArn"]
+        return self.client.start_execution(stateMachineArn=arn, name=name, input=json.dumps(state))["executionArn"]
 
     def wait(self, arn: str) -> Execution:
         """The execution when it has ended."""
-        client = boto3.client("stepfunctions")
         patience = time.monotonic() + _PATIENCE_SECONDS
-        while (end := client.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        while (end := self.client.describe_execution(executionArn=arn))["status"] == "RUNNING":
             if time.monotonic() > patience:
                 raise TimeoutError(f"{arn} did not end; it entered {self.states(arn)}")
             time.sleep(0.01)
@@ -111,23 +115,22 @@ class Workflows:
 
     def executions(self, workflow: str) -> list[str]:
         """The ARNs of all executions of ``workflow``."""
-        pages = boto3.client("stepfunctions").get_paginator("list_executions")
+        pages = self.client.get_paginator("list_executions")
         found = pages.paginate(stateMachineArn=state_machine_arn(workflow))
         return [execution["executionArn"] for page in found for execution in page["executions"]]
 
     def states(self, arn: str) -> list[str]:
         """The names of the states an execution entered, in that order."""
-        events = boto3.client("stepfunctions").get_execution_history(executionArn=arn)["events"]
+        events = self.client.get_execution_history(executionArn=arn)["events"]
         entered = (event["stateEnteredEventDetails"] for event in events if "stateEnteredEventDetails" in event)
         return [details["name"] for details in entered]
 
     def stop_all(self) -> None:
         """Stop what still runs, as an operator would, and wait for it."""
-        client = boto3.client("stepfunctions")
-        for machine in client.list_state_machines()["stateMachines"]:
+        for machine in self.client.list_state_machines()["stateMachines"]:
             for arn in self.executions(machine["name"]):
-                if client.describe_execution(executionArn=arn)["status"] == "RUNNING":
-                    client.stop_execution(executionArn=arn)
+                if self.client.describe_execution(executionArn=arn)["status"] == "RUNNING":
+                    self.client.stop_execution(executionArn=arn)
                     self.wait(arn)
 
     def replace(self, function: str, handler: Handler) -> None:
@@ -148,28 +151,23 @@ class Workflows:
             fault = None
         if fault is not None and not fault.after_the_work:
             return _error(fault.failure.error, fault.failure.message), True
-        try:
-            result = json.dumps(self.handler(function)(json.loads(payload), LambdaContext(function_name=function)))
-        except Exception as error:  # noqa: BLE001 - Lambda too reports whatever a handler raises
+        with ThreadPoolExecutor(1) as worker:
+            call = worker.submit(self._call, function, payload)
+        if (error := call.exception()) is not None:
             return _error(type(error).__name__, str(error), traceback.format_tb(error.__traceback__)), True
         if fault is not None:
             return _error(fault.failure.error, fault.failure.message), True
-        return result, False
+        return call.result(), False
+
+    def _call(self, function: str, payload: str) -> str:
+        return json.dumps(self.handler(function)(json.loads(payload), LambdaContext(function_name=function)))
 
     def handler(self, function: str) -> Handler:
         """What is called for a function: its own handler, unless it was replaced."""
         if function in self._handlers:
             return self._handlers[function]
         handler: Handler = importlib.import_module(f"functions.{_snake(function)}.app").handler
-        return handler
-
-
-@pytest.fixture
-def scicat(aws: "S3Client", environment: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Scicat]:
-    """A SciCat that remembers what it was told."""
-    assert aws
-    with a_scicat(tmp_path, environment) as running:
-        yield running
+        return as_function(function, handler)
 
 
 @pytest.fixture
@@ -192,14 +190,26 @@ def workflows(
         return result.encode()
 
     environment.setattr(LambdaSimpleBackend, "invoke", invoke)
+    environment.setattr(AmazonStateLanguageParser, "parse", _parse)
     _let_no_time_pass(environment)
     _let_nested_executions_start(environment)
-    client = boto3.client("stepfunctions")
     for path in sorted((ROOT / "statemachine").glob("*.asl.json")):
         role = f"arn:aws:iam::{ACCOUNT_ID}:role/any"
-        client.create_state_machine(name=_workflow(path), definition=_definition(path), roleArn=role)
+        deployed.client.create_state_machine(name=_workflow(path), definition=_definition(path), roleArn=role)
     yield deployed
     deployed.stop_all()
+
+
+def _parse(definition: str) -> tuple[Any, Any]:
+    """What an execution runs, built anew; reading the text takes moto much longer than most executions."""
+    tree = _read(definition)
+    return Preprocessor().visit(tree), tree
+
+
+@cache
+def _read(definition: str, parse: Callable[[str], tuple[Any, Any]] = AmazonStateLanguageParser.parse) -> Any:
+    _, tree = parse(definition)
+    return tree
 
 
 def _let_no_time_pass(monkeypatch: pytest.MonkeyPatch) -> None:

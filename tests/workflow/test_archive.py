@@ -3,21 +3,25 @@
 import hashlib
 import io
 import tarfile
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from archiver import storage
+from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
 from archiver.scicat import catalogue
+from functions.seal_datablock import app as seal_datablock
+from tests.account import LambdaContext
 from tests.catalogue import Scicat
-from tests.conftest import LambdaContext
 from tests.dataset import ADataset
 from tests.workflow.conftest import Workflows
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+FOREVER = float("inf")
 FILES = {"big.mrc": bytes(range(256)) * 48 * 1024, "deep/ä ' 😀.txt": b"small", "deep/empty": b""}
 MAIN_PATH = [
     "ArchiveVerified", "ClaimDataset", "IsArchived", "SnapshotDataset", "PlanDatablocks",
@@ -156,6 +160,41 @@ def test_a_file_that_changes_after_it_was_archived_is_not_deleted(
     assert dataset.landing() == {dataset.prefix + "dataset.json", dataset.prefix + "a.mrc"}
 
 
+def test_a_run_that_failed_after_scicat_called_it_archived_is_a_success(
+    workflows: Workflows, aws: "S3Client", scicat: Scicat
+) -> None:
+    dataset = ADataset(aws, scicat)
+    complete = workflows.handler("CompleteDataset")
+
+    def complete_then_lose_the_answer(event: Any, context: LambdaContext) -> Any:
+        complete(event, context)
+        aws.delete_object(Bucket="staging", Key=Keys.run(event["run_id"], "outcome.json"))
+        raise ServiceRefused(Code.SCICAT_REJECTED, "The answer was lost.")
+
+    workflows.replace("CompleteDataset", complete_then_lose_the_answer)
+    job_id, states = archive(workflows, scicat, dataset)
+    assert states[-3:] == ["RollBackDataset", "IsArchivedAfterAll", "CleanUpDataset"]
+    assert scicat.job(job_id)["statusCode"] == "finishedSuccessful"
+    assert dataset.lifecycle["archiveStatusMessage"] == "datasetOnArchiveDisk"
+    assert dataset.landing() == {dataset.prefix + "dataset.json"}
+
+
+def test_a_second_job_that_fails_at_once_leaves_an_archived_dataset_archived(
+    workflows: Workflows, aws: "S3Client", scicat: Scicat
+) -> None:
+    dataset = ADataset(aws, scicat)
+    archive(workflows, scicat, dataset)
+
+    def refuse(_event: Any, _context: LambdaContext) -> Any:
+        raise ServiceRefused(Code.SCICAT_FORBIDDEN, "Nothing could be asked.")
+
+    workflows.replace("ClaimDataset", refuse)
+    job_id, _ = archive(workflows, scicat, dataset)
+    assert scicat.job(job_id)["statusCode"] == "finishedSuccessful"
+    assert dataset.lifecycle["archiveStatusMessage"] == "datasetOnArchiveDisk"
+    assert dataset.lifecycle["retrievable"] is True
+
+
 def test_one_bad_dataset_does_not_stop_the_others(workflows: Workflows, aws: "S3Client", scicat: Scicat) -> None:
     good, bad = (
         ADataset(aws, scicat, pid=f"20.500.11935/{name}", prefix=f"incoming/{name}/") for name in ("good", "bad")
@@ -167,17 +206,33 @@ def test_one_bad_dataset_does_not_stop_the_others(workflows: Workflows, aws: "S3
     assert bad.lifecycle["archiveStatusMessage"] == "missingFilesError"
 
 
+def test_c25_a_pid_that_cannot_be_archived_does_not_stop_the_others(
+    workflows: Workflows, aws: "S3Client", scicat: Scicat
+) -> None:
+    good, bad = ADataset(aws, scicat), ADataset(aws, scicat, pid="20.500.11935/" + "x" * 300, prefix="incoming/bad/")
+    job_id, _ = archive(workflows, scicat, bad, good)
+    assert "must have 1 to 300 characters" in scicat.job(job_id)["statusMessage"]
+    assert good.lifecycle["archiveStatusMessage"] == "datasetOnArchiveDisk"
+    assert bad.lifecycle["archiveReturnMessage"]["code"] == "bad_path"
+    assert {bad.prefix + path for path in bad.files} <= bad.landing()
+
+
 def test_a_worker_that_runs_out_of_time_goes_on_where_it_stopped(
     workflows: Workflows, aws: "S3Client", scicat: Scicat, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("DATABLOCK_BYTES", str(10 * 1024**2))
     environment.setenv("LANES", "1")
-    environment.setenv("SLICE_SECONDS", "1")
     files = {f"{n}.mrc": bytes([n]) * (9 * 1024**2) for n in range(3)}
     dataset = ADataset(aws, scicat, files=files)
+    # The first call seals one tar and finds its time up, the second goes on with the rest.
+    deadlines = chain([FOREVER, 0.0], repeat(FOREVER))
+    environment.setattr(seal_datablock, "deadline", lambda: next(deadlines))
+
     job_id, _ = archive(workflows, scicat, dataset)
+
     assert scicat.job(job_id)["statusCode"] == "finishedSuccessful"
     assert len(records(dataset)) == 3
+    assert workflows.calls["SealDatablock"] == 2
 
 
 def test_a_storage_that_lost_a_tar_leaves_the_landing_zone_as_it_is(

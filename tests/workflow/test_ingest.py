@@ -10,8 +10,8 @@ from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.scicat import JobStatus, catalogue
 from functions.start_ingest.app import handler as start_ingest
 from tests import dropping
+from tests.account import LambdaContext
 from tests.catalogue import ANY_TIME, Scicat
-from tests.conftest import LambdaContext
 from tests.dropping import PREFIX
 from tests.workflow.conftest import CRASHED, Execution, Workflows
 

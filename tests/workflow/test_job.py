@@ -8,8 +8,8 @@ import pytest
 from archiver.errors import Code, DatasetRejected
 from archiver.models import RunOutcome
 from archiver.storage import RunFolder
+from tests.account import LambdaContext
 from tests.catalogue import Scicat
-from tests.conftest import LambdaContext
 from tests.workflow.conftest import CRASHED, TIMED_OUT, Workflows
 
 BAD, FINE, FINE_TOO = "any/bad", "any/fine", "any/fine-too"

@@ -7,9 +7,9 @@ import pytest
 
 from archiver.models import JobKind
 from functions.deliver_datablocks.app import handler
+from tests.account import LambdaContext
 from tests.archive import ANY_PID, an_archived_dataset, archive_id, flipped, let_recalls_take, put_on_tape
 from tests.catalogue import Scicat
-from tests.conftest import LambdaContext
 from tests.workflow.conftest import CRASHED, TIMED_OUT, Execution, Workflows
 
 if TYPE_CHECKING:

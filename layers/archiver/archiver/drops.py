@@ -3,17 +3,27 @@
 import codecs
 import hashlib
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, cast
 from urllib.parse import unquote
 from uuid import NAMESPACE_URL, uuid5
 
 import orjson
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 
 from archiver.errors import Code, DatasetRejected
@@ -44,13 +54,24 @@ _ORIGDATABLOCK_BYTES = 8_000_000
 # A file's record besides its path: size, time, a checksum of 128 digits, and the names of the fields.
 _RECORD_BYTES = 300
 _NAMED_PROBLEMS = 20
+_SHOWN_DIGITS = 40
 # One line of sha256sum: digits, a space, the mode's mark (' ' or '*'), the name. A line that begins with a
 # backslash writes backslashes, newlines and returns in its name as \\, \n and \r
 # (https://www.gnu.org/software/coreutils/manual/html_node/cksum-output-modes.html).
 _CHECKSUM_LINE = re.compile(r"(?P<escaped>\\?)(?P<digits>[0-9A-Fa-f]+) [ *](?:\./)?(?P<path>.+)", re.DOTALL)
 _ESCAPES = {r"\\": "\\", r"\n": "\n", r"\r": "\r"}
 
+
+def _in_the_calendar(moment: datetime) -> datetime:
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("in UTC it is not between the years 1 and 9999") from None
+    return moment
+
+
 _Text = Annotated[str, StringConstraints(min_length=1)]
+_Moment = Annotated[AwareDatetime, AfterValidator(_in_the_calendar)]
 _Address = Annotated[str, StringConstraints(pattern=r"^[^@\s;]+@[^@\s;]+\.[^@\s;]+(;[^@\s;]+@[^@\s;]+\.[^@\s;]+)*$")]
 
 
@@ -80,7 +101,7 @@ class DatasetDocument(_Document):
     contact_email: _Address = Field(description="Address for questions; several are separated by ';'.")
     principal_investigator: _Text = Field(description="Who is responsible for the research, as a name or an address.")
     creation_location: _Text = Field(description="Where the data was made, e.g. the instrument's name.")
-    creation_time: AwareDatetime = Field(description="When the data was made: ISO 8601 with a time zone.")
+    creation_time: _Moment = Field(description="When the data was made: ISO 8601 with a time zone.")
 
     type: Literal["raw"] = Field(default="raw", description="Only raw datasets are archived from drops.")
     dataset_name: _Text | None = Field(default=None, description="Default: the name of the dropped folder.")
@@ -98,7 +119,7 @@ class DatasetDocument(_Document):
     run_number: _Text | None = Field(default=None, description="Number of the run on the instrument.")
     owner_email: _Address | None = Field(default=None, description="Address of the owner.")
     orcid_of_owner: _Text | None = Field(default=None, description="ORCID of the owner.")
-    end_time: AwareDatetime | None = Field(default=None, description="When the acquisition ended.")
+    end_time: _Moment | None = Field(default=None, description="When the acquisition ended.")
     classification: _Text | None = Field(default=None, description="E.g. IN=medium,AV=low,CO=low.")
     license: _Text | None = Field(default=None, description="Under which licence the data may be used.")
     comment: str | None = Field(default=None, description="A remark.")
@@ -232,10 +253,14 @@ def run_id_of(event: ObjectCreated, marker: S3Object) -> str:
 
 def parse_document(body: bytes) -> DatasetDocument:
     """Read dataset.json. Raises DatasetRejected(``bad_drop``) naming every unknown, missing or wrong field."""
+    text = body.removeprefix(codecs.BOM_UTF8)
     try:
-        return DatasetDocument.model_validate_json(body.removeprefix(codecs.BOM_UTF8))
+        document = DatasetDocument.model_validate_json(text)
     except ValidationError as error:
         problems = [_problem(cast("Mapping[str, Any]", one)) for one in error.errors(include_url=False)]
+    else:
+        _refuse_ambiguous(text)
+        return document
     more = f"; and {len(problems) - _NAMED_PROBLEMS} more" if len(problems) > _NAMED_PROBLEMS else ""
     raise DatasetRejected(Code.BAD_DROP, f"{Keys.DROP_MARKER}: {'; '.join(problems[:_NAMED_PROBLEMS])}{more}.")
 
@@ -395,6 +420,32 @@ def is_archived(dataset: CatalogueDataset) -> bool:
     return dataset.lifecycle.get("retrievable") is True and bool(dataset.datablocks)
 
 
+def _refuse_ambiguous(document: bytes) -> None:
+    """Refuse valid JSON that its readers take for different things: they would not catalogue what was written."""
+    try:
+        json.loads(
+            document, object_pairs_hook=_named_once, parse_constant=_finite, parse_float=_finite, parse_int=_storable
+        )
+    except ValueError as error:
+        raise DatasetRejected(Code.BAD_DROP, f"{Keys.DROP_MARKER}: {error}.") from None
+
+
+def _named_once(fields: list[tuple[str, object]]) -> None:
+    twice = [name for name, times in Counter(name for name, _ in fields).items() if times > 1]
+    if twice:
+        raise ValueError(f"'{twice[0]}' is given twice")
+
+
+def _finite(number: str) -> None:
+    if not math.isfinite(float(number)):
+        raise ValueError(f"{number[:_SHOWN_DIGITS]} is not a number that can be stored; write it as text")
+
+
+def _storable(number: str) -> None:
+    if not -(2**63) <= int(number) < 2**64:
+        raise ValueError(f"{number[:_SHOWN_DIGITS]} has more than 64 bits; write it as text")
+
+
 def _problem(error: Mapping[str, Any]) -> str:
     field = ".".join(str(part) for part in error["loc"])
     match error["type"]:
@@ -405,7 +456,8 @@ def _problem(error: Mapping[str, Any]) -> str:
         case "json_invalid":
             return str(error["msg"])
         case _:
-            return f"'{field}': {error['msg']}" if field else str(error["msg"])
+            message = str(error["msg"]).removeprefix("Value error, ")
+            return f"'{field}': {message}" if field else message
 
 
 def _utc(moment: AwareDatetime) -> str:

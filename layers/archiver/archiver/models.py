@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 # SciCat's pid: a prefix and an id, e.g. 20.500.11935/5d73d87c-e2c4-47bc-9266-7da5ece1a7b2.
-Pid = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+# Any of SciCat's is taken into a job: the run of one that cannot be a dataset here refuses it (``names.wrong_pid``).
+Pid = Annotated[str, StringConstraints(min_length=1)]
 # A run is named like its Step Functions execution.
 RunId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,80}$")]
 

@@ -225,12 +225,6 @@ class Packager:
         self._folder.save(name, sealed)
         return sealed
 
-    def abort(self, number: int) -> None:
-        """Forget a datablock's upload, if there is one."""
-        upload = self._folder.load(_document(number, "upload.json"), OpenUpload)
-        if upload is not None:
-            self._staging.abort_upload(self._key_of(number), upload.upload_id)
-
     def _tar_of(self, number: int) -> "_Tar":
         """A datablock's tar; the last one is kept, for the next slice is often of the same."""
         if self._tar is None or self._tar[0] != number:

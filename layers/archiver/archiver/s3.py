@@ -35,7 +35,7 @@ _ABSENT = {"404", "NoSuchKey"}
 _CONDITION_FAILED = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
 _CHANGED = _ABSENT | {"412", "PreconditionFailed", "416", "InvalidRange"}
 _NO_UPLOAD = {"NoSuchUpload"}
-_OFFLINE = {"InvalidObjectState"}
+_OFFLINE = {"InvalidObjectState", "ObjectNotInActiveTierError"}
 _NO_EXPEDITED = {"GlacierExpeditedRetrievalNotAvailable"}
 # LocalStack says InvalidObjectState of an object that is not archived.
 _NOTHING_TO_RESTORE = {"RestoreAlreadyInProgress", "ObjectAlreadyInActiveTierError", "InvalidObjectState"}
@@ -353,6 +353,8 @@ class Bucket:
             if _code(error) in _CONDITION_FAILED | _NO_UPLOAD:
                 there = self.head(key)
                 if there is not None and there.crc64nvme == crc64nvme:
+                    # Of two that brought the same bytes, the second still has its parts.
+                    self.abort_upload(key, upload_id)
                     return
                 if there is not None:
                     raise ServiceRefused(Code.PACK_DIGEST, f"Other bytes lie under {key} already.") from error

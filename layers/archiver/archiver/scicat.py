@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from threading import Lock
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 import orjson
 import stamina
 import urllib3
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities import parameters
 
+from archiver import secrets
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models import CatalogueDatablock, CatalogueDataset, CatalogueFile
 from archiver.settings import settings
@@ -73,7 +73,6 @@ _LARGE_BODY_BYTES = 12_000_000
 _ATTEMPTS, _RETRY_SECONDS = 3, 60.0
 # A token is renewed after this share of its life, so that it does not end between two calls.
 _TOKEN_SHARE = 0.8
-_SECRET_SECONDS = 60
 _JOBS_ASKED = 100
 
 # A parsed answer: whatever SciCat sent.
@@ -239,7 +238,7 @@ class Catalogue:
         """List files of a dataset. Repeating it adds nothing."""
 
         def listed() -> bool | None:
-            dataset = self._known(pid, files=True)
+            dataset = self.need_dataset(pid, files=True)
             return {_what(file) for file in files} <= {_what(file) for file in dataset.files} or None
 
         if listed():
@@ -256,10 +255,8 @@ class Catalogue:
         """
 
         def recorded() -> str | None:
-            same = (
-                one for one in self._known(pid, datablocks=True).datablocks if one.archive_id == datablock.archive_id
-            )
-            found = next(same, None)
+            known = self.need_dataset(pid, datablocks=True).datablocks
+            found = next((one for one in known if one.archive_id == datablock.archive_id), None)
             if found is not None and _contents(found) != _contents(datablock):
                 raise ServiceRefused(
                     Code.ARCHIVE_ID_CONFLICT, f"SciCat records another datablock as {datablock.archive_id}."
@@ -278,12 +275,13 @@ class Catalogue:
         """Merge ``fields`` (SciCat's names) into the dataset's lifecycle; nothing else changes."""
         answer = self._ask("PATCH", f"{_dataset_path(pid)}/datasetlifecycle", fields)
         # Releases before 5 answer 409 to a patch that changes nothing.
-        if answer.status == 409 and fields.items() <= self._known(pid).lifecycle.items():
+        if answer.status == 409 and fields.items() <= self.need_dataset(pid).lifecycle.items():
             return
         if not answer.ok:
             raise _failure(answer)
 
-    def _known(self, pid: str, *, files: bool = False, datablocks: bool = False) -> CatalogueDataset:
+    def need_dataset(self, pid: str, *, files: bool = False, datablocks: bool = False) -> CatalogueDataset:
+        """As ``dataset``. Raises DatasetRejected (``DATASET_UNKNOWN``) when SciCat does not know it."""
         dataset = self.dataset(pid, files=files, datablocks=datablocks)
         if dataset is None:
             raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat does not know the dataset {pid}.")
@@ -385,13 +383,12 @@ class Catalogue:
 @cache
 def catalogue() -> Catalogue:
     """The catalogue of this deployment, with the account in Secrets Manager."""
-    return Catalogue(settings().scicat_url, _deployed_credentials)
+    return Catalogue(settings().scicat_url, _deployed_account)
 
 
-def _deployed_credentials() -> tuple[str, str]:
-    """Username and password; fetched again after a minute, so that a changed password is noticed."""
-    secret = parameters.get_secret(settings().scicat_secret, transform="json", max_age=_SECRET_SECONDS)
-    account = cast("dict[str, str]", secret)
+def _deployed_account() -> tuple[str, str]:
+    """Username and password."""
+    account = secrets.fields(settings().scicat_secret)
     return account["username"], account["password"]
 
 
@@ -487,7 +484,8 @@ def _read[T](answer: _Answer, reader: Callable[[_Json], T]) -> T:
         return reader(answer.body)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ServiceRefused(
-            Code.SCICAT_REJECTED, f"SciCat's answer to {answer.asked} is not understood: {type(error).__name__} {error}"
+            Code.SCICAT_REJECTED,
+            f"SciCat's answer to {answer.asked} is not understood: {type(error).__name__} {error}.",
         ) from None
 
 

@@ -42,6 +42,11 @@ def status(arn: str) -> str | None:
         raise _unavailable(error) from None
 
 
+def has_ended(arn: str) -> bool:
+    """Whether an execution is over; one that does not exist is."""
+    return status(arn) != "RUNNING"
+
+
 def latest_step(arn: str) -> str | None:
     """The step that an execution began last, or None when it began none (or does not exist)."""
     client = clients.stepfunctions()
@@ -56,4 +61,4 @@ def latest_step(arn: str) -> str | None:
 
 
 def _unavailable(error: Exception) -> ServiceUnavailable:
-    return ServiceUnavailable(Code.INTERNAL, f"Step Functions did not answer: {type(error).__name__}")
+    return ServiceUnavailable(Code.INTERNAL, f"Step Functions did not answer: {type(error).__name__}.")

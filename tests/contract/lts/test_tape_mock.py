@@ -373,7 +373,12 @@ def test_store_that_does_not_answer_makes_the_tape_unavailable(tmp_path: Path) -
 def test_exit_route_stops_the_service(start_mock: "StartMock") -> None:
     with start_mock() as lts:
         assert httpx.get(f"{lts.url}/exit").status_code == 204
-        with pytest.raises(httpx.TransportError):  # noqa: PT012 # it may still answer once or twice
-            for _ in range(100):
-                httpx.get(f"{lts.url}/__state")
-                time.sleep(0.05)
+        with pytest.raises(httpx.TransportError):
+            ask_for_a_while(f"{lts.url}/__state")
+
+
+def ask_for_a_while(url: str) -> None:
+    """A service that ends may still answer once or twice."""
+    for _ in range(100):
+        httpx.get(url)
+        time.sleep(0.05)

@@ -1,10 +1,8 @@
 """A SciCat mock on a free loopback port, and an archiver that it can call."""
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from mocks.scicat.accounts import DEFAULT_GROUPS, Account
 from mocks.scicat.configuration import Configuration, UrlAction
 from mocks.scicat.testing import RunningScicat, run_mock_scicat
 from tests.contract.scicat.callers import Archiver, Received, Scicat
+from tests.loopback import QuietHandler, serving
 
 GROUPS = {**DEFAULT_GROUPS, "archiveManager": ("archivemanager",), "ingestor": ("ingestor",)}
 
@@ -23,8 +22,8 @@ def archiver() -> Iterator[Archiver]:
     """An archiver that accepts every job."""
     state = Archiver()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
+    class Handler(QuietHandler):
+        def answer(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"])).decode()
             request = Received(self.command, self.path, list(self.headers.items()), body)
             state.received.append(request)
@@ -34,19 +33,8 @@ def archiver() -> Iterator[Archiver]:
             self.end_headers()
             self.wfile.write(state.body.encode())
 
-        def log_message(self, *_: object) -> None:
-            """Stay silent."""
-
-    class Server(ThreadingHTTPServer):
-        request_queue_size = 100
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        state.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Handler) as state.url:
         yield state
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,10 @@
 """The catalogue client against the SciCat mock: what it reads, what it writes, and what it makes of refusals."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import unquote
 from uuid import uuid4
 
 import pytest
-import stamina
 
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models import CatalogueDatablock, CatalogueFile
@@ -13,15 +12,11 @@ from archiver.scicat import Catalogue, JobDataset, JobStatus
 from mocks.scicat.configuration import ExpiredTokens
 from tests.contract.scicat.callers import Archiver, Received, Scicat, any_dataset
 
+pytestmark = pytest.mark.usefixtures("no_pauses")
+
 FILE = CatalogueFile("a.bin", 3, "2026-11-23T08:00:00.000Z", chk="ab" * 32, chk_alg="sha256", perm="-rw-r--r--")
 
 type StartScicat = Callable[..., Scicat]
-
-
-@pytest.fixture(autouse=True)
-def _without_waiting() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=3, cap=True):
-        yield
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from archiver.models import JobKind, JobRequest
 from archiver.scicat import Job, JobDataset
 from archiver.settings import settings
 from functions.begin_job.app import begin, handler
+from tests.account import LambdaContext
 from tests.catalogue import Scicat
-from tests.conftest import LambdaContext
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -9,7 +9,7 @@ from archiver.errors import DatasetRejected, ServiceRefused
 from archiver.models import Lease, RunOutcome
 from archiver.scicat import catalogue
 from functions.claim_dataset.app import handler
-from tests.conftest import LambdaContext
+from tests.account import LambdaContext
 from tests.dataset import ADataset, a_datablock
 
 
@@ -76,3 +76,13 @@ def test_a_dataset_that_scicat_does_not_know_is_rejected(
     dataset = a_dataset()
     with pytest.raises(DatasetRejected, match="dataset_unknown"):
         handler(dataset.run | {"pid": "20.500.11935/nobody-knows"}, lambda_context)
+
+
+def test_c25_a_pid_that_could_not_stand_in_a_key_is_rejected_and_nothing_is_claimed(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset(pid="20.500.11935/a/../b")
+    with pytest.raises(DatasetRejected, match="bad_path"):
+        handler(dataset.run, lambda_context)
+    assert storage.read_lease(dataset.pid) is None
+    assert dataset.lifecycle["archiveStatusMessage"] != "started"

@@ -8,8 +8,8 @@ from archiver.errors import Code, DatasetRejected
 from archiver.models import CatalogueDatablock, WantedDatablock
 from archiver.storage import RunFolder
 from functions.claim_retrieval.app import handler
+from tests.account import LambdaContext
 from tests.catalogue import ANY_TIME, Scicat
-from tests.conftest import LambdaContext
 
 pytestmark = pytest.mark.usefixtures("aws")
 

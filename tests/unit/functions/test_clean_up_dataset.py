@@ -5,7 +5,7 @@ from collections.abc import Callable
 from archiver import storage
 from archiver.packaging import sealed_datablocks
 from functions.clean_up_dataset.app import handler
-from tests.conftest import LambdaContext
+from tests.account import LambdaContext
 from tests.dataset import TO_COMPLETE, TO_SEALED, TO_VERIFIED, ADataset, do_steps
 
 

@@ -9,7 +9,7 @@ from archiver.keys import Keys
 from archiver.models import RunOutcome, SealedDatablock
 from archiver.scicat import catalogue
 from functions.complete_dataset.app import handler
-from tests.conftest import LambdaContext
+from tests.account import LambdaContext
 from tests.dataset import ADataset, a_datablock
 
 

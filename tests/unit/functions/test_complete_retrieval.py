@@ -7,8 +7,8 @@ import pytest
 from archiver.models import RunOutcome, WantedDatablock
 from archiver.storage import RunFolder
 from functions.complete_retrieval.app import handler
+from tests.account import LambdaContext
 from tests.catalogue import Scicat
-from tests.conftest import LambdaContext
 
 pytestmark = pytest.mark.usefixtures("aws")
 

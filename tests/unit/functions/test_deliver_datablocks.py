@@ -10,9 +10,9 @@ from archiver.storage import RunFolder
 from functions.claim_retrieval.app import handler as claim
 from functions.deliver_datablocks.app import handler
 from functions.recall_datablocks.app import handler as recall
+from tests.account import LambdaContext
 from tests.archive import ANY_PID, an_archived_dataset, archive_id, flipped, put_on_tape
 from tests.catalogue import Scicat
-from tests.conftest import LambdaContext
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

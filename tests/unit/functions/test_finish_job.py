@@ -11,8 +11,8 @@ from archiver.models import JobBegun, JobKind, Run, RunOutcome, WantedDatablock
 from archiver.settings import settings
 from archiver.storage import RunFolder
 from functions.finish_job.app import MAX_RESULT_BYTES, handler
+from tests.account import ACCOUNT_ID, LambdaContext
 from tests.catalogue import Scicat
-from tests.conftest import ACCOUNT_ID, LambdaContext
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

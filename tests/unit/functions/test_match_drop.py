@@ -8,7 +8,7 @@ from archiver.drops import DropRegistered, FileCount
 from archiver.errors import Code, DatasetRejected, Reason
 from functions.match_drop.app import handler
 from tests import dropping
-from tests.conftest import LambdaContext
+from tests.account import LambdaContext
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -8,8 +8,8 @@ from archiver.errors import DatasetRejected
 from archiver.models import CatalogueFile
 from archiver.scicat import catalogue
 from functions.package_datablock.app import handler
+from tests.account import LambdaContext
 from tests.catalogue import ANY_TIME
-from tests.conftest import LambdaContext
 from tests.dataset import ADataset, do_steps
 
 BIG = bytes(11 * 1024**2)

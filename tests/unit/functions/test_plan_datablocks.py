@@ -7,7 +7,7 @@ import pytest
 from archiver import storage
 from archiver.packaging import planned_datablocks
 from functions.plan_datablocks.app import handler
-from tests.conftest import LambdaContext
+from tests.account import LambdaContext
 from tests.dataset import ADataset, do_steps
 
 

@@ -10,7 +10,7 @@ from archiver.errors import Code, DatasetRejected, Reason, ServiceUnavailable
 from archiver.models import Lease
 from functions.read_drop.app import handler
 from tests import dropping
-from tests.conftest import LambdaContext
+from tests.account import LambdaContext
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -9,8 +9,8 @@ from archiver.errors import Code, ServiceRefused
 from archiver.models import RecallProgress, WantedDatablock
 from archiver.storage import RunFolder
 from functions.recall_datablocks.app import LONGEST_WAIT, SHORTEST_WAIT, handler, wait_after
+from tests.account import LambdaContext, forget_what_processes_remember
 from tests.archive import let_recalls_take, put_on_tape
-from tests.conftest import LambdaContext, forget_what_processes_remember
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

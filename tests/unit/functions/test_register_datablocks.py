@@ -9,8 +9,8 @@ from archiver.errors import DatasetRejected, ServiceRefused
 from archiver.models import CatalogueFile
 from archiver.scicat import catalogue
 from functions.register_datablocks.app import handler
+from tests.account import LambdaContext
 from tests.catalogue import ANY_TIME
-from tests.conftest import LambdaContext
 from tests.dataset import TO_VERIFIED, ADataset, do_steps
 
 

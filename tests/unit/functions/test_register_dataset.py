@@ -11,8 +11,8 @@ from archiver.models import Upload
 from archiver.scicat import JobStatus, catalogue
 from functions.register_dataset.app import handler
 from tests import dropping
+from tests.account import LambdaContext
 from tests.catalogue import Scicat
-from tests.conftest import LambdaContext
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -12,8 +12,8 @@ from archiver.scicat import catalogue
 from functions.match_drop.app import handler as match_drop
 from functions.register_files.app import handler
 from tests import dropping
+from tests.account import LambdaContext
 from tests.catalogue import ANY_TIME, Scicat
-from tests.conftest import LambdaContext
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

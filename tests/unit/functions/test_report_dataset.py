@@ -7,7 +7,7 @@ from archiver import storage
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models import RunOutcome
 from functions.report_dataset.app import handler
-from tests.conftest import LambdaContext
+from tests.account import LambdaContext
 from tests.dataset import ADataset
 
 

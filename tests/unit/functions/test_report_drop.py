@@ -9,8 +9,8 @@ from archiver.drops import DropStatus
 from archiver.errors import Code, DatasetRejected, ServiceUnavailable
 from functions.report_drop.app import handler
 from tests import dropping
+from tests.account import LambdaContext
 from tests.catalogue import Scicat
-from tests.conftest import LambdaContext
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -9,8 +9,8 @@ from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models import RunOutcome
 from archiver.storage import RunFolder
 from functions.report_retrieval.app import handler
+from tests.account import LambdaContext
 from tests.catalogue import Scicat
-from tests.conftest import LambdaContext
 
 pytestmark = pytest.mark.usefixtures("aws")
 

@@ -10,7 +10,7 @@ from archiver import storage
 from archiver.keys import Keys
 from archiver.packaging import sealed_datablocks
 from functions.seal_datablock.app import handler
-from tests.conftest import LambdaContext
+from tests.account import LambdaContext
 from tests.dataset import ADataset, do_steps
 
 BEFORE = ("claim_dataset", "snapshot_dataset", "plan_datablocks")

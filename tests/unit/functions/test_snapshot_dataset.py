@@ -7,7 +7,7 @@ import pytest
 from archiver.errors import DatasetRejected
 from archiver.models import Snapshot
 from functions.snapshot_dataset.app import handler
-from tests.conftest import LambdaContext
+from tests.account import LambdaContext
 from tests.dataset import ADataset
 
 

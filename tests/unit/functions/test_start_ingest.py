@@ -11,7 +11,7 @@ from archiver.drops import ObjectCreated
 from archiver.errors import Code, Reason, ServiceUnavailable
 from functions.start_ingest.app import handler
 from tests import dropping
-from tests.conftest import ROOT, LambdaContext, state_machine_arn
+from tests.account import ROOT, LambdaContext, state_machine_arn
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -7,7 +7,7 @@ import pytest
 from archiver.errors import ServiceRefused
 from archiver.packaging import sealed_datablocks
 from functions.store_datablock.app import handler
-from tests.conftest import LambdaContext
+from tests.account import LambdaContext
 from tests.dataset import TO_SEALED, ADataset, do_steps
 
 LANE = {"lane": 0, "lanes": 1}

@@ -8,7 +8,7 @@ from archiver.errors import ServiceRefused
 from archiver.models import SealedDatablock
 from archiver.packaging import sealed_datablocks
 from functions.verify_datablocks.app import handler
-from tests.conftest import LambdaContext
+from tests.account import LambdaContext
 from tests.dataset import TO_SEALED, ADataset, do_steps
 
 

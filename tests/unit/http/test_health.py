@@ -8,9 +8,9 @@ import pytest
 from types_boto3_s3 import S3Client
 
 from archiver.http import patience
+from tests.account import ROOT
 from tests.archiver_api import Api
 from tests.catalogue import Scicat
-from tests.conftest import ROOT
 
 
 def failing(api: Api) -> dict[str, dict[str, str]]:

@@ -14,9 +14,9 @@ from archiver.http import patience
 from archiver.models import JobBegun, JobKind, Run, RunOutcome, Snapshot, WantedDatablock
 from archiver.scicat import JobStatus
 from archiver.storage import RunFolder
+from tests.account import state_machine_arn
 from tests.archiver_api import Api
 from tests.catalogue import Scicat
-from tests.conftest import state_machine_arn
 
 UNKNOWN_JOB = "00000000-0000-4000-8000-000000000000"
 PID = "20.500.11935/any"

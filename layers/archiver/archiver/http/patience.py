@@ -32,4 +32,4 @@ class Asked[T]:
         try:
             return self._future.result(max(0.0, self._deadline - time.monotonic()))
         except TimeoutError:
-            raise ServiceUnavailable(self._unavailable, f"no answer within {_SECONDS:.0f} seconds") from None
+            raise ServiceUnavailable(self._unavailable, f"There was no answer within {_SECONDS:.0f} seconds.") from None
