@@ -5,11 +5,8 @@ SHELL := /bin/bash
 UV := .tools/bin/uv
 PYTHON := .venv/bin/python
 SAM := .venv-sam/bin/sam
+# Whatever is given on the command line reaches the commands by the environment: make up SCICAT_URL=... STRICT=1
 export UV
-# Settings of the local stack reach it by the environment: make up SCICAT_URL=... STRICT=1
-export SCICAT_URL SCICAT_USERNAME SCICAT_PASSWORD LTS_ENDPOINT_URL LTS_ACCESS_KEY_ID LTS_SECRET_ACCESS_KEY LTS_BUCKET
-export DATABLOCK_BYTES SLICE_SECONDS JOB_API_USERNAME JOB_API_PASSWORD
-export STRICT LOCALSTACK_PORT SCICAT_PORT LTS_PORT STATE_DIR
 SOURCES := functions layers/archiver/archiver local mocks tests
 
 .PHONY: help up down status reload logs demo test test-fast test-e2e check format lock deploy invoke clean

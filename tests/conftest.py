@@ -11,6 +11,7 @@ import stamina
 from moto import mock_aws
 from pytest_socket import socket_allow_hosts
 
+from archiver.settings import Settings
 from tests.account import (
     BUCKETS,
     ENVIRONMENT,
@@ -42,7 +43,7 @@ def lambda_context() -> LambdaContext:
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """The environment of a function; change it with the monkeypatch it returns, before anything is called."""
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN", *map(str.upper, Settings.model_fields)):
         monkeypatch.delenv(name, raising=False)
     machines = {path.name.partition(".")[0] for path in (ROOT / "statemachine").glob("*.asl.json")}
     arns = {f"{name.upper()}_STATE_MACHINE_ARN": state_machine_arn(name) for name in machines}
