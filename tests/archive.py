@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from archiver import clients
+from archiver.datablocks import Limits, layout_of
+from archiver.datasets import packed
 from archiver.digests import crc64nvme, crc64nvme_to_base64
+from archiver.models import CatalogueFile
+from archiver.tarlayout import END, LAYOUT_VERSION, manifest_header, manifest_line, padding
 from tests.catalogue import ANY_TIME, Scicat
 
 if TYPE_CHECKING:
@@ -29,13 +33,24 @@ def archive_id(number: int, pid: str = ANY_PID) -> str:
 
 
 def an_archived_dataset(
-    s3: "S3Client", scicat: Scicat, pid: str = ANY_PID, blocks: tuple[Mapping[str, bytes], ...] = ANY_FILES
+    s3: "S3Client",
+    scicat: Scicat,
+    pid: str = ANY_PID,
+    blocks: tuple[Mapping[str, bytes], ...] = ANY_FILES,
+    *,
+    version: str = "1.0",
 ) -> dict[str, bytes]:
-    """Archive the files of ``blocks`` as one datablock each, on tape; returns the tars by their archive id."""
-    tars = {archive_id(number, pid): a_tar(files) for number, files in enumerate(blocks)}
+    """Archive the files of ``blocks`` as one datablock each, on tape; returns the tars by their archive id.
+
+    Those of version "1" are laid out as this service does, others as any archiver might.
+    """
+    pack = our_tar if version == LAYOUT_VERSION else a_tar
+    tars = {archive_id(number, pid): pack(files) for number, files in enumerate(blocks)}
     for key, tar in tars.items():
         put_on_tape(s3, key, tar)
-    records = [_record(key, tar, files) for (key, tar), files in zip(tars.items(), blocks, strict=True)]
+    records = [
+        _record(key, tar, files) | {"version": version} for (key, tar), files in zip(tars.items(), blocks, strict=True)
+    ]
     scicat.add_archived_dataset(pid, records)
     return tars
 
@@ -62,6 +77,18 @@ def let_recalls_take(looks: int) -> None:
     events = clients.s3().meta.events
     events.register("before-parameter-build.s3.HeadObject", note_key)
     events.register("after-call.s3.HeadObject", tell)
+
+
+def our_tar(files: Mapping[str, bytes]) -> bytes:
+    """The tar that this service would make of these files."""
+    entries = (CatalogueFile(path=path, size=len(body), time=ANY_TIME) for path, body in files.items())
+    layout = layout_of(sorted((packed(one, None) for one in entries), key=lambda file: file.path.encode()), Limits())
+    bodies = [files[file.path] for file in layout.files]
+    members = (one if isinstance(one, bytes) else bodies[one.file] for one in layout.pieces(0, layout.end))
+    digests = (hashlib.sha256(body).hexdigest() for body in bodies)
+    listed = b"".join(manifest_line(file.path, digest) for file, digest in zip(layout.files, digests, strict=True))
+    newest = max(file.mtime_ns for file in layout.files)
+    return b"".join([*members, manifest_header(len(listed), newest), listed, bytes(padding(len(listed))), END])
 
 
 def flipped(body: bytes, at: int = tarfile.BLOCKSIZE) -> bytes:
@@ -100,6 +127,5 @@ def _record(key: str, tar: bytes, files: Mapping[str, bytes]) -> dict[str, Any]:
         "size": sum(map(len, files.values())),
         "packedSize": len(tar),
         "chkAlg": "sha256",
-        "version": "1.0",
         "dataFileList": entries,
     }

@@ -1,25 +1,29 @@
-"""Look up what a dataset's archive consists of, and tell SciCat that its retrieval began.
+"""Look up which datablocks are wanted of a dataset, and tell SciCat that its retrieval began.
 
-Raises DatasetRejected (``dataset_unknown``, ``no_datablocks``, ``not_archived``, ``bad_path``).
+Raises DatasetRejected (``dataset_unknown``, ``no_datablocks``, ``not_archived``, ``bad_path``,
+``unknown_files``).
 """
 
 from archiver.errors import Code, DatasetRejected
-from archiver.models import CatalogueDatablock, CatalogueDataset, RunLanes, RunStarted, WantedDatablock
+from archiver.extraction import selection_of
+from archiver.models import CatalogueDatablock, CatalogueDataset, RecallProgress, RunStarted, WantedDatablock
 from archiver.names import wrong_path
 from archiver.scicat import catalogue
+from archiver.selection import choose
 from archiver.settings import settings
 from archiver.step import step
 from archiver.storage import RunFolder
 
 
 @step
-def handler(run: RunStarted) -> RunLanes:
+def handler(run: RunStarted) -> RecallProgress:
     dataset = catalogue().need_dataset(run.pid, datablocks=True)
     _refuse_what_is_not_archived(dataset)
-    _write_down(dataset.datablocks, RunFolder(run.run_id))
+    wanted = choose(dataset.datablocks, selection_of(run))
+    _write_down(wanted, RunFolder(run.run_id))
     catalogue().update_lifecycle(run.pid, retrieveStatusMessage="started")
-    lanes = range(min(settings().lanes, len(dataset.datablocks)))
-    return RunLanes(**run.model_dump(), lanes=tuple(lanes))
+    lanes = range(min(settings().lanes, len(wanted)))
+    return RecallProgress(**run.model_dump(), lanes=tuple(lanes))
 
 
 def _refuse_what_is_not_archived(dataset: CatalogueDataset) -> None:
@@ -38,7 +42,8 @@ def _write_down(datablocks: tuple[CatalogueDatablock, ...], folder: RunFolder) -
     """The list in short, and each datablock with its files in a document of its own: memory stays bounded."""
     ordered = sorted(datablocks, key=lambda datablock: datablock.archive_id)
     wanted = [
-        WantedDatablock(number, datablock.archive_id, datablock.packed_size) for number, datablock in enumerate(ordered)
+        WantedDatablock(number, datablock.archive_id, datablock.packed_size, datablock.size)
+        for number, datablock in enumerate(ordered)
     ]
     for one, datablock in zip(wanted, ordered, strict=True):
         folder.save(f"datablocks/{one.number:06d}.json", datablock)

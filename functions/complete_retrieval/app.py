@@ -1,25 +1,44 @@
 """Tell SciCat that a dataset is retrieved: each of its datablocks lies in the retrieval bucket, proven.
 
-Raises LookupError when a datablock was not delivered.
+Raises ServiceRefused naming the datablocks that are not there and their files: ``corrupt_datablock`` (or
+what else a datablock was refused for), ``recall_failed`` when tape did not keep one readable long enough.
 """
 
+from archiver.delivery import Refused
+from archiver.errors import Code, ServiceRefused
 from archiver.models import Run, RunOutcome, WantedDatablock
 from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.storage import RunFolder
+
+# The message names so many datablocks with what is wrong; their files stand in a list of their own.
+NAMED_DATABLOCKS = 5
 
 
 @step
 def handler(run: Run) -> RunOutcome:
     folder = RunFolder(run.run_id)
     wanted = folder.need("datablocks.json", list[WantedDatablock])
+    refused = [folder.need(name, Refused) for name in folder.names("refused/")]
     delivered = set(folder.names("delivered/"))
+    if refused:
+        raise _refusal(refused, len(delivered), len(wanted))
     missing = [one.archive_id for one in wanted if f"delivered/{one.number:06d}.json" not in delivered]
     if missing:
-        raise LookupError(f"{len(missing)} datablocks were not delivered, the first is {missing[0]}")
+        message = f"{len(missing)} of {len(wanted)} datablocks went back to tape before they were read."
+        raise ServiceRefused(Code.RECALL_FAILED, message, missing)
     catalogue().update_lifecycle(run.pid, retrieveStatusMessage="datasetRetrieved", retrieveIntegrityCheck=True)
     outcome = RunOutcome(
         pid=run.pid, outcome="done", code="retrieved", message=f"{len(wanted)} datablocks are ready for download."
     )
     folder.save("outcome.json", outcome)
     return outcome
+
+
+def _refusal(refused: list[Refused], delivered: int, wanted: int) -> ServiceRefused:
+    """What is wrong with which datablocks, and that the others are there."""
+    named = " ".join(one.reason.message for one in refused[:NAMED_DATABLOCKS])
+    more = f" And {len(refused) - NAMED_DATABLOCKS} more." if len(refused) > NAMED_DATABLOCKS else ""
+    message = f"{len(refused)} of {wanted} datablocks refused, {delivered} can be downloaded. {named}{more}"
+    files = [file for one in refused for file in one.reason.files]
+    return ServiceRefused(refused[0].reason.code, message, files, sum(one.reason.count for one in refused))

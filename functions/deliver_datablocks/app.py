@@ -1,42 +1,71 @@
 """Copy a worker's share of the datablocks into the retrieval bucket, each proven byte by byte on its way.
 
-Raises ServiceRefused (``corrupt_datablock``), ServiceUnavailable (``recall_failed``) when tape let one go again.
+One that is damaged is written down as refused, and one that tape let go again is asked for again: the
+others are delivered all the same. Of a job that names files only these are copied, into a tar of their own;
+ServiceRefused (``corrupt_datablock``) names those that are damaged.
 """
 
-from archiver import storage
-from archiver.delivery import Delivered, deliver
-from archiver.errors import Code, ServiceUnavailable
+from archiver import extraction, storage
+from archiver.delivery import Delivered, Refused, deliver, is_delivered
+from archiver.extraction import Extraction
 from archiver.lts import LongTermStorage, TapeState, long_term_storage
 from archiver.models import CatalogueDatablock, LaneDone, LaneWork, WantedDatablock
+from archiver.renewal import renew
 from archiver.settings import settings
-from archiver.step import deadline, step
+from archiver.step import deadline, logger, step
 
 
 @step
 def handler(work: LaneWork) -> LaneDone:
+    if files := extraction.selection_of(work):
+        return _extract(work, files)
     folder = storage.RunFolder(work.run_id)
     wanted = folder.need("datablocks.json", list[WantedDatablock])
-    done = all(_deliver(one, folder) for one in wanted[work.lane :: work.lanes])
-    return LaneDone(**work.model_dump(), done=done)
+    settled = {*folder.names("delivered/"), *folder.names("refused/")}
+    on_tape = False
+    for one in wanted[work.lane :: work.lanes]:
+        if settled & {_note("delivered", one), _note("refused", one)} or _settle(one, folder):
+            continue
+        if not _recall_again(one, long_term_storage()):
+            return LaneDone(**work.model_dump(), done=False)
+        on_tape = True
+    return LaneDone(**work.model_dump(), done=True, on_tape=on_tape)
 
 
-def _deliver(wanted: WantedDatablock, folder: storage.RunFolder) -> bool:
-    """Whether the datablock is delivered; if not, time ran out."""
-    note = f"delivered/{wanted.number:06d}.json"
-    if folder.load(note, Delivered) is not None:
-        return True
+def _extract(work: LaneWork, files: frozenset[str]) -> LaneDone:
+    """Make the one tar of the selected files; the other workers have nothing to do."""
+    if work.lane > 0:
+        return LaneDone(**work.model_dump(), done=True)
+    reached = extraction.extract(work, files, long_term_storage(), deadline())
+    on_tape = reached is Extraction.ON_TAPE
+    return LaneDone(**work.model_dump(), done=on_tape or reached is Extraction.DONE, on_tape=on_tape)
+
+
+def _note(folder: str, wanted: WantedDatablock) -> str:
+    return f"{folder}/{wanted.number:06d}.json"
+
+
+def _settle(wanted: WantedDatablock, folder: storage.RunFolder) -> bool:
+    """Deliver or refuse a datablock, and write it down. False when there is more to do."""
     datablock = folder.need(f"datablocks/{wanted.number:06d}.json", CatalogueDatablock)
-    lts = long_term_storage()
-    delivered = deliver(datablock, lts, storage.retrieval(), folder, deadline())
-    if delivered is None:
-        _recall_again(wanted, lts)
+    outcome = deliver(datablock, long_term_storage(), storage.retrieval(), folder, deadline())
+    if outcome is None:
         return False
-    folder.save(note, delivered)
+    # A copy of an earlier retrieval is to live as long as one that was just made.
+    if isinstance(outcome, Delivered) and not renew(outcome.key, storage.retrieval(), deadline()):
+        return False
+    if isinstance(outcome, Refused):
+        logger.error("datablock refused", extra={"archive_id": outcome.archive_id, "reason": outcome.reason.message})
+    folder.save(_note("refused" if isinstance(outcome, Refused) else "delivered", wanted), outcome)
     return True
 
 
-def _recall_again(wanted: WantedDatablock, lts: LongTermStorage) -> None:
+def _recall_again(wanted: WantedDatablock, lts: LongTermStorage) -> bool:
+    """Ask for a datablock that went back to tape before it was read to its end. False when it need not be."""
     stored = lts.stored(wanted.archive_id)
-    if stored is not None and stored.state is not TapeState.READABLE:
-        lts.recall(wanted.archive_id, settings().retrieval_days)
-        raise ServiceUnavailable(Code.RECALL_FAILED, f"{wanted.archive_id} went back to tape before it was read.")
+    if stored is None or stored.state is TapeState.READABLE:
+        return False
+    if is_delivered(wanted.archive_id, lts, storage.retrieval()):
+        return False
+    lts.recall(wanted.archive_id, settings().retrieval_days)
+    return True

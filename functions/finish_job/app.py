@@ -1,24 +1,30 @@
 """Finish a job: compute its status from what became of each of its datasets, and tell SciCat.
 
-A retrieve job is also given the links to its datablocks.
+A retrieve job is also given the links to everything that was proven, also of datasets that failed, and
+a script that downloads it.
 """
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from archiver import links, reports, storage, workflows
+from archiver import download_script, extraction, links, reports, results, storage, workflows
+from archiver.delivery import Delivered
 from archiver.errors import Reason
 from archiver.keys import Keys
-from archiver.models import JobBegun, JobEnded, JobKind, JobReported, Run, RunOutcome, WantedDatablock
+from archiver.models import Download, JobBegun, JobEnded, JobKind, JobReported, Run, RunOutcome, WantedDatablock
 from archiver.scicat import JobStatus, catalogue
 from archiver.settings import settings
 from archiver.step import step
 from archiver.storage import RunFolder
 
-# A longer list of links is written beside the datablocks, and the job is given one link to it.
-MAX_RESULT_BYTES = 1_000_000
+# Notes on datablocks are read so many at once: a job may have thousands.
+_READERS = 16
+# The download script repeats so many of the datasets that failed.
+_NAMED_DATASETS = 100
 
 
 @step
@@ -50,36 +56,52 @@ def _outcome(begun: JobBegun, run: Run, why: Reason | None) -> RunOutcome:
     return reports.outcome(run.pid, why or reports.reason_of_silence(workflows.status(arn)))
 
 
-def _result(begun: JobBegun, outcomes: list[RunOutcome]) -> dict[str, Any] | None:
-    """SciCat's ``jobResultObject``: a link for each datablock that was retrieved; None when there is none."""
+def _result(begun: JobBegun, outcomes: Sequence[RunOutcome]) -> dict[str, Any] | None:
+    """SciCat's ``jobResultObject``; None when there is nothing to download."""
     now = datetime.now(UTC)
-    retrieved = [
-        _link(run, datablock, now)
-        for run, outcome in zip(begun.runs, outcomes, strict=True)
-        if outcome.outcome == "done"
-        for datablock in RunFolder(run.run_id).need("datablocks.json", list[WantedDatablock])
-    ]
-    if not retrieved:
+    downloads = [download for run in begun.runs for download in _downloads(run, now)]
+    if not downloads:
         return None
-    result: dict[str, Any] = {"result": retrieved}
-    listing = orjson.dumps(result)
-    if len(listing) <= MAX_RESULT_BYTES:
+    failed = [one for one in outcomes if one.outcome != "done"]
+    not_retrieved = [f"{one.pid}: {one.code}: {one.message}" for one in failed[:_NAMED_DATASETS]]
+    result = results.short(begun.job_id, downloads, not_retrieved)
+    if result is not None:
         return result
-    key = Keys.result(begun.job_id)
-    storage.retrieval().put(key, listing)
-    return {
-        "result": [],
-        "listing": links.url(key, now),
-        "datablocks": len(retrieved),
-        "size": sum(one["size"] for one in retrieved),
-    }
+    listing, rows = Keys.result(begun.job_id), Keys.downloads(begun.job_id)
+    storage.retrieval().put(listing, orjson.dumps({"result": results.listed(downloads)}))
+    storage.retrieval().put(rows, download_script.rows(downloads).encode(), content_type="text/tab-separated-values")
+    return results.long(begun.job_id, downloads, not_retrieved, _url(listing, now), _url(rows, now))
 
 
-def _link(run: Run, datablock: WantedDatablock, now: datetime) -> dict[str, Any]:
-    return {
-        "datasetId": run.pid,
-        "name": datablock.archive_id.rpartition("/")[2],
-        "size": datablock.packed_size,
-        "archiveId": datablock.archive_id,
-        "url": links.url(datablock.archive_id, now),
+def _downloads(run: Run, now: datetime) -> list[Download]:
+    """What can be downloaded of a run, whether or not all of it came through."""
+    selected = extraction.tars_of(run.run_id)
+    if selected is not None:
+        return [_download(run, Delivered(tar.key, tar.packed_size, tar.crc64nvme), tar.size, now) for tar in selected]
+    folder = RunFolder(run.run_id)
+    delivered = set(folder.names("delivered/"))
+    wanted = {
+        f"delivered/{one.number:06d}.json": one for one in folder.load("datablocks.json", list[WantedDatablock]) or ()
     }
+    there = [name for name in wanted if name in delivered]
+    with ThreadPoolExecutor(_READERS) as readers:
+        notes = readers.map(lambda name: folder.need(name, Delivered), there)
+        return [_download(run, note, wanted[name].size, now) for name, note in zip(there, notes, strict=True)]
+
+
+def _download(run: Run, delivered: Delivered, unpacked_size: int, now: datetime) -> Download:
+    link = links.issue(delivered.key, run.pid, now)
+    return Download(
+        pid=run.pid,
+        archive_id=delivered.key,
+        size=delivered.size,
+        unpacked_size=unpacked_size,
+        crc64nvme=delivered.crc64nvme,
+        url=links.url(link),
+        expires=link.expires,
+    )
+
+
+def _url(key: str, now: datetime) -> str:
+    """A link to a list of the job, which belongs to no dataset alone."""
+    return links.url(links.issue(key, "", now))

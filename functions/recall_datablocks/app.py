@@ -1,40 +1,51 @@
 """Ask the long-term storage for the datablocks that cannot be read yet, and say when to look again.
 
-Asking again does no harm, so the same call begins a recall, looks after it and repeats what was lost.
-Raises ServiceRefused (``recall_failed`` when a datablock is not there, ``recall_timeout``).
+Asking again does no harm, so the same call begins a recall, looks after it and repeats what was lost. When all
+can be read, one run brings them into the retrieval bucket; another one of the same dataset waits until it has.
+Raises ServiceRefused (``recall_timeout``).
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from archiver import storage
+from archiver import storage, workflows
 from archiver.delivery import is_delivered
 from archiver.errors import Code, ServiceRefused
+from archiver.extraction import selection_of
+from archiver.keys import Keys
 from archiver.lts import LongTermStorage, TapeState, long_term_storage
-from archiver.models import RecallProgress, WantedDatablock
+from archiver.models import Lease, RecallProgress, WantedDatablock
 from archiver.settings import settings
 from archiver.step import step
 
-# Each look costs nine of an execution's 25,000 events. So a wait is a quarter of the time already waited:
-# a recall of seconds is noticed in seconds, and one of three days takes about 450 looks.
+# Each look costs some thirteen of an execution's 25,000 events. So a wait is a quarter of the time already
+# waited: a recall of seconds is noticed in seconds, and one of three days takes about 450 looks.
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=2), timedelta(minutes=10)
-# At least twice what each tier promises for the class GLACIER:
+# How long a tier may take before everything is asked for once more, and how long it may take then: together at
+# least one and a half times what it promises.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html
-DEADLINES = {"Expedited": timedelta(hours=24), "Standard": timedelta(hours=24), "Bulk": timedelta(hours=72)}
+PATIENCE = {
+    "Expedited": (timedelta(hours=12), timedelta(hours=12)),
+    "Standard": (timedelta(hours=12), timedelta(hours=12)),
+    "Bulk": (timedelta(hours=48), timedelta(hours=24)),
+}
+# A readable copy that goes sooner than this may go before it is delivered.
+SHORTEST_EXPIRY = timedelta(hours=5)
+# Requests to the long-term storage at once.
+_AT_ONCE = 16
 
 
 @step
 def handler(progress: RecallProgress) -> RecallProgress:
     now = datetime.now(UTC)
-    since = progress.since or now
-    wanted = storage.RunFolder(progress.run_id).need("datablocks.json", list[WantedDatablock])
     lts = long_term_storage()
-    waited_for = [one.archive_id for one in wanted if not _is_at_hand(one.archive_id, lts)]
-    if waited_for and now - since > DEADLINES[settings().lts_recall_tier]:
-        raise ServiceRefused(
-            Code.RECALL_TIMEOUT, "The long-term storage did not bring the datablocks back.", waited_for
-        )
-    wait = wait_after(now - since) if waited_for else timedelta()
-    return progress.model_copy(update={"since": since, "wait_seconds": round(wait.total_seconds())})
+    waited_for = _waited_for(progress, lts, now)
+    if waited_for:
+        progress = _ask_again_or_give_up(progress, waited_for, lts, now)
+        return _wait(progress, waited_for, now)
+    if _is_being_delivered(progress):
+        return _wait(progress, _wanted(progress), now)
+    return progress.model_copy(update={"since": None, "asked_again": None, "wait_seconds": 0, "wait_key": ""})
 
 
 def wait_after(waited: timedelta) -> timedelta:
@@ -42,13 +53,70 @@ def wait_after(waited: timedelta) -> timedelta:
     return max(SHORTEST_WAIT, min(waited / 4, LONGEST_WAIT))
 
 
-def _is_at_hand(archive_id: str, lts: LongTermStorage) -> bool:
-    """Whether the datablock can be delivered now, or was; it is asked for if it lies on tape."""
+def _wanted(progress: RecallProgress) -> list[str]:
+    wanted = storage.RunFolder(progress.run_id).need("datablocks.json", list[WantedDatablock])
+    return [one.archive_id for one in wanted]
+
+
+def _waited_for(progress: RecallProgress, lts: LongTermStorage, now: datetime) -> list[str]:
+    wanted = _wanted(progress)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        at_hand = pool.map(lambda archive_id: _is_at_hand(archive_id, lts, now), wanted)
+        return [archive_id for archive_id, is_at_hand in zip(wanted, at_hand, strict=True) if not is_at_hand]
+
+
+def _is_at_hand(archive_id: str, lts: LongTermStorage, now: datetime) -> bool:
+    """Whether there is nothing to wait for: the datablock can be delivered now, was, or never can be.
+
+    One that lies on tape is asked for, and one that would soon go back there is kept.
+    """
     stored = lts.stored(archive_id)
     if stored is None:
-        raise ServiceRefused(Code.RECALL_FAILED, f"{archive_id} is not in the long-term storage.", [archive_id])
-    if stored.state is TapeState.READABLE or is_delivered(archive_id, lts, storage.retrieval()):
+        return True  # its delivery says so, when the others are delivered
+    if stored.state is TapeState.READABLE:
+        if stored.expiry is not None and stored.expiry - now < SHORTEST_EXPIRY:
+            lts.recall(archive_id, settings().retrieval_days)
+        return True
+    if is_delivered(archive_id, lts, storage.retrieval()):
         return True
     if stored.state is TapeState.ARCHIVED:
         lts.recall(archive_id, settings().retrieval_days)
     return False
+
+
+def _ask_again_or_give_up(
+    progress: RecallProgress, waited_for: list[str], lts: LongTermStorage, now: datetime
+) -> RecallProgress:
+    first, second = PATIENCE[settings().lts_recall_tier]
+    if progress.asked_again is not None and now - progress.asked_again > second:
+        raise ServiceRefused(
+            Code.RECALL_TIMEOUT, "The long-term storage did not bring the datablocks back.", waited_for
+        )
+    if progress.asked_again is not None or now - (progress.since or now) <= first:
+        return progress
+    for archive_id in waited_for:
+        lts.recall(archive_id, settings().retrieval_days)
+    return progress.model_copy(update={"asked_again": now})
+
+
+def _wait(progress: RecallProgress, waited_for: list[str], now: datetime) -> RecallProgress:
+    """Wait for the one whose digest comes last: whatever the tape's order, few of n waits (ln n) end before the last.
+
+    Had every datablock its own wait, thousands of events would end thousands of waits.
+    """
+    since = progress.since or now
+    wait_key = max(Keys.wait(archive_id, progress.run_id) for archive_id in waited_for)
+    seconds = round(wait_after(now - since).total_seconds())
+    return progress.model_copy(update={"since": since, "wait_seconds": seconds, "wait_key": wait_key})
+
+
+def _is_being_delivered(progress: RecallProgress) -> bool:
+    """Whether another run delivers the same datablocks now; if none does, this one does."""
+    if selection_of(progress):
+        return False  # the tar of selected files is the run's own
+    mine = Lease(run_id=progress.run_id, execution_arn=progress.execution_arn)
+    return storage.take_delivery_lease(progress.pid, mine, ended=_has_ended) is not None
+
+
+def _has_ended(lease: Lease) -> bool:
+    return workflows.status(lease.execution_arn) != "RUNNING"

@@ -18,9 +18,7 @@ from archiver.models import (
 from archiver.packaging import files_of, fingerprints_of
 from archiver.scicat import catalogue
 from archiver.step import step
-
-# The version of the tar's layout: PAX headers, and a manifest as the last member.
-LAYOUT_VERSION = "1"
+from archiver.tarlayout import LAYOUT_VERSION
 
 
 @step

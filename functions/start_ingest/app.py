@@ -4,14 +4,14 @@ The execution is named after that write of dataset.json, so an event that is del
 """
 
 from archiver import drops, storage, workflows
-from archiver.drops import Drop, ObjectCreated
-from archiver.models import S3Object
+from archiver.drops import Drop
+from archiver.models import ObjectEvent, S3Object
 from archiver.settings import settings
 from archiver.step import logger, step
 
 
 @step
-def handler(event: ObjectCreated) -> Drop | None:
+def handler(event: ObjectEvent) -> Drop | None:
     if event.detail.bucket.name != settings().landing_bucket:
         logger.warning("an event of another bucket was ignored")
         return None
@@ -26,7 +26,7 @@ def handler(event: ObjectCreated) -> Drop | None:
     return drop
 
 
-def _marker(event: ObjectCreated) -> S3Object | None:
+def _marker(event: ObjectEvent) -> S3Object | None:
     """The object that the event is about, unless it was replaced or removed since."""
     for key in event.possible_keys:
         found = next(storage.landing().list(key), None)

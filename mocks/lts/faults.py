@@ -26,8 +26,9 @@ class Fault(BaseModel):
     """What happens to a request whose ``METHOD /path?query`` contains the pattern ``match``.
 
     ``nth`` chooses one of those requests (1 is the first from now on); without it every one is hit.
-    ``delay`` is in seconds. ``drop`` closes the connection: before the store is asked, or after it has
-    carried the request out.
+    ``delay`` is in seconds. ``drop`` closes the connection: before the store is asked, after half of the
+    request's body, or after the store has carried the request out. ``flip`` inverts the byte at this
+    offset of the request's body, on its way to the store.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -36,7 +37,8 @@ class Fault(BaseModel):
     nth: Annotated[int, Field(ge=1)] | None = None
     status: Annotated[int, Field(ge=400, le=599)] | None = None
     delay: Annotated[float, Field(ge=0)] = 0.0
-    drop: Literal["before_commit", "after_commit"] | None = None
+    drop: Literal["before_commit", "half_way", "after_commit"] | None = None
+    flip: Annotated[int, Field(ge=0)] | None = None
     seen: int = 0
 
     def hits(self, request: str) -> bool:
@@ -63,6 +65,9 @@ class FaultScript:
         await asyncio.sleep(fault.delay)
         if fault.drop == "before_commit":
             await _hang_up(receive)
+        elif fault.drop == "half_way":
+            await self._app(scope, _cut_off(receive, _length(scope) // 2), _nothing)
+            await _hang_up(receive)
         elif fault.drop == "after_commit":
             await self._app(scope, receive, _nothing)
             await _hang_up(receive)
@@ -70,7 +75,7 @@ class FaultScript:
             answer = refusal(fault.status, _CODES.get(fault.status, "InternalError"), "A fault was asked for.")
             await answer(scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive if fault.flip is None else _flipped(receive, fault.flip), send)
 
     def _fault_for(self, scope: Scope) -> Fault | None:
         path: str = scope["path"]
@@ -80,6 +85,43 @@ class FaultScript:
         request = f"{scope['method']} {path}" + (f"?{query}" if query else "")
         # A list, not a generator: every fault counts every request.
         return next(iter([fault for fault in self._faults if fault.hits(request)]), None)
+
+
+def _length(scope: Scope) -> int:
+    return int(dict(scope["headers"]).get(b"content-length", b"0"))
+
+
+def _cut_off(receive: Receive, length: int) -> Receive:
+    """A body of which only the first ``length`` bytes arrive."""
+    left = length
+
+    async def receive_less() -> Message:
+        nonlocal left
+        message = await receive()
+        body = message.get("body", b"")
+        if len(body) > left:
+            return {"type": "http.disconnect"}
+        left -= len(body)
+        return message
+
+    return receive_less
+
+
+def _flipped(receive: Receive, offset: int) -> Receive:
+    """A body whose byte at ``offset`` arrives inverted."""
+    start = 0
+
+    async def receive_flipped() -> Message:
+        nonlocal start
+        message = await receive()
+        body = bytearray(message.get("body", b""))
+        at, start = offset - start, start + len(body)
+        if 0 <= at < len(body):
+            body[at] ^= 0xFF
+            message["body"] = bytes(body)
+        return message
+
+    return receive_flipped
 
 
 async def _nothing(_: Message) -> None:

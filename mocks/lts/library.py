@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import httpx
 
 from mocks.lts.backend import Backend
-from mocks.lts.ledger import Ledger
+from mocks.lts.ledger import Event, Ledger
 from mocks.lts.tape import Answer, Hardware, Place, Tape, TapeObject, Tier
 
 _log = logging.getLogger(__name__)
@@ -49,15 +49,21 @@ class Library:
     def settle(self) -> None:
         """Let happen what is due."""
         moved = self._tape.advance(self.now())
-        for tape_object in moved:
-            self._ledger.save(tape_object)
-        if moved:
-            self._to_replicate.set()
+        if not moved:
+            return
+        self._ledger.note(*((tape_object.key, tape_object.place) for tape_object in moved))
+        for name in dict.fromkeys((tape_object.bucket, tape_object.key) for tape_object in moved):
+            self._ledger.save(self._tape.objects[name])
+        self._to_replicate.set()
 
-    def objects(self) -> list[TapeObject]:
-        """Every object as it is now."""
+    def tape(self) -> Tape:
+        """Objects, drives and queue as they are now."""
         self.settle()
-        return list(self._tape)
+        return self._tape
+
+    def events(self) -> list[Event]:
+        """What happened to the objects, the last ten thousand events."""
+        return list(self._ledger.events)
 
     def known(self, bucket: str, key: str) -> TapeObject | None:
         """The object as it is now, or None when the tape has not heard of it."""
@@ -75,13 +81,22 @@ class Library:
     def written(self, bucket: str, key: str) -> TapeObject:
         """A write was completed."""
         tape_object = self._tape.write(bucket, key, self.now())
+        self._ledger.note((key, "written"))
         self._ledger.save(tape_object)
         return tape_object
+
+    def read(self, tape_object: TapeObject) -> None:
+        """Bytes of the object are about to be read; many reads one after the other are one event."""
+        last = self._ledger.events[-1] if self._ledger.events else None
+        if last is None or (last.key, last.what) != (tape_object.key, "read"):
+            self._ledger.note((tape_object.key, "read"))
 
     def recall(self, tape_object: TapeObject, days: int, tier: Tier) -> Answer:
         """Ask for a readable copy."""
         answer = self._tape.recall(tape_object, days, tier, self.now())
+        self._ledger.note((tape_object.key, f"recall asked for, {answer}"))
         self._ledger.save(tape_object)
+        self.settle()
         return answer
 
     def damage(self, tape_object: TapeObject, *, flip: int | None = None, truncate: int | None = None) -> None:
@@ -106,6 +121,7 @@ class Library:
         """The object was deleted."""
         tape_object = self._tape.forget(bucket, key)
         if tape_object is not None:
+            self._ledger.note((key, "deleted"))
             self._ledger.remove(tape_object)
 
     async def _keep_time(self) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import httpx
 from botocore.credentials import Credentials
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
@@ -19,6 +19,7 @@ from mocks.lts.damage import as_read_back
 from mocks.lts.faults import Fault, FaultScript
 from mocks.lts.ledger import Ledger
 from mocks.lts.library import Library
+from mocks.lts.page import page
 from mocks.lts.tape import Answer, Hardware, TapeObject
 from mocks.lts.wire import (
     Operation,
@@ -72,7 +73,9 @@ class Gate:
         }
 
     async def answer(self, request: Request) -> Response:
-        """Answer one S3 request."""
+        """Answer one S3 request; a browser at the root is shown the status page instead of a list of buckets."""
+        if request.url.path == "/" and "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse("/__page")
         asked = understand(request)
         if asked.bucket not in ("", self._options.bucket):
             return refusal(404, "NoSuchBucket", "The specified bucket does not exist")
@@ -93,6 +96,8 @@ class Gate:
             return await self._pass(request, asked)
         if asked.operation is Operation.READ and not tape_object.readable:
             return _offline(asked.key)
+        if asked.operation is Operation.READ:
+            self._library.read(tape_object)
         answer = await self._backend.send(request)
         headers = answer_headers(answer) | tape_headers(tape_object)
         return as_read_back(answer, headers, tape_object)
@@ -101,7 +106,7 @@ class Gate:
         answer = await self._backend.send(request)
         body = await answer.aread()
         if answer.is_success:
-            archived = {o.key for o in self._library.objects() if o.bucket == asked.bucket and tape_headers(o)}
+            archived = {o.key for o in self._library.tape() if o.bucket == asked.bucket and tape_headers(o)}
             body = with_storage_classes(body, archived)
         headers = answer_headers(answer)
         headers.pop("content-length", None)
@@ -209,6 +214,7 @@ def create_app(options: Options, stop: Callable[[], None]) -> ASGIApp:
         title="LTS mock", lifespan=lifespan, docs_url="/__docs", redoc_url=None, openapi_url="/__openapi.json"
     )
     app.router.redirect_slashes = False
+    app.include_router(_page_routes(library))
     app.include_router(_test_routes(library, options.bucket, faults))
     app.include_router(_admin_routes(library, options.bucket, stop))
     app.add_route(
@@ -234,14 +240,32 @@ def _admin_routes(library: Library, bucket: str, stop: Callable[[], None]) -> AP
     return routes
 
 
+def _page_routes(library: Library) -> APIRouter:
+    routes = APIRouter(tags=["people"])
+
+    @routes.get("/__page", response_class=HTMLResponse)
+    async def status_page(contains: str = "") -> str:
+        """What is where, for a person to look at; only keys that contain the given text."""
+        return page(library.tape(), library.events(), library.now(), contains)
+
+    return routes
+
+
 def _test_routes(library: Library, bucket: str, faults: list[Fault]) -> APIRouter:
     routes = APIRouter(tags=["tests"])
 
     @routes.get("/__state")
     async def state() -> dict[str, Any]:
-        """Every object and where it is, the clock and the faults to come."""
-        objects = {tape_object.key: asdict(tape_object) for tape_object in library.objects()}
-        return {"now": library.now(), "objects": objects, "faults": faults}
+        """Every object and where it is, the drives and their queue, the clock, what happened, the faults to come."""
+        tape = library.tape()
+        return {
+            "now": library.now(),
+            "objects": {tape_object.key: asdict(tape_object) for tape_object in tape},
+            "drives": {"all": tape.hardware.drives, "busy": [tape_object.key for tape_object in tape.in_drives()]},
+            "queue": [tape_object.key for tape_object in tape.queue()],
+            "events": library.events(),
+            "faults": faults,
+        }
 
     @routes.post("/__clock")
     async def clock(move: ClockMove) -> dict[str, float]:

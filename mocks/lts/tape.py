@@ -3,11 +3,17 @@
 No clock and no I/O of its own: every method is told the time (seconds since the epoch).
 """
 
+import heapq
+import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 DAY = 86_400.0
+
+# Bucket and key; and what the place in the queue depends on: tier, time of asking, order of asking.
+type _Name = tuple[str, str]
+type _Turn = tuple[int, float, int]
 
 
 class Place(StrEnum):
@@ -58,6 +64,8 @@ class TapeObject:
     asked: float = 0.0
     days: int = 1
     tier: Tier = Tier.STANDARD
+    # Of two asked for at the same time, which was first.
+    order: int = 0
     replicated: bool = False
     # Faults: bytes that read back inverted, the length that is left, a recall that never ends.
     flipped: list[int] = field(default_factory=list)
@@ -73,6 +81,11 @@ class TapeObject:
     def recalling(self) -> bool:
         """Whether a recall was asked for and has not ended."""
         return self.place in (Place.QUEUED, Place.RECALLING)
+
+    @property
+    def turn(self) -> tuple[int, float, int]:
+        """Sorts the queue for the drives."""
+        return self.tier.rank, self.asked, self.order
 
 
 # How much longer (or shorter) a drive needs than for tier Standard.
@@ -95,85 +108,129 @@ class Hardware:
 
 
 class Tape:
-    """All objects, and the drives that recall them."""
+    """All objects, and the drives that recall them. Nothing it does takes longer the more objects it has."""
 
     def __init__(self, hardware: Hardware, objects: Iterable[TapeObject] = ()) -> None:
-        self._hardware = hardware
-        self._objects = {(tape_object.bucket, tape_object.key): tape_object for tape_object in objects}
+        self.hardware = hardware
+        self.objects: dict[_Name, TapeObject] = {}
+        self._in_drives: set[_Name] = set()
+        # Who is next. Entries that came to nothing stay until they are met: see ``_next_due`` and ``_next_queued``.
+        self._due: list[tuple[float, _Name]] = []
+        self._queue: list[tuple[_Turn, _Name]] = []
+        self._order = itertools.count()
+        for tape_object in sorted(objects, key=lambda o: o.order):
+            self.objects[tape_object.bucket, tape_object.key] = tape_object
+            self._place(tape_object, tape_object.place, tape_object.due)
 
     def __iter__(self) -> Iterator[TapeObject]:
         """Every object; the tape may change meanwhile."""
-        return iter(list(self._objects.values()))
+        return iter(list(self.objects.values()))
 
     def find(self, bucket: str, key: str) -> TapeObject | None:
         """The object of that name, or None."""
-        return self._objects.get((bucket, key))
+        return self.objects.get((bucket, key))
+
+    def in_drives(self) -> list[TapeObject]:
+        """What is being recalled, the first to be done first."""
+        return sorted((self.objects[name] for name in self._in_drives), key=lambda o: (o.due or 0.0, o.key))
+
+    def queue(self) -> list[TapeObject]:
+        """What waits for a drive, in order; last what is stuck."""
+        waiting = (o for o in self.objects.values() if o.place is Place.QUEUED)
+        return sorted(waiting, key=lambda o: (o.stuck, *o.turn))
 
     def write(self, bucket: str, key: str, now: float) -> TapeObject:
         """A write of this object was completed: it begins to migrate."""
-        due = now + self._hardware.migration_delay
-        tape_object = self._objects[bucket, key] = TapeObject(bucket, key, Place.MIGRATING, due)
+        self.forget(bucket, key)
+        tape_object = self.objects[bucket, key] = TapeObject(bucket, key, Place.MIGRATING, None)
+        self._place(tape_object, Place.MIGRATING, now + self.hardware.migration_delay)
         return tape_object
 
     def forget(self, bucket: str, key: str) -> TapeObject | None:
         """The object is gone. Returns what it was."""
-        return self._objects.pop((bucket, key), None)
+        self._in_drives.discard((bucket, key))
+        return self.objects.pop((bucket, key), None)
 
     def recall(self, tape_object: TapeObject, days: int, tier: Tier, now: float) -> Answer:
         """Ask for a readable copy for ``days``; a faster tier overtakes in the queue and shortens the work."""
         if tape_object.place is Place.MIGRATING:
             return Answer.NOT_ARCHIVED
-        if tier is Tier.EXPEDITED and not self._hardware.expedited:
+        if tier is Tier.EXPEDITED and not self.hardware.expedited:
             return Answer.NO_CAPACITY
         if tape_object.place is Place.ONLINE:
-            tape_object.days, tape_object.due = days, now + days * DAY
+            tape_object.days = days
+            self._place(tape_object, Place.ONLINE, now + days * DAY)
             return Answer.RENEWED
         if tape_object.recalling:
             return self._hurry(tape_object, tier, now)
-        tape_object.place, tape_object.due = Place.QUEUED, None
         tape_object.asked, tape_object.days, tape_object.tier = now, days, tier
-        self._load_drives(now)
+        self._place(tape_object, Place.QUEUED, None)
         return Answer.ACCEPTED
 
     def stick(self, tape_object: TapeObject, *, stuck: bool) -> None:
         """Keep the object's recalls from ever ending (it gives its drive back), or let them end again."""
         tape_object.stuck = stuck
         if tape_object.recalling:
-            tape_object.place, tape_object.due = Place.QUEUED, None
+            self._place(tape_object, Place.QUEUED, None)
 
     def advance(self, now: float) -> list[TapeObject]:
-        """Let everything happen that is due by ``now``, in the order of its time. Returns what moved."""
+        """Let everything happen that is due by ``now``, in the order of its time.
+
+        Returns the object of each move, as the move left it.
+        """
         moved = self._load_drives(now)
-        while (due := self._next_due(now)) is not None:
-            tape_object, at = due
+        while (tape_object := self._next_due(now)) is not None:
+            at = tape_object.due or now
             self._arrive(tape_object, at)
-            moved += [tape_object, *self._load_drives(at)]
+            moved += [replace(tape_object), *self._load_drives(at)]
         return moved
+
+    def _place(self, tape_object: TapeObject, place: Place, due: float | None) -> None:
+        """Put an object somewhere, and remember when it is its turn."""
+        name = tape_object.bucket, tape_object.key
+        tape_object.place, tape_object.due = place, due
+        (self._in_drives.add if place is Place.RECALLING else self._in_drives.discard)(name)
+        if due is not None:
+            heapq.heappush(self._due, (due, name))
+        if place is Place.QUEUED and not tape_object.stuck:
+            tape_object.order = next(self._order)
+            heapq.heappush(self._queue, (tape_object.turn, name))
 
     def _hurry(self, tape_object: TapeObject, tier: Tier, now: float) -> Answer:
         if not tier.is_faster_than(tape_object.tier):
             return Answer.IN_PROGRESS
         tape_object.tier = tier
-        if tape_object.due is not None:
-            tape_object.due = min(tape_object.due, now + self._hardware.recall_seconds(tier))
+        due = tape_object.due
+        hurried = None if due is None else min(due, now + self.hardware.recall_seconds(tier))
+        self._place(tape_object, tape_object.place, hurried)
         return Answer.ACCEPTED
 
-    def _next_due(self, now: float) -> tuple[TapeObject, float] | None:
-        due = ((o.due, o.bucket, o.key) for o in self._objects.values() if o.due is not None and o.due <= now)
-        first = min(due, default=None)
-        return None if first is None else (self._objects[first[1:]], first[0])
+    def _next_due(self, now: float) -> TapeObject | None:
+        while self._due and self._due[0][0] <= now:
+            due, name = heapq.heappop(self._due)
+            tape_object = self.objects.get(name)
+            if tape_object is not None and tape_object.due == due:
+                return tape_object
+        return None
+
+    def _next_queued(self) -> TapeObject | None:
+        while self._queue:
+            turn, name = heapq.heappop(self._queue)
+            tape_object = self.objects.get(name)
+            is_waiting = tape_object is not None and tape_object.place is Place.QUEUED and not tape_object.stuck
+            if tape_object is not None and is_waiting and tape_object.turn == turn:
+                return tape_object
+        return None
 
     def _arrive(self, tape_object: TapeObject, at: float) -> None:
         if tape_object.place is Place.RECALLING:
-            tape_object.place, tape_object.due = Place.ONLINE, at + tape_object.days * DAY
+            self._place(tape_object, Place.ONLINE, at + tape_object.days * DAY)
         else:
-            tape_object.place, tape_object.due = Place.ON_TAPE, None
+            self._place(tape_object, Place.ON_TAPE, None)
 
     def _load_drives(self, at: float) -> list[TapeObject]:
-        busy = sum(o.place is Place.RECALLING for o in self._objects.values())
-        queue = [o for o in self._objects.values() if o.place is Place.QUEUED and not o.stuck]
-        loaded = sorted(queue, key=lambda o: (o.tier.rank, o.asked))[: max(self._hardware.drives - busy, 0)]
-        for tape_object in loaded:
-            tape_object.place = Place.RECALLING
-            tape_object.due = at + self._hardware.recall_seconds(tape_object.tier)
+        loaded = []
+        while len(self._in_drives) < self.hardware.drives and (tape_object := self._next_queued()) is not None:
+            self._place(tape_object, Place.RECALLING, at + self.hardware.recall_seconds(tape_object.tier))
+            loaded.append(replace(tape_object))
         return loaded

@@ -62,7 +62,7 @@ class MemoryBucket(Bucket):
         body = self.objects.get(key)
         if body is None:
             return None
-        return ObjectHead(len(body), etag_of(body), crc64nvme_to_base64(crc64nvme(body)))
+        return ObjectHead(len(body), etag_of(body), datetime.now(UTC), crc64nvme_to_base64(crc64nvme(body)))
 
     @override
     def read(self, key: str, limit: int) -> bytes | None:
@@ -133,14 +133,17 @@ class MemoryBucket(Bucket):
         )
 
     @override
-    def complete_upload(self, key: str, upload_id: str, parts: Sequence[UploadedPart], crc64nvme: str) -> None:
+    def complete_upload(
+        self, key: str, upload_id: str, parts: Sequence[UploadedPart], crc64nvme: str, *, replaces: str | None = None
+    ) -> None:
         self._request("complete_upload")
         upload = self.open_uploads[upload_id]
         assert [part.number for part in parts] == list(range(1, len(parts) + 1)), "not consecutive from 1"
         bodies = [upload.parts[part.number] for part in parts]
         assert [etag_of(body) for body in bodies] == [part.etag for part in parts], "InvalidPart"
         assert all(len(body) >= self._min_part for body in bodies[:-1]), "EntityTooSmall"
-        assert key not in self.objects, "PreconditionFailed"
+        there = self.objects.get(key)
+        assert (there and etag_of(there)) == replaces, "PreconditionFailed"
         whole = b"".join(bodies)
         if crc64nvme != crc64nvme_of(whole):
             raise ServiceRefused(Code.PACK_DIGEST, "BadDigest")

@@ -1,15 +1,18 @@
 """A recalled datablock reaches the retrieval bucket proven, or not at all."""
 
 import hashlib
+import io
 import os
+import tarfile
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from archiver import delivery
-from archiver.delivery import Delivered, deliver, is_delivered
+from archiver.delivery import Delivered, Refused, deliver, is_delivered
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused
 from archiver.lts import LongTermStorage
@@ -58,11 +61,15 @@ class Shelf:
         self.s3.meta.events.register("before-call.s3.GetObject", self._count)
         self.keep(TAR)
 
-    def keep(self, body: bytes, recorded: str = CHECKSUM, storage_class: "StorageClassType" = "STANDARD") -> None:
-        metadata = {"crc64nvme": recorded}
+    def keep(
+        self, body: bytes, recorded: str | None = CHECKSUM, storage_class: "StorageClassType" = "STANDARD"
+    ) -> None:
+        metadata = {"crc64nvme": recorded} if recorded else {}
         self.s3.put_object(Bucket="lts", Key=KEY, Body=body, Metadata=metadata, StorageClass=storage_class)
 
-    def deliver(self, datablock: CatalogueDatablock | None = None, deadline: float = FOREVER) -> Delivered | None:
+    def deliver(
+        self, datablock: CatalogueDatablock | None = None, deadline: float = FOREVER
+    ) -> Delivered | Refused | None:
         return deliver(datablock or a_datablock(), self.lts, self.retrieval, self.folder, deadline)
 
     def delivered(self) -> bytes:
@@ -87,11 +94,12 @@ def flipped(body: bytes, at: int) -> bytes:
 
 
 def refusal_of(shelf: Shelf, datablock: CatalogueDatablock | None = None) -> tuple[Code, tuple[str, ...]]:
-    with pytest.raises(ServiceRefused) as refused:
-        shelf.deliver(datablock)
-    assert KEY in refused.value.reason.message
+    refused = shelf.deliver(datablock)
+    assert isinstance(refused, Refused)
+    assert refused.archive_id == KEY
+    assert KEY in refused.reason.message
     assert shelf.nothing_is_left()
-    return refused.value.reason.code, refused.value.reason.files
+    return refused.reason.code, refused.reason.files
 
 
 def test_proven_datablock_is_delivered_with_its_checksum_and_every_byte_is_read_once(shelf: Shelf) -> None:
@@ -112,7 +120,7 @@ def test_delivery_that_runs_out_of_time_goes_on_where_it_stopped(shelf: Shelf) -
     while (found := shelf.deliver(deadline=time.monotonic())) is None:
         calls += 1
         assert not is_delivered(KEY, shelf.lts, shelf.retrieval)
-    assert found.crc64nvme == CHECKSUM
+    assert found == Delivered(KEY, len(TAR), CHECKSUM)
     assert calls == 3
     assert shelf.bytes_read == len(TAR)
     assert shelf.delivered() == TAR
@@ -131,7 +139,7 @@ def test_members_are_checked_by_the_algorithm_of_the_catalogue(shelf: Shelf, alg
     assert shelf.deliver(a_datablock(algorithm)) == Delivered(KEY, len(TAR), CHECKSUM)
 
 
-def test_flipped_byte_in_a_file_names_the_file_and_nothing_becomes_visible(shelf: Shelf) -> None:
+def test_g06_flipped_byte_in_a_file_names_the_file_and_nothing_becomes_visible(shelf: Shelf) -> None:
     shelf.keep(flipped(TAR, 10 * MIB))
     assert refusal_of(shelf) == (Code.CORRUPT_DATABLOCK, ("movie.mrc",))
 
@@ -146,7 +154,7 @@ def test_flipped_byte_in_a_header_names_the_files_that_can_no_longer_be_proven(s
     assert refusal_of(shelf) == (Code.CORRUPT_DATABLOCK, tuple(sorted(FILES)))
 
 
-def test_member_that_differs_from_the_catalogue_is_named_though_the_tar_is_whole(shelf: Shelf) -> None:
+def test_g25_member_that_differs_from_the_catalogue_is_named_though_the_tar_is_whole(shelf: Shelf) -> None:
     code, files = refusal_of(shelf, a_datablock(**{"notes/ünï.txt": "ab" * 32}))
     assert (code, files) == (Code.CORRUPT_DATABLOCK, ("notes/ünï.txt",))
 
@@ -158,15 +166,23 @@ def test_file_of_the_catalogue_that_is_not_in_the_tar_is_named(shelf: Shelf) -> 
     assert refusal_of(shelf) == (Code.CORRUPT_DATABLOCK, ("notes/empty.txt",))
 
 
-def test_shorter_datablock_is_refused_before_it_is_read(shelf: Shelf) -> None:
-    shelf.keep(TAR[:-512])
-    assert refusal_of(shelf) == (Code.CORRUPT_DATABLOCK, ())
+@pytest.mark.parametrize("body", [TAR[:-512], b""], ids=["shorter", "empty"])
+def test_g07_truncated_datablock_is_refused_before_it_is_read(shelf: Shelf, body: bytes) -> None:
+    shelf.keep(body)
+    assert refusal_of(shelf) == (Code.CORRUPT_DATABLOCK, tuple(sorted(FILES)))
     assert shelf.bytes_read == 0
 
 
-def test_lost_datablock_is_refused(shelf: Shelf) -> None:
+def test_lost_datablock_is_refused_with_all_its_files(shelf: Shelf) -> None:
     shelf.s3.delete_object(Bucket="lts", Key=KEY)
-    assert refusal_of(shelf) == (Code.CORRUPT_DATABLOCK, ())
+    assert refusal_of(shelf) == (Code.CORRUPT_DATABLOCK, tuple(sorted(FILES)))
+
+
+def test_g23_another_datablock_under_the_key_is_refused_though_it_is_a_whole_tar(shelf: Shelf) -> None:
+    swapped = a_tar({path: os.urandom(len(body)) for path, body in FILES.items()})
+    assert len(swapped) == len(TAR)
+    shelf.keep(swapped, recorded=crc64nvme_to_base64(crc64nvme(swapped)))
+    assert refusal_of(shelf) == (Code.CORRUPT_DATABLOCK, ("movie.mrc", "notes/ünï.txt"))
 
 
 def test_datablock_on_tape_is_left_for_later(shelf: Shelf) -> None:
@@ -180,7 +196,7 @@ def test_refused_datablock_can_be_delivered_once_it_is_right(shelf: Shelf) -> No
     assert shelf.deliver() == Delivered(KEY, len(TAR), CHECKSUM)
 
 
-def test_datablock_that_is_replaced_while_it_is_read_is_refused(shelf: Shelf) -> None:
+def test_g23_datablock_that_is_replaced_while_it_is_read_is_refused(shelf: Shelf) -> None:
     assert shelf.deliver(deadline=time.monotonic()) is None
     kept = shelf.lts.stored(KEY)
     assert kept is not None
@@ -194,4 +210,124 @@ def test_datablock_that_is_replaced_while_it_is_read_is_refused(shelf: Shelf) ->
 def test_datablock_without_an_end_is_refused_though_it_is_as_recorded(shelf: Shelf) -> None:
     body = TAR[: 11 * MIB]
     shelf.keep(body, recorded=crc64nvme_to_base64(crc64nvme(body)))
-    assert refusal_of(shelf, replace(a_datablock(None), packed_size=len(body))) == (Code.CORRUPT_DATABLOCK, ())
+    refused = refusal_of(shelf, replace(a_datablock(None), packed_size=len(body)))
+    assert refused == (Code.CORRUPT_DATABLOCK, tuple(sorted(FILES)))
+
+
+# Hashes that cannot be saved
+
+
+def calls_until_settled(shelf: Shelf, datablock: CatalogueDatablock) -> tuple[int, Delivered | Refused]:
+    """How many calls of one part each it takes, and what comes out."""
+    for calls in range(1, 20):
+        if settled := shelf.deliver(datablock, deadline=time.monotonic()):
+            return calls, settled
+    raise AssertionError("it goes on for ever")
+
+
+def test_file_whose_hash_outlasts_every_call_is_covered_by_the_checksum_of_the_tar(shelf: Shelf) -> None:
+    calls, settled = calls_until_settled(shelf, a_datablock("blake2b"))
+    assert settled == Delivered(KEY, len(TAR), CHECKSUM)
+    assert calls == 5  # two in vain, then one for each part
+    assert shelf.delivered() == TAR
+
+
+def test_file_whose_hash_outlasts_every_call_is_refused_where_nothing_else_proves_it(shelf: Shelf) -> None:
+    shelf.keep(TAR, recorded=None)
+    _, settled = calls_until_settled(shelf, a_datablock("blake2b"))
+    assert isinstance(settled, Refused)
+    assert settled.reason.code is Code.TIMEOUT
+    assert "movie.mrc" in settled.reason.message
+    assert shelf.nothing_is_left()
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_call_that_ends_within_a_hash_goes_on_where_that_hash_began(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, *, wrong: bool
+) -> None:
+    # The first file ends with the first part; the second, three parts long, is what one call can do.
+    files = {"a.mrc": os.urandom(5 * MIB - tarfile.BLOCKSIZE), "b.mrc": os.urandom(12 * MIB)}
+    monkeypatch.setattr(delivery, "_until", lambda _, numbers: islice(numbers, 3))
+    tar = a_tar(files)
+    shelf.keep(tar, recorded=crc64nvme_to_base64(crc64nvme(tar)))
+    entries = [CatalogueFile(path, len(body), "", hashlib.blake2b(body).hexdigest()) for path, body in files.items()]
+    if wrong:
+        entries[1] = replace(entries[1], chk="ab" * 64)
+    calls, settled = calls_until_settled(
+        shelf, CatalogueDatablock("any", KEY, 1, len(tar), "blake2b", "1", tuple(entries))
+    )
+    assert calls == 2
+    assert isinstance(settled, Refused) is wrong
+
+
+# What another archiver wrote
+
+
+@pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT])
+def test_tar_of_another_archiver_is_proven_by_the_md5_of_its_files(shelf: Shelf, tar_format: Literal[0, 1]) -> None:
+    tar, datablock = a_foreign_datablock(tar_format)
+    shelf.keep(tar, recorded=None)
+    assert shelf.deliver(datablock) == Delivered(KEY, len(tar), crc64nvme_to_base64(crc64nvme(tar)))
+    assert shelf.delivered() == tar
+
+
+@pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT])
+def test_flipped_byte_in_a_tar_of_another_archiver_names_the_file(shelf: Shelf, tar_format: Literal[0, 1]) -> None:
+    tar, datablock = a_foreign_datablock(tar_format)
+    shelf.keep(flipped(tar, 2 * MIB), recorded=None)
+    assert refusal_of(shelf, datablock) == (Code.CORRUPT_DATABLOCK, ("movie.mrc",))
+
+
+def test_without_any_checksum_names_and_sizes_are_compared(shelf: Shelf) -> None:
+    shelf.keep(TAR, recorded=None)
+    known = a_datablock(None)
+    assert isinstance(shelf.deliver(known), Delivered)
+    shelf.s3.delete_object(Bucket="retrieval", Key=KEY)
+    more = replace(known, files=(*known.files, CatalogueFile("lost.txt", 1, "")))
+    assert refusal_of(shelf, more) == (Code.CORRUPT_DATABLOCK, ("lost.txt",))
+    longer = replace(known, files=tuple(replace(file, size=file.size + 1) for file in known.files))
+    assert refusal_of(shelf, longer) == (Code.CORRUPT_DATABLOCK, tuple(sorted(FILES)))
+
+
+def test_hard_link_has_the_bytes_of_the_file_before_it(shelf: Shelf) -> None:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        first, second = tarfile.TarInfo("./first"), tarfile.TarInfo("./second")
+        first.size, second.type, second.linkname = 4, tarfile.LNKTYPE, "./first"
+        tar.addfile(first, io.BytesIO(b"both"))
+        tar.addfile(second)
+    files = tuple(CatalogueFile(path, 4, "", hashlib.md5(b"both").hexdigest()) for path in ("first", "second"))
+    datablock = CatalogueDatablock("any", KEY, 4, len(made.getvalue()), "md5", "1", files)
+    shelf.keep(made.getvalue(), recorded=None)
+    assert isinstance(shelf.deliver(datablock), Delivered)
+    shelf.s3.delete_object(Bucket="retrieval", Key=KEY)
+    other = replace(datablock, files=(files[0], replace(files[1], chk=hashlib.md5(b"else").hexdigest())))
+    assert refusal_of(shelf, other) == (Code.CORRUPT_DATABLOCK, ("second",))
+
+
+def test_of_a_path_that_comes_twice_the_last_one_counts(shelf: Shelf) -> None:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for body in (b"old", b"new"):
+            member = tarfile.TarInfo("a")
+            member.size = len(body)
+            tar.addfile(member, io.BytesIO(body))
+    shelf.keep(made.getvalue(), recorded=None)
+    for body, expected in ((b"old", Refused), (b"new", Delivered)):
+        entry = CatalogueFile("a", 3, "", hashlib.md5(body).hexdigest(), "MD5")
+        settled = shelf.deliver(CatalogueDatablock("any", KEY, 3, len(made.getvalue()), None, "1", (entry,)))
+        assert isinstance(settled, expected)
+
+
+def a_foreign_datablock(tar_format: Literal[0, 1]) -> tuple[bytes, CatalogueDatablock]:
+    """A tar without a manifest, its names with a leading ``./``, and a record with an MD5 for each file."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tar_format) as tar:
+        for path, body in FILES.items():
+            member = tarfile.TarInfo(f"./{path}")
+            member.size = len(body)
+            tar.addfile(member, io.BytesIO(body))
+    entries = tuple(
+        CatalogueFile(path, len(body), "", hashlib.md5(body).hexdigest().upper()) for path, body in FILES.items()
+    )
+    return made.getvalue(), CatalogueDatablock("any", KEY, 1, len(made.getvalue()), "MD5", "0.2.0", entries)

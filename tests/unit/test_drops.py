@@ -20,10 +20,9 @@ from archiver.drops import (
     DropRead,
     DropRegistered,
     ListedFile,
-    ObjectCreated,
 )
 from archiver.errors import Code, DatasetRejected, Reason
-from archiver.models import CatalogueFile, S3Object, SourceFile, State
+from archiver.models import CatalogueFile, ObjectEvent, S3Object, SourceFile, State
 from tests.account import ROOT
 from tests.dropping import PREFIX, a_document, an_example, sha256, sha256sums
 
@@ -303,7 +302,7 @@ class TestRegistration:
 @pytest.mark.parametrize(
     ("sample", "state"),
     [
-        ("object-created", ObjectCreated),
+        ("object-created", ObjectEvent),
         ("read-drop", Drop),
         ("register-dataset", DropRead),
         ("match-drop", DropRegistered),
@@ -314,7 +313,7 @@ class TestRegistration:
 )
 def test_the_samples_of_events_are_what_the_steps_take(sample: str, state: type[State]) -> None:
     assert state.model_validate_json(
-        (ROOT / "events" / f"{sample}.json").read_bytes(), extra="forbid" if state is not ObjectCreated else None
+        (ROOT / "events" / f"{sample}.json").read_bytes(), extra="forbid" if state is not ObjectEvent else None
     )
 
 

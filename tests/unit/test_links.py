@@ -1,4 +1,4 @@
-"""Links name one datablock, for as long as its copy is kept, and only this service can write them."""
+"""Links name one object, for as long as its copy is kept, and only this service can write and revoke them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,13 +6,14 @@ import jwt
 import pytest
 from types_boto3_s3 import S3Client
 
-from archiver import links
+from archiver import links, storage
 from archiver.keys import Keys
 from archiver.links import Link
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 ANY_KEY = Keys.datablock("20.500.11935/any dataset, ü", "any-run-1", 0)
-CLAIMS = {"sub": ANY_KEY, "aud": "datablock", "exp": NOW}
+ANY_PID = "20.500.11935/any dataset, ü"
+CLAIMS = {"sub": ANY_KEY, "dataset": ANY_PID, "aud": "datablock", "iat": NOW, "exp": NOW}
 
 
 @pytest.fixture
@@ -22,21 +23,25 @@ def secret(aws: S3Client) -> str:
     return links._key()
 
 
+def a_link(now: datetime = NOW, pid: str = ANY_PID) -> Link:
+    return links.issue(ANY_KEY, pid, now)
+
+
 def token_of(url: str) -> str:
     return url.rpartition("/")[2]
 
 
 @pytest.mark.usefixtures("secret")
 def test_a_link_stands_for_its_datablock_until_the_copy_is_no_longer_kept() -> None:
-    url = links.url(ANY_KEY, NOW)
+    url = links.url(a_link())
 
     assert url.startswith("http://127.0.0.1:9/api/v1/datablocks/")
-    assert links.read(token_of(url)) == Link(ANY_KEY, NOW + timedelta(days=7))
+    assert links.read(token_of(url)) == Link(ANY_KEY, ANY_PID, NOW, NOW + timedelta(days=7))
 
 
 @pytest.mark.usefixtures("secret")
 def test_a_link_fits_into_a_path_as_it_is() -> None:
-    assert set(token_of(links.url(ANY_KEY, NOW))) <= set(
+    assert set(token_of(links.url(a_link()))) <= set(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
     )
 
@@ -45,7 +50,7 @@ def test_a_link_fits_into_a_path_as_it_is() -> None:
 def test_an_old_link_is_still_read_so_that_its_holder_is_told_that_it_expired() -> None:
     old = NOW - timedelta(days=400)
 
-    assert links.read(token_of(links.url(ANY_KEY, old))) == Link(ANY_KEY, old + timedelta(days=7))
+    assert links.read(token_of(links.url(a_link(old)))) == Link(ANY_KEY, ANY_PID, old, old + timedelta(days=7))
 
 
 def test_a_link_signed_with_another_key_is_not_read(secret: str) -> None:
@@ -83,4 +88,40 @@ def test_without_a_public_address_no_link_is_written(environment: pytest.MonkeyP
     environment.setenv("PUBLIC_API_URL", "")
 
     with pytest.raises(ValueError, match="PUBLIC_API_URL"):
-        links.url(ANY_KEY, NOW)
+        links.url(a_link())
+
+
+@pytest.mark.usefixtures("secret")
+def test_the_address_of_a_caller_stands_in_where_the_deployment_knows_none(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("PUBLIC_API_URL", "")
+
+    assert links.url(a_link(), "https://any.host/api/v1").startswith("https://any.host/api/v1/datablocks/")
+
+
+def test_a_link_to_another_dataset_cannot_be_made_out_of_one_that_works(secret: str) -> None:
+    assert secret
+    mine, other = (token_of(links.url(links.issue(key, ANY_PID, NOW))).split(".") for key in ("mine", "other"))
+
+    assert links.read(".".join((mine[0], other[1], mine[2]))) is None
+
+
+def test_a_new_key_ends_every_link(secret: str, environment: pytest.MonkeyPatch) -> None:
+    assert secret
+    token = token_of(links.url(a_link()))
+    environment.setattr(links, "_key", lambda: "another-key-that-is-long-enough-to-sign-links")
+
+    assert links.read(token) is None
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_revocation_ends_the_links_of_one_dataset_until_then() -> None:
+    links.revoke(ANY_PID, storage.retrieval(), NOW)
+
+    revoked = {
+        "earlier": links.is_revoked(a_link(NOW - timedelta(days=1)), storage.retrieval()),
+        "of that second": links.is_revoked(a_link(NOW), storage.retrieval()),
+        "later": links.is_revoked(a_link(NOW + timedelta(seconds=1)), storage.retrieval()),
+        "of another dataset": links.is_revoked(a_link(pid="any/other"), storage.retrieval()),
+        "of a job's list": links.is_revoked(a_link(pid=""), storage.retrieval()),
+    }
+    assert [name for name, is_revoked in revoked.items() if is_revoked] == ["earlier", "of that second"]

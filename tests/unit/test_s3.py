@@ -1,6 +1,7 @@
 """The S3 wire against moto, and what each failure of S3 becomes."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 MIB = 1024**2
 # So that a few objects fill several pages; S3's have 1,000.
 KEYS_PER_PAGE = 3
+ANY_TIME = datetime(2026, 11, 23, tzinfo=UTC)
 ANY_KEY = "openem-network/datasets/20.500.11935/5d73/raw_files/a b/ü+~%2F&=?#.mrc"
 
 
@@ -288,7 +290,13 @@ def test_a_key_that_could_not_be_deleted_is_an_error(plain: "S3Client", stub: St
 @pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchUpload"])
 def test_an_upload_completed_by_an_earlier_attempt_is_success(plain: "S3Client", stub: Stubber, code: str) -> None:
     stub.add_client_error("complete_multipart_upload", code, http_status_code=412)
-    head = {"ContentLength": 3, "ETag": '"any"', "ChecksumCRC64NVME": crc(b"any"), "Metadata": {}}
+    head = {
+        "ContentLength": 3,
+        "ETag": '"any"',
+        "ChecksumCRC64NVME": crc(b"any"),
+        "Metadata": {},
+        "LastModified": ANY_TIME,
+    }
     stub.add_response("head_object", head)
     stub.add_response("abort_multipart_upload", {}, {"Bucket": "any", "Key": "tar", "UploadId": "id"})
     Bucket(plain, "any").complete_upload("tar", "id", [], crc(b"any"))
@@ -297,7 +305,7 @@ def test_an_upload_completed_by_an_earlier_attempt_is_success(plain: "S3Client",
 
 def test_other_bytes_under_the_key_and_wrong_bytes_are_refused(plain: "S3Client", stub: Stubber) -> None:
     stub.add_client_error("complete_multipart_upload", "PreconditionFailed", http_status_code=412)
-    stub.add_response("head_object", {"ContentLength": 3, "ETag": '"any"', "Metadata": {}})
+    stub.add_response("head_object", {"ContentLength": 3, "ETag": '"any"', "Metadata": {}, "LastModified": ANY_TIME})
     stub.add_client_error("complete_multipart_upload", "BadDigest", http_status_code=400)
     for _ in range(2):
         with pytest.raises(ServiceRefused) as refused:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import subprocess
 import tarfile
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from archiver.digests import crc64nvme
 from archiver.errors import Code, ServiceRefused
-from archiver.tarreader import Member, TarReader
+from archiver.tarreader import Member, TarReader, plain_path
 
 type Format = Literal[0, 1, 2]
 FORMATS: dict[str, Format] = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
@@ -75,16 +76,16 @@ def checksum(body: bytes, algorithm: str) -> str:
     return f"{crc64nvme(body):016x}" if algorithm == "crc64nvme" else hashlib.new(algorithm, body).hexdigest()
 
 
-def saved_and_resumed(reader: TarReader, algorithms: dict[str, str]) -> TarReader:
-    return TarReader.resume(algorithms, orjson.loads(orjson.dumps(reader.save())))
+def saved_and_resumed(reader: TarReader, wanted: Mapping[str, str | None]) -> TarReader:
+    return TarReader.resume(wanted, orjson.loads(orjson.dumps(reader.save())))
 
 
-def read_in_pieces(tar: bytes, cuts: list[int], algorithms: dict[str, str]) -> tuple[TarReader, list[Member]]:
+def read_in_pieces(tar: bytes, cuts: list[int], wanted: Mapping[str, str | None]) -> tuple[TarReader, list[Member]]:
     """The finished reader, saved and resumed at each cut, and what it found."""
-    reader, found = TarReader(algorithms), []
+    reader, found = TarReader(wanted), []
     bounds = [0, *sorted(cut % len(tar) for cut in cuts), len(tar)]
     for start, end in pairwise(bounds):
-        reader = saved_and_resumed(reader, algorithms)
+        reader = saved_and_resumed(reader, wanted)
         found += reader.feed(tar[start:end])
     reader.finish()
     return reader, found
@@ -166,6 +167,35 @@ def test_member_of_an_unknown_kind_goes_by_with_its_body() -> None:
 def test_link_has_no_body_though_its_header_says_a_size() -> None:
     link = a_header("link", tarfile.LNKTYPE, 3)
     assert TarReader({"a": "sha256"}).feed(link + a_tar({"a": b"1"})) == members_of({"a": b"1"})
+
+
+def test_member_whose_checksum_is_not_asked_for_is_measured_wherever_the_reading_is_cut() -> None:
+    _, found = read_in_pieces(a_tar(FILES), [700, 1_300, 3_000], dict.fromkeys(FILES))
+    assert found == [Member(path, len(body), None) for path, body in FILES.items()]
+
+
+@pytest.mark.parametrize("tar_format", ["gnu", "posix"])
+def test_names_have_no_leading_dots_and_a_hard_link_names_the_member_whose_bytes_it_shares(
+    tmp_path: Path, tar_format: str
+) -> None:
+    deep = tmp_path / ("deep" * 20)
+    deep.mkdir()
+    first, second = deep / ("a" * 60), deep / ("b" * 60)
+    first.write_bytes(b"shared")
+    second.hardlink_to(first)
+    a, b = (str(path.relative_to(tmp_path)) for path in (first, second))
+    tar = gnu_tar(tmp_path, f"--format={tar_format}", "--sort=name", ".")
+    _, found = read_in_pieces(tar, [], {a: "md5", b: "md5"})
+    assert found == [*members_of({a: b"shared"}, "md5"), Member(b, 0, None, link=a)]
+
+
+@pytest.mark.parametrize("name", ["./a", "/a", ".//./a", "a"])
+def test_plain_path_has_no_leading_dots_and_slashes(name: str) -> None:
+    assert plain_path(name) == "a"
+
+
+def test_plain_path_keeps_names_that_begin_with_a_dot() -> None:
+    assert plain_path("./.hidden") == ".hidden"
 
 
 @pytest.mark.parametrize("tar_format", ["gnu", "pax"])

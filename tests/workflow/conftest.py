@@ -26,8 +26,12 @@ import boto3
 import pytest
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import TimeoutSecondsPath
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_callback
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import StateTaskService
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
+    StateTaskServiceAwsSdk,
+)
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
@@ -85,6 +89,8 @@ class Workflows:
     client: "SFNClient" = field(default_factory=lambda: boto3.client("stepfunctions"), repr=False)
     # How often each function was called, by its name.
     calls: Counter[str] = field(default_factory=Counter)
+    # How long a wait takes that an event may end, in seconds.
+    wait_seconds: float = 0.02
     _handlers: dict[str, Handler] = field(default_factory=dict)
     _faults: dict[str, _Fault] = field(default_factory=dict)
 
@@ -191,7 +197,8 @@ def workflows(
 
     environment.setattr(LambdaSimpleBackend, "invoke", invoke)
     environment.setattr(AmazonStateLanguageParser, "parse", _parse)
-    _let_no_time_pass(environment)
+    _let_no_time_pass(environment, deployed)
+    _let_states_write_documents(environment)
     _let_nested_executions_start(environment)
     for path in sorted((ROOT / "statemachine").glob("*.asl.json")):
         role = f"arn:aws:iam::{ACCOUNT_ID}:role/any"
@@ -212,7 +219,7 @@ def _read(definition: str, parse: Callable[[str], tuple[Any, Any]] = AmazonState
     return tree
 
 
-def _let_no_time_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def _let_no_time_pass(monkeypatch: pytest.MonkeyPatch, deployed: Workflows) -> None:
     """Retries, waits and the polling of nested executions go on at once."""
 
     def wait_hardly(_: WaitFunction, env: Any, wait_seconds: int) -> None:
@@ -221,7 +228,17 @@ def _let_no_time_pass(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _: None))
     monkeypatch.setattr(WaitFunction, "_wait_interval", wait_hardly)
+    monkeypatch.setattr(TimeoutSecondsPath, "_eval_seconds", lambda *_, **__: deployed.wait_seconds)
     monkeypatch.setattr(state_task_service_callback, "_DELAY_SECONDS_SYNC_CONDITION_CHECK", 0.02)
+
+
+def _let_states_write_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the body of an object as Step Functions does, as JSON."""
+
+    def as_json(_: StateTaskServiceAwsSdk, parameters: dict[str, Any]) -> None:
+        parameters["Body"] = json.dumps(parameters["Body"]).encode()
+
+    monkeypatch.setattr(StateTaskServiceAwsSdk, "_normalise_parameters", as_json, raising=False)
 
 
 def _let_nested_executions_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,17 +259,20 @@ def _let_nested_executions_start(monkeypatch: pytest.MonkeyPatch) -> None:
 def _definition(path: Path) -> str:
     """The file with its ``${...Arn}`` resolved as the template's DefinitionSubstitutions would.
 
-    ``${<Workflow>StateMachineArn}`` is a state machine, any other ``${<Step>Arn}`` a function.
+    ``${<Workflow>StateMachineArn}`` is a state machine, ``${<Name>Bucket}`` a bucket, any other
+    ``${<Step>Arn}`` a function.
     """
     machines = {_workflow(other) for other in path.parent.glob("*.asl.json")}
 
-    def arn(match: re.Match[str]) -> str:
+    def resolved(match: re.Match[str]) -> str:
+        if match[1].endswith("Bucket"):
+            return _snake(match[1].removesuffix("Bucket"))
         name = match[1].removesuffix("Arn").removesuffix("StateMachine").removesuffix("Workflow")
         if _snake(name) in machines:
             return state_machine_arn(_snake(name))
         return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{name}"
 
-    return _PLACEHOLDER.sub(arn, path.read_text())
+    return _PLACEHOLDER.sub(resolved, path.read_text())
 
 
 def _workflow(path: Path) -> str:

@@ -81,6 +81,27 @@ def mode_of(entry: CatalogueFile) -> int:
     return _DEFAULT_MODE[kind_of(entry)]
 
 
+def packed(entry: CatalogueFile, chk_alg: str | None) -> SourceFile:
+    """An entry of a datablock's list as the file that was packed; its ``chk`` is by ``chk_alg`` unless it says.
+
+    A checksum of an algorithm that is not known is left out.
+    """
+    algorithm = known_algorithm(entry.chk_alg or chk_alg or "")
+    return SourceFile(
+        path=entry.path,
+        size=entry.size,
+        mtime_ns=_nanoseconds(entry.time, None),
+        mode=mode_of(entry),
+        chk=entry.chk if algorithm else None,
+        chk_alg=algorithm if entry.chk else None,
+        kind=kind_of(entry),
+        time=entry.time,
+        perm=entry.perm,
+        uid=entry.uid,
+        gid=entry.gid,
+    )
+
+
 def fingerprint_of(catalogued: Iterable[CatalogueFile]) -> str:
     """SHA-256 (hexadecimal) of the catalogue's list, whatever its order: has it changed since?"""
     lines = sorted(orjson.dumps([f.path, f.size, f.time, f.chk, f.chk_alg]) for f in catalogued)

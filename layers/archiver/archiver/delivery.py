@@ -2,7 +2,8 @@
 
 Each byte is read once: it is sent on, and on its way it becomes part of the tar's CRC64NVME and of its
 member's checksum. The upload is completed only when both agree with what was recorded at archiving, so
-what lies in the retrieval bucket has been proven.
+what lies in the retrieval bucket has been proven. A datablock that another archiver wrote is proven by
+what the catalogue knows of it: its size, and the names, sizes and checksums of its files.
 """
 
 import hashlib
@@ -10,20 +11,23 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
 
 import orjson
 
+from archiver.datasets import kind_of
 from archiver.digests import crc64nvme, crc64nvme_to_base64, known_algorithm, same_checksum
-from archiver.errors import Code, ServiceRefused
+from archiver.errors import Code, Reason, ServiceRefused
 from archiver.lts import STREAMED_PART, LongTermStorage, StoredDatablock, TapeState, part_ranges
 from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.s3 import Bucket, UploadedPart
-from archiver.tarreader import TarReader
+from archiver.tarreader import Member, TarReader, plain_path
 
 # Parts that are read ahead, and as many that are on their way out; with those at hand eight, of 8 MiB.
 _AT_ONCE: Final = 3
+# What is found out about a datablock, and does not concern the others.
+_FINDINGS: Final = {Code.CORRUPT_DATABLOCK, Code.TIMEOUT}
 
 
 class Folder(Protocol):
@@ -47,6 +51,14 @@ class Delivered:
     crc64nvme: str
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A datablock that is not handed over: why, and which of its files could not be proven."""
+
+    archive_id: str
+    reason: Reason
+
+
 def is_delivered(key: str, lts: LongTermStorage, retrieval: Bucket) -> bool:
     """Whether the retrieval bucket has the datablock that the LTS has under ``key``."""
     kept = lts.stored(key)
@@ -55,16 +67,27 @@ def is_delivered(key: str, lts: LongTermStorage, retrieval: Bucket) -> bool:
 
 def deliver(
     datablock: CatalogueDatablock, lts: LongTermStorage, retrieval: Bucket, folder: Folder, deadline: float
-) -> Delivered | None:
+) -> Delivered | Refused | None:
     """Copy ``datablock`` into the retrieval bucket, under its own key, once it is proven.
 
     None when there is more to do: ``deadline`` (``time.monotonic()``) came, or tape has let the datablock
     go (``lts.stored`` says which); the next call goes on. One that was delivered already is not read again.
-    Raises ServiceRefused(CORRUPT_DATABLOCK) naming datablock and files; nothing is visible then.
+    Of one that is refused nothing is visible.
     """
+    try:
+        return _deliver(datablock, lts, retrieval, folder, deadline)
+    except ServiceRefused as refused:
+        if refused.reason.code not in _FINDINGS:
+            raise
+        return Refused(datablock.archive_id, refused.reason)
+
+
+def _deliver(
+    datablock: CatalogueDatablock, lts: LongTermStorage, retrieval: Bucket, folder: Folder, deadline: float
+) -> Delivered | None:
     kept = lts.stored(datablock.archive_id)
     if kept is None:
-        raise ServiceRefused(Code.CORRUPT_DATABLOCK, f"{datablock.archive_id} is not in the long-term storage.")
+        raise _unproven(datablock, "is not in the long-term storage")
     if there := _delivered(kept, retrieval):
         return there
     _refuse_unlike_recorded(kept, datablock)
@@ -84,48 +107,64 @@ def _delivered(kept: StoredDatablock, retrieval: Bucket) -> Delivered | None:
 
 def _refuse_unlike_recorded(kept: StoredDatablock, datablock: CatalogueDatablock) -> None:
     if kept.size != datablock.packed_size:
-        sizes = f"{kept.size} bytes, recorded are {datablock.packed_size}"
-        raise ServiceRefused(Code.CORRUPT_DATABLOCK, f"{datablock.archive_id} has {sizes}.")
+        raise _unproven(datablock, f"has {kept.size} bytes, recorded are {datablock.packed_size}")
     if kept.recorded and kept.crc64nvme and kept.recorded != kept.crc64nvme:
-        checksums = f"{kept.crc64nvme}, recorded is {kept.recorded}"
-        raise ServiceRefused(Code.CORRUPT_DATABLOCK, f"{datablock.archive_id} has the CRC64NVME {checksums}.")
+        raise _unproven(datablock, f"has the CRC64NVME {kept.crc64nvme}, recorded is {kept.recorded}")
 
 
-@dataclass(slots=True)
+def _unproven(datablock: CatalogueDatablock, why: str) -> ServiceRefused:
+    """The refusal of a datablock that need not even be read: none of its files can be proven."""
+    return ServiceRefused(Code.CORRUPT_DATABLOCK, f"{datablock.archive_id} {why}.", sorted(_files(datablock)))
+
+
+def _files(datablock: CatalogueDatablock) -> dict[str, CatalogueFile]:
+    """The files that must be in the tar, by their names there; folders and symlinks need not be."""
+    return {plain_path(file.path): file for file in datablock.files if kind_of(file) == "file"}
+
+
 class _Proof:
-    """What the bytes so far have shown; ``seen`` are the members that were right, ``wrong`` those that were not."""
+    """What the bytes so far have shown.
 
-    expected: dict[str, CatalogueFile]
-    tar: TarReader
-    parts: int = 0
-    seen: set[str] = field(default_factory=set)
-    wrong: list[str] = field(default_factory=list)
+    ``right`` are the files that are as the catalogue has them. ``unhashed`` are those whose checksum takes
+    longer than a call and cannot be carried into the next: their bytes are covered by the tar's alone.
+    ``stalled``: the last call stopped where it had begun.
+    """
 
-    @classmethod
-    def begin(cls, datablock: CatalogueDatablock) -> Self:
-        """Nothing is read yet."""
-        algorithms = _algorithms(datablock)
-        return cls({file.path: file for file in datablock.files if file.path in algorithms}, TarReader(algorithms))
+    def __init__(self, datablock: CatalogueDatablock, *, stalled: bool = False, unhashed: Iterable[str] = ()) -> None:
+        self.expected = _files(datablock)
+        self.unhashed = set(unhashed)
+        self.stalled = stalled
+        self.right: set[str] = set()
+        self.parts = 0
+        self._algorithms = {
+            path: None if path in self.unhashed else _algorithm(file, datablock) for path, file in self.expected.items()
+        }
+        self.tar = TarReader(self._algorithms)
 
     @classmethod
     def resume(cls, datablock: CatalogueDatablock, saved: dict[str, Any]) -> Self:
         """Go on where ``save`` was called."""
-        proof = cls.begin(datablock)
-        proof.tar = TarReader.resume(_algorithms(datablock), saved["tar"])
-        proof.parts, proof.seen, proof.wrong = saved["parts"], set(saved["seen"]), saved["wrong"]
+        proof = cls(datablock, stalled=saved["stalled"], unhashed=saved["unhashed"])
+        proof.tar = TarReader.resume(proof._algorithms, saved["tar"])
+        proof.parts, proof.right = saved["parts"], set(saved["right"])
         return proof
 
     def save(self) -> dict[str, Any]:
         """The state as JSON has it. Only where ``tar.resumable``."""
-        return {"tar": self.tar.save(), "parts": self.parts, "seen": sorted(self.seen), "wrong": self.wrong}
+        return {
+            "tar": self.tar.save(),
+            "parts": self.parts,
+            "right": list(self.right),
+            "stalled": self.stalled,
+            "unhashed": list(self.unhashed),
+        }
 
     def feed(self, part: bytes) -> None:
         """Take the next part. Raises ServiceRefused(CORRUPT_DATABLOCK) when it is no part of a tar."""
         self.parts += 1
         for member in self.tar.feed(part):
-            file = self.expected[member.path]
-            is_right = member.size == file.size and same_checksum(file.chk or "", member.checksum)
-            (self.seen.add if is_right else self.wrong.append)(member.path)
+            # Of a path that comes twice the last one counts: it is the one that stays when the tar is unpacked.
+            (self.right.add if self._is_right(member) else self.right.discard)(member.path)
 
     def finish(self, recorded: str | None) -> str:
         """The whole tar's CRC64NVME (base64), when all is as ``recorded`` and as the catalogue has it.
@@ -135,23 +174,30 @@ class _Proof:
         checksum = crc64nvme_to_base64(self.tar.crc64nvme)
         if checksum != (recorded or checksum):
             raise ServiceRefused(Code.CORRUPT_DATABLOCK, f"Its CRC64NVME is {checksum}, recorded is {recorded}.")
-        if self.damaged_files():
+        if self.unproven():
             raise ServiceRefused(Code.CORRUPT_DATABLOCK, "Files in it are not as the catalogue has them.")
         self.tar.finish()
         return checksum
 
-    def damaged_files(self) -> list[str]:
-        """The files that are wrong or not there, sorted."""
-        return sorted({*self.wrong, *(self.expected.keys() - self.seen)})
+    def unproven(self) -> list[str]:
+        """The files that are wrong, or not there (yet), sorted."""
+        return sorted(self.expected.keys() - self.right)
+
+    def _is_right(self, member: Member) -> bool:
+        file = self.expected[member.path]
+        if member.link:
+            # A hard link: it has the bytes of a file before it.
+            target = self.expected.get(member.link)
+            is_same = target is not None and (target.size, target.chk) == (file.size, file.chk)
+            return is_same and member.link in self.right
+        if member.size != file.size:
+            return False
+        return member.checksum is None or same_checksum(file.chk or "", member.checksum)
 
 
-def _algorithms(datablock: CatalogueDatablock) -> dict[str, str]:
-    """By which algorithm each file is checked; one without a known checksum is covered by the whole tar's alone."""
-    return {
-        file.path: algorithm
-        for file in datablock.files
-        if file.chk and (algorithm := known_algorithm(file.chk_alg or datablock.chk_alg or ""))
-    }
+def _algorithm(file: CatalogueFile, datablock: CatalogueDatablock) -> str | None:
+    """By which algorithm a file is checked; one without a known checksum by its size alone, and with the whole tar."""
+    return known_algorithm(file.chk_alg or datablock.chk_alg or "") if file.chk else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,55 +212,79 @@ class _Delivery:
 
     def work(self, deadline: float) -> Delivered | None:
         """Go on from where an earlier call stopped."""
-        upload_id, proof = self._begun() or self._begin()
+        upload_id, proof = self._resumed()
         try:
             return self._complete(upload_id, proof) if self._pass_on(upload_id, proof, deadline) else None
         except ServiceRefused as refused:
-            if refused.reason.code is not Code.CORRUPT_DATABLOCK:
+            if refused.reason.code not in _FINDINGS:
                 raise
             # Nothing is left of the bytes that were sent.
             self.retrieval.abort_upload(self.kept.key, upload_id)
-            message = f"{self.datablock.archive_id} reads back damaged. {refused.reason.message}"
-            raise ServiceRefused(Code.CORRUPT_DATABLOCK, message, proof.damaged_files()) from refused
+            message = f"{self.datablock.archive_id} could not be proven. {refused.reason.message}"
+            raise ServiceRefused(refused.reason.code, message, proof.unproven()) from refused
 
     @property
     def _progress(self) -> str:
         return f"delivery/{hashlib.sha256(self.datablock.archive_id.encode()).hexdigest()}.json"
 
-    def _begun(self) -> tuple[str, _Proof] | None:
+    @property
+    def _recorded(self) -> str | None:
+        return self.kept.recorded or self.kept.crc64nvme
+
+    def _resumed(self) -> tuple[str, _Proof]:
+        """The upload and the proof that an earlier call began, or new ones."""
         saved = self.folder.read(self._progress)
         if saved is None:
-            return None
+            return self._begin(_Proof(self.datablock))
         noted = orjson.loads(saved)
-        proof, upload_id = _Proof.resume(self.datablock, noted["proof"]), str(noted["upload_id"])
-        if noted["etag"] == self.kept.etag and 0 < proof.parts <= len(self.retrieval.parts(self.kept.key, upload_id)):
-            return upload_id, proof
+        upload_id, proof = str(noted["upload_id"]), noted["proof"]
+        sent = len(self.retrieval.parts(self.kept.key, upload_id))
+        if noted["etag"] == self.kept.etag and 0 < proof["parts"] <= sent:
+            return upload_id, _Proof.resume(self.datablock, proof)
         # Nothing was sent yet, or what was sent is gone: refused, or given up by the bucket's rule.
         self.retrieval.abort_upload(self.kept.key, upload_id)
-        return None
+        return self._begin(_Proof(self.datablock, stalled=proof["stalled"], unhashed=proof["unhashed"]))
 
-    def _begin(self) -> tuple[str, _Proof]:
-        proof = _Proof.begin(self.datablock)
+    def _begin(self, proof: _Proof) -> tuple[str, _Proof]:
         upload_id = self.retrieval.create_upload(self.kept.key)
-        self._note(upload_id, proof)
+        self._note(upload_id, proof.save())
         return upload_id, proof
 
-    def _note(self, upload_id: str, proof: _Proof) -> None:
-        noted = {"upload_id": upload_id, "etag": self.kept.etag, "proof": proof.save()}
+    def _note(self, upload_id: str, proof: dict[str, Any]) -> None:
+        noted = {"upload_id": upload_id, "etag": self.kept.etag, "proof": proof}
         self.folder.write(self._progress, orjson.dumps(noted))
 
     def _pass_on(self, upload_id: str, proof: _Proof, deadline: float) -> bool:
         """Prove and send the parts that are left; False when some are left again, for the next call."""
         ranges = part_ranges(self.kept.size, STREAMED_PART)
-        self._stream(upload_id, proof, ranges, deadline)
+        begun = proof.save()
+        reached = self._stream(upload_id, proof, ranges, deadline)
         if proof.parts == len(ranges):
             return True
-        if proof.tar.resumable:
-            self._note(upload_id, proof)
+        if reached is None and not proof.tar.resumable and time.monotonic() >= deadline:
+            begun = self._stalled(begun, proof.tar.member)
+        self._note(upload_id, reached or begun)
         return False
 
-    def _stream(self, upload_id: str, proof: _Proof, ranges: list[tuple[int, int]], deadline: float) -> None:
-        """Read the parts that are left in order, a few ahead; prove each, and send it on meanwhile."""
+    def _stalled(self, begun: dict[str, Any], path: str) -> dict[str, Any]:
+        """Where to go on when a call's whole time was not enough for ``path``, whose hash cannot be saved.
+
+        The call may have begun late, so the file has a second chance; then the tar's checksum must do.
+        Raises ServiceRefused(TIMEOUT) when there is none.
+        """
+        if not begun["stalled"]:
+            return begun | {"stalled": True}
+        if self._recorded is None:
+            raise ServiceRefused(Code.TIMEOUT, f"{path} takes longer to be hashed than a call may last.")
+        return begun | {"stalled": False, "unhashed": [*begun["unhashed"], path]}
+
+    def _stream(
+        self, upload_id: str, proof: _Proof, ranges: list[tuple[int, int]], deadline: float
+    ) -> dict[str, Any] | None:
+        """Read the parts that are left in order, a few ahead; prove each, and send it on meanwhile.
+
+        Returns the last state of ``proof`` that a later call can go on from, or None when there was none.
+        """
 
         def read(number: int) -> bytes | None:
             return self.lts.read(self.kept, *ranges[number - 1])
@@ -222,6 +292,7 @@ class _Delivery:
         def send(number: int, body: bytes) -> UploadedPart:
             return self.retrieval.upload_part(self.kept.key, upload_id, number, body, crc64nvme(body))
 
+        reached = None
         numbers = _until(deadline, range(proof.parts + 1, len(ranges) + 1))
         with ThreadPoolExecutor(2 * _AT_ONCE) as pool:
             sending: deque[Future[UploadedPart]] = deque()
@@ -229,14 +300,18 @@ class _Delivery:
                 if body is None:
                     break
                 proof.feed(body)
+                if proof.tar.resumable:
+                    proof.stalled = False
+                    reached = proof.save()
                 sending.append(pool.submit(send, number, body))
                 if len(sending) >= _AT_ONCE:
                     sending.popleft().result()
             for sent in sending:
                 sent.result()
+        return reached
 
     def _complete(self, upload_id: str, proof: _Proof) -> Delivered:
-        checksum = proof.finish(self.kept.recorded or self.kept.crc64nvme)
+        checksum = proof.finish(self._recorded)
         parts = self.retrieval.parts(self.kept.key, upload_id)
         self.retrieval.complete_upload(self.kept.key, upload_id, parts, checksum)
         return Delivered(self.kept.key, self.kept.size, checksum)

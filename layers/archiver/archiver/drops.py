@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, cast
-from urllib.parse import unquote
 from uuid import NAMESPACE_URL, uuid5
 
 import orjson
@@ -28,7 +27,17 @@ from pydantic.alias_generators import to_camel
 
 from archiver.errors import Code, DatasetRejected
 from archiver.keys import Keys
-from archiver.models import CatalogueDataset, CatalogueFile, Failure, Pid, RunId, S3Object, SourceFile, State
+from archiver.models import (
+    CatalogueDataset,
+    CatalogueFile,
+    Failure,
+    ObjectEvent,
+    Pid,
+    RunId,
+    S3Object,
+    SourceFile,
+    State,
+)
 from archiver.names import wrong_path
 
 MARKER_LIMIT = 1_000_000
@@ -139,36 +148,6 @@ class DatasetDocument(_Document):
 _LISTING_FIELDS = {"files", "checksums", "chk_alg"}
 
 
-class ObjectCreated(State):
-    """The parts of S3's event that name the object (docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html)."""
-
-    class Detail(State):
-        """What happened where."""
-
-        class Bucket(State):
-            """The bucket."""
-
-            name: str
-
-        class Object(State):
-            """The object; LocalStack percent-encodes its key, AWS does not."""
-
-            key: str
-            etag: str = ""
-            sequencer: str = ""
-
-        bucket: Bucket
-        object: Object
-
-    detail: Detail
-
-    @property
-    def possible_keys(self) -> tuple[str, ...]:
-        """The key as it is told, then decoded."""
-        told = self.detail.object.key
-        return tuple(dict.fromkeys((told, unquote(told))))
-
-
 class Drop(State):
     """A dropped folder, and the execution that takes it in."""
 
@@ -242,7 +221,7 @@ def prefix_of(marker_key: str) -> str | None:
     return f"{Keys.DROPS}{parts[1]}/"
 
 
-def run_id_of(event: ObjectCreated, marker: S3Object) -> str:
+def run_id_of(event: ObjectEvent, marker: S3Object) -> str:
     """The name of the execution that takes a drop in: the same for the same write of its dataset.json.
 
     S3's sequencer tells two writes apart on AWS, the time of the write where the sequencer is constant.

@@ -31,10 +31,25 @@ class Keys:
         """Staging, LTS and retrieval: a datablock's tar; also its ``archiveId``."""
         return f"{cls.datablocks(pid, run_id)}{pid.replace('/', '-')}_{number}.tar"
 
+    @classmethod
+    def selection(cls, pid: str, run_id: str, number: int) -> str:
+        """Retrieval: a tar of the files that a retrieve job selected."""
+        return f"{cls.datablocks(pid, run_id)}{pid.replace('/', '-')}_selected_{number}.tar"
+
     @staticmethod
     def result(job_id: str) -> str:
         """Retrieval: the list of a job's datablocks, when it is too long for SciCat's job."""
         return f"results/{job_id}.json"
+
+    @staticmethod
+    def downloads(job_id: str) -> str:
+        """Retrieval: the same list as the download script reads it."""
+        return f"results/{job_id}.tsv"
+
+    @staticmethod
+    def revocation(pid: str) -> str:
+        """Retrieval: that links of a dataset were revoked; gone with the copies that they led to."""
+        return f"revocations/{_digest(pid)}.json"
 
     @staticmethod
     def run(run_id: str, name: str = "") -> str:
@@ -44,9 +59,28 @@ class Keys:
     @staticmethod
     def lease(pid: str) -> str:
         """Staging: the lease of a dataset."""
-        return f"leases/{hashlib.sha256(pid.encode()).hexdigest()}.json"
+        return f"leases/{_digest(pid)}.json"
+
+    @staticmethod
+    def delivery_lease(pid: str) -> str:
+        """Staging: who brings a dataset's datablocks into the retrieval bucket."""
+        return f"leases/deliveries/{_digest(pid)}.json"
+
+    @staticmethod
+    def waits(archive_id: str) -> str:
+        """Staging: the prefix of the runs that wait until a datablock is readable."""
+        return f"waits/{_digest(archive_id)}/"
+
+    @classmethod
+    def wait(cls, archive_id: str, run_id: str) -> str:
+        """Staging: a run's wait for a datablock."""
+        return f"{cls.waits(archive_id)}{run_id}.json"
 
     @staticmethod
     def source(pid: str) -> str:
         """Staging: which drop a dataset came from; only the service writes it."""
-        return f"sources/{hashlib.sha256(pid.encode()).hexdigest()}.json"
+        return f"sources/{_digest(pid)}.json"
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()

@@ -72,6 +72,16 @@ class LongTermStorage:
         self._tier = tier
         self._same_account = same_account
 
+    @property
+    def bucket(self) -> Bucket:
+        """Where the datablocks lie, for whoever reads ranges of many."""
+        return self._bucket
+
+    @property
+    def same_account(self) -> bool:
+        """Whether S3 can copy between this and our own buckets by itself."""
+        return self._same_account
+
     def store(self, datablock: SealedDatablock, staging: Bucket, deadline: float) -> bool:
         """Bring a sealed datablock from staging into the LTS; never over anything that is there.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -132,12 +133,34 @@ class SealedDatablock:
 class WantedDatablock:
     """A datablock that a retrieval is about, without its files: these lie in a document for each datablock.
 
-    ``packed_size`` is the size of the tar in bytes.
+    ``packed_size`` is the size of the tar, ``size`` that of its files, in bytes.
     """
 
     number: int
     archive_id: str
     packed_size: int
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A proven tar that a user may download from ``url`` until ``expires``.
+
+    ``size`` is that of the tar, ``unpacked_size`` that of its files, in bytes; ``crc64nvme`` of the tar in base64.
+    """
+
+    pid: str
+    archive_id: str
+    size: int
+    unpacked_size: int
+    crc64nvme: str
+    url: str
+    expires: datetime
+
+    @property
+    def name(self) -> str:
+        """What the tar is called without its folders."""
+        return self.archive_id.rpartition("/")[2]
 
 
 class Upload(BaseModel):
@@ -161,6 +184,36 @@ class Failure(BaseModel):
 
     error: str = Field(alias="Error")
     cause: str = Field(default="", alias="Cause")
+
+
+class ObjectEvent(State):
+    """The parts of S3's event that name the object (docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html)."""
+
+    class Detail(State):
+        """What happened where."""
+
+        class Bucket(State):
+            """The bucket."""
+
+            name: str
+
+        class Object(State):
+            """The object; LocalStack percent-encodes its key, AWS does not."""
+
+            key: str
+            etag: str = ""
+            sequencer: str = ""
+
+        bucket: Bucket
+        object: Object
+
+    detail: Detail
+
+    @property
+    def possible_keys(self) -> tuple[str, ...]:
+        """The key as it is told, then decoded."""
+        told = self.detail.object.key
+        return tuple(dict.fromkeys((told, unquote(told))))
 
 
 class JobKind(StrEnum):
@@ -230,16 +283,39 @@ class LaneWork(Run):
 
 
 class LaneDone(LaneWork):
-    """Whether a worker's share is finished; if not, it is called again and goes on."""
+    """Whether a worker's share is finished; if not, it is called again and goes on.
+
+    ``on_tape``: some of it must be recalled (again) before it can be finished.
+    """
 
     done: bool
+    on_tape: bool = False
 
 
-class RecallProgress(RunLanes):
-    """A run that recalls its datablocks ``since`` then, and looks again after ``wait_seconds``; 0: all are readable."""
+class RecallProgress(RunStarted):
+    """A retrieval with its workers, and how far the recall of its datablocks is.
 
+    It waits ``since`` then, ``asked_again`` then (or did not), and looks again after ``wait_seconds``, or earlier
+    when the document ``wait_key`` in staging says so; 0: there is nothing left to wait for.
+    """
+
+    lanes: tuple[int, ...]
     since: datetime | None = None
+    asked_again: datetime | None = None
     wait_seconds: int = 0
+    wait_key: str = ""
+
+
+class Wait(BaseModel):
+    """A workflow that waits until somebody gives its ``token`` back."""
+
+    token: str
+
+
+class WaitsEnded(State):
+    """How many waits an event ended."""
+
+    ended: int
 
 
 class RunFailed(RunStarted):

@@ -97,12 +97,30 @@ class SliceProgress:
     done: bool = False
 
 
+class Origin(Protocol):
+    """Where the bytes of files come from."""
+
+    @property
+    def copies(self) -> bool:
+        """Whether S3 can copy them by itself; if not, what is read is sent on."""
+        ...
+
+    def pinned(self, file: SourceFile, start: int, length: int) -> PinnedRange:
+        """``length`` bytes of a file from ``start`` on, as they were when the run began."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where a dataset's files lie: under ``prefix`` in the landing bucket."""
 
     bucket: Bucket
     prefix: str
+    copies: bool = True
+
+    def pinned(self, file: SourceFile, start: int, length: int) -> PinnedRange:
+        """Some bytes of the object that has the file's name."""
+        return PinnedRange(self.bucket, self.prefix + file.path, file.etag, start, length, file.path)
 
 
 # What a run's folder says
@@ -144,7 +162,7 @@ class Packager:
     """
 
     def __init__(
-        self, folder: Folder, source: Source, staging: Bucket, key_of: Callable[[int], str], limits: Limits
+        self, folder: Folder, source: Origin, staging: Bucket, key_of: Callable[[int], str], limits: Limits
     ) -> None:
         self._folder = folder
         self._source = source
@@ -286,20 +304,18 @@ class _Tar:
     """A planned tar, and where its files lie."""
 
     layout: Layout
-    source: Source
+    source: Origin
 
     def pinned(self, extent: Extent) -> PinnedRange:
         """Some bytes of a file as it was when the run began."""
-        file = self.layout.files[extent.file]
-        key = self.source.prefix + file.path
-        return PinnedRange(self.source.bucket, key, file.etag, extent.start, extent.length, file.path)
+        return self.source.pinned(self.layout.files[extent.file], extent.start, extent.length)
 
     def read(self, extent: Extent) -> bytes:
         """These bytes."""
         if extent.length == 0:
             return b""
         wanted = self.pinned(extent)
-        return self.source.bucket.get(wanted.key, wanted.etag, wanted.start, wanted.length, wanted.name)
+        return wanted.bucket.get(wanted.key, wanted.etag, wanted.start, wanted.length, wanted.name)
 
 
 class _Transfers:
@@ -484,7 +500,7 @@ class _SliceWorker:
 
     def _pass(self, part: Part) -> Iterator[int]:
         """Do a part, telling each offset of the tar that is behind us."""
-        if part.copied:
+        if part.copied and self._tar.source.copies:
             yield from self._copy(part)
         else:
             body = self._bodies.glue(part.start, part.end)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Literal
@@ -84,6 +85,7 @@ class ObjectHead:
 
     size: int
     etag: str
+    modified: datetime
     crc64nvme: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     storage_class: str = "STANDARD"
@@ -179,6 +181,7 @@ class Bucket:
         return ObjectHead(
             size=answer["ContentLength"],
             etag=_unquoted(answer["ETag"]),
+            modified=answer["LastModified"],
             crc64nvme=answer.get("ChecksumCRC64NVME"),
             metadata=answer["Metadata"],
             storage_class=answer.get("StorageClass", "STANDARD"),
@@ -333,18 +336,23 @@ class Bucket:
                 return ()
             raise self._failure(error, key) from error
 
-    def complete_upload(self, key: str, upload_id: str, parts: Sequence[UploadedPart], crc64nvme: str) -> None:
+    def complete_upload(
+        self, key: str, upload_id: str, parts: Sequence[UploadedPart], crc64nvme: str, *, replaces: str | None = None
+    ) -> None:
         """Make the object visible, if its bytes have this CRC64NVME (base64) and its key is free.
+
+        With ``replaces``, an ETag, it takes the place of the object that had it.
 
         An object with the same checksum under the key is success: an earlier attempt ended here. Raises
         ServiceRefused(PACK_DIGEST) for wrong bytes or a key taken by other bytes.
         """
+        condition: Any = {"IfMatch": f'"{replaces}"'} if replaces else {"IfNoneMatch": "*"}
         try:
             self._client.complete_multipart_upload(
                 Bucket=self.name,
                 Key=key,
                 UploadId=upload_id,
-                IfNoneMatch="*",
+                **condition,
                 ChecksumCRC64NVME=crc64nvme,
                 ChecksumType="FULL_OBJECT",
                 MultipartUpload={"Parts": [_completed(part) for part in parts]},

@@ -1,4 +1,4 @@
-"""Our own buckets: what lies where, the folder of a run, and the lease of a dataset.
+"""Our own buckets: what lies where, the folder of a run, leases and waits.
 
 Failures come out of ``s3.Bucket`` already translated (``ServiceUnavailable``, ``ServiceRefused``).
 """
@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from archiver import clients
 from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
-from archiver.models import Lease, S3Object, SourceFile, Upload
+from archiver.models import Lease, S3Object, SourceFile, Upload, Wait
 from archiver.s3 import Bucket
 from archiver.settings import MIB, settings
 
@@ -128,12 +128,24 @@ def take_lease(pid: str, lease: Lease, ended: Callable[[Lease], bool]) -> Lease 
 
     A lease whose holder has ``ended`` is taken over; of two that try, one succeeds.
     """
-    key, body = Keys.lease(pid), lease.model_dump_json().encode()
+    return _take(Keys.lease(pid), lease, ended)
+
+
+def take_delivery_lease(pid: str, lease: Lease, ended: Callable[[Lease], bool]) -> Lease | None:
+    """Become the one that brings a dataset's datablocks into the retrieval bucket; otherwise as ``take_lease``.
+
+    It is never given back: the next one takes it over when this one's execution has ended.
+    """
+    return _take(Keys.delivery_lease(pid), lease, ended)
+
+
+def _take(key: str, lease: Lease, ended: Callable[[Lease], bool]) -> Lease | None:
+    body = lease.model_dump_json().encode()
     if staging().put(key, body, only_if_absent=True):
         return None
-    head, held = staging().head(key), read_lease(pid)
+    head, held = staging().head(key), _read_lease(key)
     if head is None or held is None:  # given back in between
-        return None if staging().put(key, body, only_if_absent=True) else read_lease(pid)
+        return None if staging().put(key, body, only_if_absent=True) else _read_lease(key)
     if held.run_id == lease.run_id:
         return None
     if ended(held) and staging().put_if_match(key, body, head.etag):
@@ -143,7 +155,11 @@ def take_lease(pid: str, lease: Lease, ended: Callable[[Lease], bool]) -> Lease 
 
 def read_lease(pid: str) -> Lease | None:
     """The lease of a dataset, or None when nobody holds it."""
-    body = staging().read(Keys.lease(pid), _DOCUMENT_LIMIT)
+    return _read_lease(Keys.lease(pid))
+
+
+def _read_lease(key: str) -> Lease | None:
+    body = staging().read(key, _DOCUMENT_LIMIT)
     return None if body is None else Lease.model_validate_json(body)
 
 
@@ -163,3 +179,11 @@ def release_lease(pid: str, run_id: str) -> None:
     """Give the lease back, if this run holds it."""
     if holds_lease(pid, run_id):
         staging().delete([Keys.lease(pid)])
+
+
+def waits(archive_id: str) -> Iterator[tuple[str, Wait]]:
+    """Whoever waits until a datablock is readable: each wait with its key."""
+    for found in staging().list(Keys.waits(archive_id)):
+        body = staging().read(found.key, _DOCUMENT_LIMIT)
+        if body is not None:
+            yield found.key, Wait.model_validate_json(body)

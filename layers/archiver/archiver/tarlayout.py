@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from archiver.models import FileFingerprint, SourceFile
 from archiver.names import RESERVED_FOLDER
 
+# The catalogue's name for this layout: pax headers, and a manifest as the last member.
+LAYOUT_VERSION = "1"
 MANIFEST_PATH = f"{RESERVED_FOLDER}/manifest-sha256.txt"
 END = bytes(2 * tarfile.BLOCKSIZE)
 

@@ -1,4 +1,4 @@
-"""Reads a tar as its bytes go by: the checksum of each member asked for, size and CRC64NVME of the whole.
+"""Reads a tar as its bytes go by: size and checksum of each member asked for, size and CRC64NVME of the whole.
 
 Nothing is kept but the header at hand, so a tar of any size takes no memory; and a reading can be saved
 between any two bytes and resumed by another process. It understands what tars of files consist of:
@@ -9,7 +9,7 @@ Description") and GNU's long names (https://www.gnu.org/software/tar/manual/html
 import re
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, NoReturn, Self
 
@@ -22,9 +22,12 @@ _PAX_HEADERS: Final = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)
 _EXTENSIONS: Final = (*_PAX_HEADERS, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 # A header's extension holds a path and some numbers, a longer one is damage; so many bytes are held at most.
 _LONGEST_EXTENSION: Final = 1024**2
+_LEADING: Final = re.compile(r"^(\.?/+)+")
 _PAX_RECORD: Final = re.compile(rb"(\d{1,20}) ([^=]+)=")
 _PATH: Final = b"path"
+_LINK: Final = b"linkpath"
 _SIZE: Final = b"size"
+_LONG_NAMES: Final = {tarfile.GNUTYPE_LONGNAME: _PATH, tarfile.GNUTYPE_LONGLINK: _LINK}
 _SPARSE: Final = b"GNU.sparse"
 # More bytes than any file has, or than follow the end of a tar.
 _ENDLESS: Final = 2**63
@@ -32,11 +35,20 @@ _ENDLESS: Final = 2**63
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file that has gone by: ``size`` in bytes, ``checksum`` hexadecimal by the algorithm that was asked for."""
+    """A file that has gone by: ``size`` in bytes, ``checksum`` hexadecimal by the algorithm that was asked for.
+
+    ``link`` is the earlier member whose bytes this one shares (a hard link has none of its own), or "".
+    """
 
     path: str
     size: int
-    checksum: str
+    checksum: str | None
+    link: str = ""
+
+
+def plain_path(name: str) -> str:
+    """A member's name as a catalogue writes it: without the leading ``./`` or ``/`` that some tars have."""
+    return _LEADING.sub("", name)
 
 
 class _Stage(StrEnum):
@@ -52,20 +64,21 @@ class _Stage(StrEnum):
 class TarReader:
     """One reading of one tar, fed in order, in pieces of any size.
 
-    ``algorithms`` names the paths whose checksum is wanted, and by which algorithm (``known_algorithm``).
+    ``wanted`` names the files to look for (``plain_path``), each with the algorithm of its checksum
+    (``known_algorithm``), or None where its size is enough.
     ``size`` (bytes) and ``crc64nvme`` are those of everything fed so far.
     """
 
-    def __init__(self, algorithms: Mapping[str, str]) -> None:
+    def __init__(self, wanted: Mapping[str, str | None]) -> None:
         self.size = 0
         self.crc64nvme = 0
-        self._algorithms = algorithms
+        self._wanted = wanted
         self._stage = _Stage.HEADER
         self._left = _BLOCK  # bytes of this stage
         self._held = b""  # a header or an extension that is not complete
         self._kind = b""  # the type of the extension
         self._given: dict[bytes, bytes] = {}  # what extensions say of the next member
-        self._path = ""  # of the member that is hashed
+        self._member: Member | None = None  # the wanted one that goes by; its checksum is to come
         self._hashing: Fingerprinting | None = None
 
     def feed(self, data: bytes) -> list[Member]:
@@ -93,6 +106,11 @@ class TarReader:
             self._refuse("ends too early")
 
     @property
+    def member(self) -> str:
+        """The wanted file that is going by, or ""."""
+        return self._member.path if self._member else ""
+
+    @property
     def resumable(self) -> bool:
         """Whether ``save`` can be called now; a member hashed by BLAKE2b cannot be left half way."""
         return self._hashing is None or self._hashing.resumable
@@ -107,14 +125,14 @@ class TarReader:
             "held": self._held.hex(),
             "kind": self._kind.hex(),
             "given": {keyword.hex(): value.hex() for keyword, value in self._given.items()},
-            "path": self._path,
+            "member": self._member and {"path": self._member.path, "size": self._member.size},
             "hashing": self._hashing and self._hashing.save(),
         }
 
     @classmethod
-    def resume(cls, algorithms: Mapping[str, str], saved: Mapping[str, Any]) -> Self:
+    def resume(cls, wanted: Mapping[str, str | None], saved: Mapping[str, Any]) -> Self:
         """Go on where ``save`` was called."""
-        reader = cls(algorithms)
+        reader = cls(wanted)
         reader.size = saved["size"]
         reader.crc64nvme = saved["crc64nvme"]
         reader._stage = _Stage(saved["stage"])
@@ -122,7 +140,7 @@ class TarReader:
         reader._held = bytes.fromhex(saved["held"])
         reader._kind = bytes.fromhex(saved["kind"])
         reader._given = {bytes.fromhex(keyword): bytes.fromhex(value) for keyword, value in saved["given"].items()}
-        reader._path = saved["path"]
+        reader._member = saved["member"] and Member(saved["member"]["path"], saved["member"]["size"], None)
         reader._hashing = saved["hashing"] and Fingerprinting.resume(saved["hashing"])
         return reader
 
@@ -135,10 +153,10 @@ class TarReader:
     def _end_stage(self) -> list[Member]:
         """Go on after a stage whose bytes are complete; returns the member that ended with it, if it was wanted."""
         held, self._held = self._held, b""
-        ended = []
+        ended: list[Member] = []
         match self._stage:
             case _Stage.HEADER:
-                self._read_header(held)
+                ended = self._read_header(held)
             case _Stage.EXTENSION:
                 self._read_extension(held)
                 self._begin_padding()
@@ -156,18 +174,18 @@ class TarReader:
         """Everything in a tar begins at a multiple of 512 bytes."""
         self._begin(_Stage.PADDING, -self.size % _BLOCK)
 
-    def _read_header(self, block: bytes) -> None:
+    def _read_header(self, block: bytes) -> list[Member]:
         if block == bytes(_BLOCK):
             self._begin(_Stage.END, _ENDLESS)
-            return
+            return []
         try:
             header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except tarfile.HeaderError as error:
             self._refuse(f"has a broken header ({error})")
         if header.type in _EXTENSIONS:
             self._begin_extension(header)
-        else:
-            self._begin_member(header)
+            return []
+        return self._begin_member(header)
 
     def _begin_extension(self, header: tarfile.TarInfo) -> None:
         if not 0 <= header.size <= _LONGEST_EXTENSION:
@@ -175,21 +193,24 @@ class TarReader:
         self._kind = header.type
         self._begin(_Stage.EXTENSION, header.size)
 
-    def _begin_member(self, header: tarfile.TarInfo) -> None:
+    def _begin_member(self, header: tarfile.TarInfo) -> list[Member]:
+        """Returns the member if it ends with its header: a hard link."""
         given, self._given = self._given, {}
         if header.type == tarfile.GNUTYPE_SPARSE or any(keyword.startswith(_SPARSE) for keyword in given):
             self._refuse("has a sparse file")
+        path = _given_path(given, _PATH) or plain_path(header.name)
         # Folders, links and devices have no body, whatever size their header says. Unknown kinds have one.
         if not header.isreg() and header.type in tarfile.SUPPORTED_TYPES:
             self._begin(_Stage.HEADER, _BLOCK)
-            return
-        if header.isreg():
-            self._begin_hashing(given[_PATH].decode("utf-8", "surrogateescape") if given.get(_PATH) else header.name)
-        self._begin(_Stage.BODY, self._size_of(header, given))
-
-    def _begin_hashing(self, path: str) -> None:
-        if algorithm := self._algorithms.get(path):
-            self._path, self._hashing = path, Fingerprinting(algorithm)
+            link = _given_path(given, _LINK) or plain_path(header.linkname)
+            return [Member(path, 0, None, link)] if header.islnk() and path in self._wanted else []
+        size = self._size_of(header, given)
+        if header.isreg() and path in self._wanted:
+            self._member = Member(path, size, None)
+            algorithm = self._wanted[path]
+            self._hashing = Fingerprinting(algorithm) if algorithm else None
+        self._begin(_Stage.BODY, size)
+        return []
 
     def _size_of(self, header: tarfile.TarInfo, given: Mapping[bytes, bytes]) -> int:
         """The member's bytes; a pax record says it where it is too long for the header (8 GiB)."""
@@ -202,14 +223,15 @@ class TarReader:
         return size
 
     def _end_member(self) -> list[Member]:
-        if self._hashing is None:
-            return []
+        member, self._member = self._member, None
         hashed, self._hashing = self._hashing, None
-        return [Member(self._path, hashed.position, hashed.checksum())]
+        if member is None:
+            return []
+        return [replace(member, checksum=hashed.checksum()) if hashed else member]
 
     def _read_extension(self, body: bytes) -> None:
-        if self._kind == tarfile.GNUTYPE_LONGNAME:
-            self._given[_PATH] = body.partition(b"\0")[0]
+        if self._kind in _LONG_NAMES:
+            self._given[_LONG_NAMES[self._kind]] = body.partition(b"\0")[0]
         elif self._kind in _PAX_HEADERS:
             self._given |= self._pax_records(body)
 
@@ -228,3 +250,7 @@ class TarReader:
 
     def _refuse(self, why: str) -> NoReturn:
         raise ServiceRefused(Code.CORRUPT_DATABLOCK, f"The tar {why}, before byte {self.size}.")
+
+
+def _given_path(given: Mapping[bytes, bytes], keyword: bytes) -> str:
+    return plain_path(given.get(keyword, b"").decode("utf-8", "surrogateescape"))

@@ -1,4 +1,4 @@
-"""Step Functions: start a workflow once, and ask whether it still runs."""
+"""Step Functions: start a workflow once, ask whether it still runs, end its wait."""
 
 import json
 from collections.abc import Mapping
@@ -45,6 +45,18 @@ def status(arn: str) -> str | None:
 def has_ended(arn: str) -> bool:
     """Whether an execution is over; one that does not exist is."""
     return status(arn) != "RUNNING"
+
+
+def end_wait(token: str) -> bool:
+    """Let the state that waits with this task token go on. False when it does not wait any more."""
+    client = clients.stepfunctions()
+    try:
+        client.send_task_success(taskToken=token, output="{}")
+    except (client.exceptions.TaskTimedOut, client.exceptions.TaskDoesNotExist, client.exceptions.InvalidToken):
+        return False
+    except (ClientError, BotoCoreError) as error:
+        raise _unavailable(error) from None
+    return True
 
 
 def latest_step(arn: str) -> str | None:

@@ -58,8 +58,16 @@ class TapeMock:
         return httpx.post(f"{self.url}/{route}", json=body).raise_for_status()
 
     def state(self, key: str) -> dict[str, Any]:
-        objects: dict[str, dict[str, Any]] = httpx.get(f"{self.url}/__state").json()["objects"]
+        objects: dict[str, dict[str, Any]] = self.whole_state()["objects"]
         return objects[key]
+
+    def whole_state(self) -> dict[str, Any]:
+        state: dict[str, Any] = httpx.get(f"{self.url}/__state").json()
+        return state
+
+    def events(self, key: str) -> list[str]:
+        """What happened to an object, in order."""
+        return [event["what"] for event in self.whole_state()["events"] if event["key"] == key]
 
     def place(self, key: str) -> str:
         return str(self.state(key)["place"])

@@ -118,7 +118,7 @@ def test_second_copy_is_kept_of_what_is_on_tape(lts: "TapeMock", tmp_path: Path)
 # Write-once
 
 
-def test_overwriting_is_refused_and_the_object_stays(lts: "TapeMock") -> None:
+def test_g23_overwriting_is_refused_and_the_object_stays(lts: "TapeMock") -> None:
     lts.put("a.tar", b"first")
     with pytest.raises(ClientError) as refused:
         lts.put("a.tar", b"second")
@@ -193,7 +193,7 @@ def test_recalled_object_is_readable_until_its_expiry_and_then_on_tape_again(lts
     assert lts.place("a.tar") == "on tape"
 
 
-def test_asking_again_while_a_recall_runs_is_a_conflict(lts: "TapeMock") -> None:
+def test_g15_asking_again_while_a_recall_runs_is_a_conflict(lts: "TapeMock") -> None:
     lts.put_on_tape("a.tar")
     lts.recall("a.tar")
     with pytest.raises(ClientError) as refused:
@@ -218,7 +218,7 @@ def test_asking_for_what_is_online_moves_its_expiry(lts: "TapeMock") -> None:
     assert lts.place("a.tar") == "online"
 
 
-def test_what_is_not_archived_yet_cannot_be_recalled(lts: "TapeMock") -> None:
+def test_g18_what_is_not_archived_yet_cannot_be_recalled(lts: "TapeMock") -> None:
     lts.put("a.tar")
     with pytest.raises(ClientError) as refused:
         lts.recall("a.tar")
@@ -231,7 +231,7 @@ def test_what_does_not_exist_cannot_be_recalled(lts: "TapeMock") -> None:
     assert error_of(refused) == (404, "NoSuchKey")
 
 
-def test_expedited_recall_without_capacity_is_refused_for_now(start_mock: "StartMock") -> None:
+def test_g17_expedited_recall_without_capacity_is_refused_for_now(start_mock: "StartMock") -> None:
     with start_mock(Hardware(MIGRATION_DELAY, 2, RECALL_DELAY, expedited=False)) as lts:
         lts.put_on_tape("a.tar")
         with pytest.raises(ClientError) as refused:
@@ -284,10 +284,75 @@ def test_object_that_the_tape_has_not_heard_of_is_taken_in(lts: "TapeMock", behi
     assert lts.place("beside.tar") == "migrating"
 
 
+def test_queue_keeps_its_order_over_a_restart(start_mock: "StartMock") -> None:
+    keys = [f"{name}.tar" for name in "qwertzuiop"]
+    with start_mock() as lts:
+        for key in keys:
+            lts.put(key)
+        lts.advance(MIGRATION_DELAY)
+        for key in keys:
+            lts.recall(key)
+        before = lts.whole_state()
+    with start_mock() as lts:
+        after = lts.whole_state()
+    assert before["drives"] == after["drives"] == {"all": 2, "busy": sorted(keys[:2])}
+    assert before["queue"] == after["queue"] == keys[2:]
+
+
+# What it shows
+
+
+def test_events_tell_what_happened_to_an_object_in_order_and_survive_a_restart(start_mock: "StartMock") -> None:
+    with start_mock() as lts:
+        lts.put_on_tape("a.tar")
+        lts.recall("a.tar")
+        lts.advance(RECALL_DELAY)
+        lts.get("a.tar")
+        lts.get("a.tar")
+        lts.tell("__lose", {"key": "a.tar"})
+        told = ["written", "on tape", "recall asked for, accepted", "recalling", "online", "read", "deleted"]
+        assert lts.events("a.tar") == told
+        times = [event["at"] for event in lts.whole_state()["events"]]
+        assert times == sorted(times)
+    with start_mock() as lts:
+        assert lts.events("a.tar") == told
+
+
+def test_event_that_a_crash_cut_off_is_forgotten(start_mock: "StartMock", tmp_path: Path) -> None:
+    with start_mock() as lts:
+        lts.put("a.tar")
+    with (tmp_path / "events.jsonl").open("a") as events:
+        events.write('{"at": 1.5, "key"')
+    with start_mock() as lts:
+        assert lts.events("a.tar") == ["written"]
+
+
+def test_page_shows_objects_drives_and_queue_and_runs_no_script_of_a_hostile_name(lts: "TapeMock") -> None:
+    keys = ["<script>alert(1)</script>.tar", "b.tar", "c.tar"]
+    for key in keys:
+        lts.put(key)
+    lts.advance(MIGRATION_DELAY)
+    for key in keys:
+        lts.recall(key)
+    shown = httpx.get(f"{lts.url}/__page", params={"contains": '"><i>'}).text
+    assert "<script>" not in shown
+    assert "<i>" not in shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;.tar" in shown
+    assert "Drives: 2 of 2 busy" in shown
+    assert "Queue: 1" in shown
+    assert "Objects: 1<" in httpx.get(f"{lts.url}/__page", params={"contains": "c.t"}).text
+
+
+def test_browser_is_led_from_the_root_to_the_page_and_an_s3_client_is_not(lts: "TapeMock") -> None:
+    led = httpx.get(lts.url, headers={"Accept": "text/html,*/*"}, follow_redirects=True)
+    assert "<title>Tape library" in led.text
+    assert "Buckets" in lts.s3.list_buckets()
+
+
 # Faults
 
 
-def test_flipped_byte_reads_back_inverted_and_the_recorded_checksum_stays(lts: "TapeMock") -> None:
+def test_g06_flipped_byte_reads_back_inverted_and_the_recorded_checksum_stays(lts: "TapeMock") -> None:
     lts.put("a.tar", b"\x00" * 10, ChecksumAlgorithm="CRC64NVME")
     before = lts.s3.head_object(Bucket=lts.bucket, Key="a.tar", ChecksumMode="ENABLED")["ChecksumCRC64NVME"]
     lts.tell("__flip", {"key": "a.tar", "offset": 7})
@@ -297,7 +362,7 @@ def test_flipped_byte_reads_back_inverted_and_the_recorded_checksum_stays(lts: "
     assert after == before
 
 
-def test_truncated_object_is_shorter_in_every_answer(lts: "TapeMock") -> None:
+def test_g07_truncated_object_is_shorter_in_every_answer(lts: "TapeMock") -> None:
     lts.put("a.tar", b"0123456789")
     lts.tell("__truncate", {"key": "a.tar", "size": 6})
     assert lts.s3.head_object(Bucket=lts.bucket, Key="a.tar")["ContentLength"] == 6
@@ -316,7 +381,7 @@ def test_lost_object_is_not_there(lts: "TapeMock") -> None:
     assert error_of(refused)[0] == 404
 
 
-def test_stuck_recall_never_ends_until_it_is_freed(lts: "TapeMock") -> None:
+def test_g12_stuck_recall_never_ends_until_it_is_freed(lts: "TapeMock") -> None:
     lts.put_on_tape("a.tar")
     lts.tell("__stick", {"key": "a.tar"})
     lts.recall("a.tar")
@@ -348,6 +413,22 @@ def test_connection_dropped_after_the_commit_leaves_the_object(lts: "TapeMock") 
     with pytest.raises(ConnectionClosedError):
         lts.put("a.tar", b"committed")
     assert lts.get("a.tar") == b"committed"
+
+
+def test_g02_write_that_breaks_half_way_leaves_nothing(lts: "TapeMock") -> None:
+    lts.tell("__faults", [{"match": "^PUT", "nth": 1, "drop": "half_way"}])
+    with pytest.raises(ConnectionClosedError):
+        lts.put("a.tar", bytes(4 * MIB))
+    assert lts.s3.list_objects_v2(Bucket=lts.bucket)["KeyCount"] == 0
+    lts.put("a.tar", b"whole")
+    assert lts.get("a.tar") == b"whole"
+
+
+def test_g05_byte_that_flips_on_its_way_is_in_what_was_written(lts: "TapeMock", behind: "S3Client") -> None:
+    lts.tell("__faults", [{"match": "^PUT", "nth": 1, "flip": 2 * MIB + 5}])
+    lts.put("a.tar", bytes(3 * MIB))
+    kept = behind.get_object(Bucket=lts.bucket, Key="a.tar")["Body"].read()
+    assert (len(kept), kept.index(0xFF), kept.count(0xFF)) == (3 * MIB, 2 * MIB + 5, 1)
 
 
 def test_slow_answer_arrives_after_its_delay(lts: "TapeMock") -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from archiver.errors import Code, DatasetRejected
 from archiver.models import CatalogueDatablock, WantedDatablock
+from archiver.scicat import Job, JobDataset
 from archiver.storage import RunFolder
 from functions.claim_retrieval.app import handler
 from tests.account import LambdaContext
@@ -43,8 +44,8 @@ def test_the_datablocks_of_an_archived_dataset_are_written_down_and_scicat_hears
 
     folder = RunFolder("any-job-1")
     assert folder.need("datablocks.json", list[WantedDatablock]) == [
-        WantedDatablock(0, "any/a_0.tar", 10240),
-        WantedDatablock(1, "any/b_1.tar", 10240),
+        WantedDatablock(0, "any/a_0.tar", 10240, 3),
+        WantedDatablock(1, "any/b_1.tar", 10240, 3),
     ]
     second = folder.need("datablocks/000001.json", CatalogueDatablock)
     assert [(file.path, file.chk, file.chk_alg) for file in second.files] == [("b.mrc", "ab" * 32, "sha256")]
@@ -90,3 +91,14 @@ def test_a_dataset_that_scicat_does_not_know_is_refused(scicat: Scicat) -> None:
 
     assert refused.value.reason.code == Code.DATASET_UNKNOWN
     assert scicat.told == []
+
+
+def test_a_job_that_names_files_wants_only_the_datablocks_that_hold_them(scicat: Scicat) -> None:
+    scicat.add_archived_dataset(ANY_PID, [a_datablock("any/a_0.tar", "a.mrc"), a_datablock("any/b_1.tar", "b.mrc")])
+    asked = JobDataset(ANY_PID, ("b.mrc",))
+    RunFolder("any-job").save("request.json", Job("any-job", "retrieve", "any", (asked,), None, None, None))
+
+    assert claim()["lanes"] == [0]
+
+    (wanted,) = RunFolder("any-job-1").need("datablocks.json", list[WantedDatablock])
+    assert wanted.archive_id == "any/b_1.tar"

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from archiver.delivery import Refused
+from archiver.errors import Code, ServiceRefused, reason
 from archiver.models import RunOutcome, WantedDatablock
 from archiver.storage import RunFolder
 from functions.complete_retrieval.app import handler
@@ -39,8 +41,37 @@ def test_a_datablock_without_proof_is_never_called_retrieved(scicat: Scicat) -> 
     scicat.add_archived_dataset("any/a", [])
     folder = a_retrieval(0)
 
-    with pytest.raises(LookupError, match=r"any/1\.tar"):
+    with pytest.raises(ServiceRefused) as refused:
         handler(ANY_RUN, LambdaContext())
 
+    assert (refused.value.reason.code, refused.value.reason.files) == (Code.RECALL_FAILED, ("any/1.tar",))
     assert scicat.told == []
     assert folder.load("outcome.json", RunOutcome) is None
+
+
+def test_refused_datablocks_are_named_with_all_their_files_and_what_can_be_downloaded(scicat: Scicat) -> None:
+    scicat.add_archived_dataset("any/a", [])
+    folder = a_retrieval(1)
+    why = reason(Code.CORRUPT_DATABLOCK, "any/0.tar could not be proven.", [f"{n:03d}.mrc" for n in range(250)])
+    folder.save("refused/000000.json", Refused("any/0.tar", why))
+
+    with pytest.raises(ServiceRefused) as refused:
+        handler(ANY_RUN, LambdaContext())
+
+    told = refused.value.reason
+    assert told.code is Code.CORRUPT_DATABLOCK
+    assert told.message == "1 of 2 datablocks refused, 1 can be downloaded. any/0.tar could not be proven."
+    assert (len(told.files), told.count) == (100, 250)
+    assert scicat.told == []
+
+
+def test_of_many_refused_datablocks_the_message_names_the_first_five() -> None:
+    folder = a_retrieval()
+    for number in range(7):
+        why = reason(Code.CORRUPT_DATABLOCK, f"any/{number}.tar is lost.")
+        folder.save(f"refused/{number:06d}.json", Refused(f"any/{number}.tar", why))
+
+    with pytest.raises(ServiceRefused) as refused:
+        handler(ANY_RUN, LambdaContext())
+
+    assert refused.value.reason.message.endswith("any/4.tar is lost. And 2 more.")

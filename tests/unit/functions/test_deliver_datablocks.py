@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archiver.delivery import Delivered
-from archiver.errors import Code, ServiceRefused, ServiceUnavailable
+from archiver.delivery import Delivered, Refused
+from archiver.errors import Code
 from archiver.storage import RunFolder
 from functions.claim_retrieval.app import handler as claim
 from functions.deliver_datablocks.app import handler
 from functions.recall_datablocks.app import handler as recall
 from tests.account import LambdaContext
-from tests.archive import ANY_PID, an_archived_dataset, archive_id, flipped, put_on_tape
+from tests.archive import ANY_FILES, ANY_PID, an_archived_dataset, archive_id, flipped, put_on_tape
 from tests.catalogue import Scicat
 
 if TYPE_CHECKING:
@@ -67,23 +67,61 @@ def test_what_is_delivered_is_not_read_again(tars: dict[str, bytes], aws: "S3Cli
     assert deliver()
 
 
-def test_a_corrupt_datablock_is_refused_with_its_files(tars: dict[str, bytes], aws: "S3Client") -> None:
-    corrupt = archive_id(0)
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_g06_a_corrupt_datablock_is_refused_with_its_files_and_the_others_are_delivered(
+    tars: dict[str, bytes], aws: "S3Client", number: int
+) -> None:
+    corrupt = archive_id(number)
     aws.put_object(Bucket="lts", Key=corrupt, Body=flipped(tars[corrupt]))
 
-    with pytest.raises(ServiceRefused) as refused:
-        deliver()
+    assert deliver()
 
-    assert (refused.value.reason.code, refused.value.reason.files) == (Code.CORRUPT_DATABLOCK, ("a.mrc",))
-    assert corrupt not in retrieved(aws)
+    assert list(retrieved(aws)) == [key for key in tars if key != corrupt]
+    folder = RunFolder("any-job-1")
+    assert len(folder.names("delivered/")) == 2
+    (note,) = folder.names("refused/")
+    refused = folder.need(note, Refused)
+    assert (refused.archive_id, refused.reason.code) == (corrupt, Code.CORRUPT_DATABLOCK)
+    assert refused.reason.files == (next(iter(ANY_FILES[number])),)
 
 
-def test_a_datablock_that_went_back_to_tape_is_asked_for_again(tars: dict[str, bytes], aws: "S3Client") -> None:
+@pytest.mark.usefixtures("tars")
+def test_a_lost_datablock_is_refused_and_the_others_are_delivered(aws: "S3Client") -> None:
+    aws.delete_object(Bucket="lts", Key=archive_id(0))
+
+    assert deliver()
+
+    assert list(retrieved(aws)) == [archive_id(1), archive_id(2)]
+    refused = RunFolder("any-job-1").need("refused/000000.json", Refused)
+    assert refused.reason.files == ("a.mrc", "deep/b.mrc")
+
+
+def test_what_was_refused_is_not_read_again(tars: dict[str, bytes], aws: "S3Client") -> None:
+    aws.delete_object(Bucket="lts", Key=archive_id(0))
+    deliver()
     put_on_tape(aws, archive_id(0), tars[archive_id(0)])
 
-    with pytest.raises(ServiceUnavailable) as unavailable:
-        deliver()
+    assert deliver()
 
-    assert unavailable.value.reason.code == Code.RECALL_FAILED
+    assert RunFolder("any-job-1").names("refused/") == ["refused/000000.json"]
+
+
+def test_a_datablock_that_went_back_to_tape_is_asked_for_again_and_the_others_are_delivered(
+    tars: dict[str, bytes], aws: "S3Client"
+) -> None:
+    put_on_tape(aws, archive_id(0), tars[archive_id(0)])
+
+    done = handler(RUN | {"lane": 0, "lanes": 1}, LambdaContext())
+
+    assert done is not None
+    assert (done["done"], done["on_tape"]) == (True, True)
+    assert list(retrieved(aws)) == [archive_id(1), archive_id(2)]
     assert "Restore" in aws.head_object(Bucket="lts", Key=archive_id(0))
     assert deliver()
+    assert retrieved(aws) == tars
+
+
+def test_a_share_that_runs_out_of_time_is_not_done(tars: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tars
+    monkeypatch.setattr("functions.deliver_datablocks.app.deliver", lambda *_: None)
+    assert not deliver()

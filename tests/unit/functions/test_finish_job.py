@@ -1,16 +1,21 @@
 """The step FinishJob."""
 
+import base64
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
-from archiver import links
+from archiver import links, results, storage
+from archiver.delivery import Delivered
+from archiver.keys import Keys
 from archiver.models import JobBegun, JobKind, Run, RunOutcome, WantedDatablock
 from archiver.settings import settings
 from archiver.storage import RunFolder
-from functions.finish_job.app import MAX_RESULT_BYTES, handler
+from functions.finish_job.app import handler
 from tests.account import ACCOUNT_ID, LambdaContext
 from tests.catalogue import Scicat
 
@@ -105,33 +110,99 @@ def test_a_run_whose_execution_was_stopped_is_cancelled(scicat: Scicat) -> None:
     assert "any/0: cancelled: " in reported["message"]
 
 
-def test_a_retrieve_job_is_given_a_link_for_each_datablock_that_was_retrieved(scicat: Scicat) -> None:
-    job_id = a_job(scicat, JobKind.RETRIEVE, DONE, REJECTED)
-    for number in (1, 2):
-        RunFolder(f"{job_id}-{number}").save("datablocks.json", [WantedDatablock(0, f"any/{number}/a_0.tar", 10240)])
+def delivered(run_id: str, *archive_ids: str) -> None:
+    """Let a run want these datablocks and have them all."""
+    folder = RunFolder(run_id)
+    wanted = [WantedDatablock(number, archive_id, 10_240, 7) for number, archive_id in enumerate(archive_ids)]
+    folder.save("datablocks.json", wanted)
+    for one in wanted:
+        folder.save(f"delivered/{one.number:06d}.json", Delivered(one.archive_id, one.packed_size, "any-crc"))
+
+
+def stands_for(url: str) -> links.Link:
+    link = links.read(url.removeprefix(f"{settings().public_api_url}/datablocks/"))
+    assert link is not None
+    return link
+
+
+def test_a_retrieve_job_is_given_a_link_for_each_datablock_that_was_delivered(scicat: Scicat) -> None:
+    job_id = a_job(scicat, JobKind.RETRIEVE, DONE)
+    delivered(f"{job_id}-1", "any/a_0.tar", "any/a_1.tar")
 
     finish(job_id, JobKind.RETRIEVE)
 
-    (link,) = result_of(scicat)["result"]
-    token = link.pop("url").removeprefix(f"{settings().public_api_url}/datablocks/")
-    assert link == {"datasetId": "any/0", "name": "a_0.tar", "size": 10240, "archiveId": "any/1/a_0.tar"}
-    stands_for = links.read(token)
-    assert stands_for is not None
-    assert stands_for.archive_id == "any/1/a_0.tar"
+    result = result_of(scicat)["result"]
+    link = stands_for(result[1].pop("url"))
+    assert (link.key, link.pid) == ("any/a_1.tar", "any/0")
+    assert result[1] == {
+        "datasetId": "any/0",
+        "name": "a_1.tar",
+        "size": 10_240,
+        "unpackedSize": 7,
+        "archiveId": "any/a_1.tar",
+        "crc64nvme": "any-crc",
+        "expires": link.expires.isoformat(),
+    }
+    assert link.expires - datetime.now(UTC) > timedelta(days=6.9)
 
 
-def test_two_thousand_datablocks_make_a_result_below_a_megabyte(scicat: Scicat, aws: "S3Client") -> None:
+def test_what_was_proven_of_a_dataset_that_failed_is_offered_too(scicat: Scicat) -> None:
+    failed = RunOutcome(pid="any/a", outcome="failed", code="corrupt_datablock", message="any/b_1.tar is damaged.")
+    job_id = a_job(scicat, JobKind.RETRIEVE, failed, REJECTED)
+    delivered(f"{job_id}-1", "any/b_0.tar", "any/b_1.tar")
+    storage.staging().delete([Keys.run(f"{job_id}-1", "delivered/000001.json")])
+
+    reported = finish(job_id, JobKind.RETRIEVE)
+
+    assert reported["status"] == "finishedUnsuccessful"
+    (offered,) = result_of(scicat)["result"]
+    assert offered["archiveId"] == "any/b_0.tar"
+    script = base64.b64decode(result_of(scicat)["downloadScript"]).decode()
+    assert "- any/0: corrupt_datablock: any/b_1.tar is damaged.\n- any/1: missing_files:" in script
+
+
+def test_the_script_of_a_job_has_its_links(scicat: Scicat) -> None:
     job_id = a_job(scicat, JobKind.RETRIEVE, DONE)
-    key = f"openem-network/datasets/20.500.11935/{job_id}/datablocks/{job_id}-1/20.500.11935-{job_id}"
-    wanted = [WantedDatablock(number, f"{key}_{number}.tar", 10) for number in range(2000)]
-    RunFolder(f"{job_id}-1").save("datablocks.json", wanted)
+    delivered(f"{job_id}-1", "any/a_0.tar")
 
     finish(job_id, JobKind.RETRIEVE)
 
     result = result_of(scicat)
-    assert len(json.dumps(result)) < MAX_RESULT_BYTES
-    assert (result["datablocks"], result["size"]) == (2000, 20_000)
-    stands_for = links.read(result["listing"].rpartition("/")[2])
-    assert stands_for is not None
-    listing = json.loads(aws.get_object(Bucket=settings().retrieval_bucket, Key=stands_for.archive_id)["Body"].read())
-    assert len(listing["result"]) == 2000
+    script = base64.b64decode(result["downloadScript"]).decode()
+    assert script.startswith("#!/bin/sh\n")
+    assert f"10240\tany-0\ta_0.tar\t{result['result'][0]['url']}\n" in script
+
+
+def test_a_retrieve_job_of_which_nothing_came_through_has_no_result(scicat: Scicat) -> None:
+    finish(a_job(scicat, JobKind.RETRIEVE, REJECTED), JobKind.RETRIEVE)
+
+    assert "jobResultObject" not in scicat.told[0][1]
+
+
+def test_a_second_attempt_to_finish_offers_the_same(scicat: Scicat) -> None:
+    job_id = a_job(scicat, JobKind.RETRIEVE, DONE)
+    delivered(f"{job_id}-1", "any/a_0.tar")
+
+    assert finish(job_id, JobKind.RETRIEVE) == finish(job_id, JobKind.RETRIEVE)
+    first, second = (body["jobResultObject"]["result"][0]["archiveId"] for _, body in scicat.told)
+    assert first == second
+
+
+def test_a_long_result_is_written_beside_the_datablocks(
+    scicat: Scicat, aws: "S3Client", environment: pytest.MonkeyPatch
+) -> None:
+    environment.setattr(results, "MAX_RESULT_BYTES", 9_000)
+    job_id = a_job(scicat, JobKind.RETRIEVE, DONE)
+    delivered(f"{job_id}-1", *(f"any/a_{number}.tar" for number in range(20)))
+
+    finish(job_id, JobKind.RETRIEVE)
+
+    result = result_of(scicat)
+    assert (result["result"], result["datablocks"]) == ([], 20)
+    retrieval = settings().retrieval_bucket
+    listing = aws.get_object(Bucket=retrieval, Key=stands_for(result["listing"]).key)["Body"].read()
+    assert len(json.loads(listing)["result"]) == 20
+    script = base64.b64decode(result["downloadScript"]).decode()
+    (link,) = re.findall(r"    fetch (http\S+)", script)
+    rows = aws.get_object(Bucket=retrieval, Key=stands_for(link).key)["Body"].read().decode()
+    assert rows.count("\n") == 20

@@ -1,11 +1,17 @@
 """The step RecallDatablocks."""
 
+import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
+import time_machine
 
+from archiver import clients
 from archiver.errors import Code, ServiceRefused
+from archiver.keys import Keys
 from archiver.models import RecallProgress, WantedDatablock
 from archiver.storage import RunFolder
 from functions.recall_datablocks.app import LONGEST_WAIT, SHORTEST_WAIT, handler, wait_after
@@ -20,15 +26,51 @@ KEYS = ("any/0.tar", "any/1.tar")
 
 @pytest.fixture(autouse=True)
 def tape(aws: "S3Client") -> None:
-    """Two datablocks on tape, wanted by a run."""
+    """Two datablocks on tape, wanted by three runs."""
     for key in KEYS:
         put_on_tape(aws, key, b"any bytes")
-    RunFolder("any-job-1").save("datablocks.json", [WantedDatablock(n, key, 9) for n, key in enumerate(KEYS)])
+    for run_id in ("any-job-1", "first-1", "second-1"):
+        RunFolder(run_id).save("datablocks.json", [WantedDatablock(n, key, 9) for n, key in enumerate(KEYS)])
 
 
-def look(since: datetime | None = None) -> RecallProgress:
-    state = {"job_id": "any-job", "run_id": "any-job-1", "pid": "any/a", "lanes": [0, 1], "since": since}
-    return RecallProgress.model_validate(handler(state, LambdaContext()))
+@pytest.fixture
+def recalls() -> list[str]:
+    """The keys that were asked for since ``note_recalls``."""
+    return []
+
+
+def note_recalls(recalls: list[str]) -> None:
+    def note(params: dict[str, Any], **_: Any) -> None:
+        recalls.append(params["Key"])
+
+    clients.s3().meta.events.register("provide-client-params.s3.RestoreObject", note)
+
+
+@pytest.fixture
+def executions() -> dict[str, str]:
+    """The ARNs of an execution that is ``running``, and of one that has ``ended``."""
+    client = boto3.client("stepfunctions")
+
+    def start(name: str, state: dict[str, Any]) -> str:
+        machine = client.create_state_machine(
+            name=name,
+            definition=json.dumps({"StartAt": "Any", "States": {"Any": state}}),
+            roleArn="arn:aws:iam::123456789012:role/any",
+        )
+        arn = client.start_execution(stateMachineArn=machine["stateMachineArn"])["executionArn"]
+        while name == "ended" and client.describe_execution(executionArn=arn)["status"] == "RUNNING":
+            time.sleep(0.01)
+        return arn
+
+    return {
+        "running": start("running", {"Type": "Wait", "Seconds": 3600, "End": True}),
+        "ended": start("ended", {"Type": "Succeed"}),
+    }
+
+
+def look(run_id: str = "any-job-1", **progress: Any) -> RecallProgress:
+    state = {"job_id": "any-job", "run_id": run_id, "pid": "any/a", "execution_arn": "any", "lanes": [0, 1]}
+    return RecallProgress.model_validate(handler(state | progress, LambdaContext()))
 
 
 def is_asked_for(s3: "S3Client", key: str) -> bool:
@@ -46,12 +88,13 @@ def test_what_lies_on_tape_is_asked_for_and_soon_looked_at_again(aws: "S3Client"
 def test_looking_goes_on_until_all_can_be_read() -> None:
     let_recalls_take(looks=3)
     first = look()
-    looks = [look(first.since) for _ in range(6)]
+    looks = [look(since=first.since) for _ in range(6)]
 
     assert [one.wait_seconds > 0 for one in looks] == sorted((one.wait_seconds > 0 for one in looks), reverse=True)
     assert looks[0].wait_seconds > 0
     assert looks[-1].wait_seconds == 0
-    assert {one.since for one in looks} == {first.since}
+    assert {one.since for one in looks if one.wait_seconds} == {first.since}
+    assert looks[-1].since is None
 
 
 def test_a_copy_that_still_lies_in_the_retrieval_bucket_needs_no_recall(aws: "S3Client") -> None:
@@ -62,29 +105,86 @@ def test_a_copy_that_still_lies_in_the_retrieval_bucket_needs_no_recall(aws: "S3
     assert not any(is_asked_for(aws, key) for key in KEYS)
 
 
-def test_a_datablock_that_the_storage_has_not_is_refused(aws: "S3Client") -> None:
+def test_a_datablock_that_the_storage_has_not_is_not_waited_for(aws: "S3Client") -> None:
     aws.delete_object(Bucket="lts", Key=KEYS[1])
 
-    with pytest.raises(ServiceRefused) as refused:
-        look()
+    look()
 
-    assert (refused.value.reason.code, refused.value.reason.files) == (Code.RECALL_FAILED, (KEYS[1],))
+    assert look().wait_seconds == 0
 
 
-@pytest.mark.parametrize(("tier", "hours"), [("Standard", 24), ("Expedited", 24), ("Bulk", 72)])
-def test_a_recall_is_given_up_at_the_deadline_of_its_tier(
-    environment: pytest.MonkeyPatch, tier: str, hours: int
+def test_the_wait_is_for_one_datablock_that_is_not_there_yet() -> None:
+    waiting = look()
+
+    assert waiting.wait_key in {Keys.wait(key, "any-job-1") for key in KEYS}
+
+
+@pytest.mark.parametrize(("tier", "first", "second"), [("Standard", 12, 12), ("Expedited", 12, 12), ("Bulk", 48, 24)])
+def test_g12_a_recall_is_asked_for_once_more_and_then_given_up(
+    environment: pytest.MonkeyPatch, recalls: list[str], tier: str, first: int, second: int
 ) -> None:
     environment.setenv("LTS_RECALL_TIER", tier)
     forget_what_processes_remember()
     let_recalls_take(looks=1000)
-    now = datetime.now(UTC)
+    begin = look().since
+    assert begin is not None
+    note_recalls(recalls)
 
-    assert look(now - timedelta(hours=hours - 1)).wait_seconds == LONGEST_WAIT.total_seconds()
-    with pytest.raises(ServiceRefused) as refused:
-        look(now - timedelta(hours=hours, minutes=1))
+    with time_machine.travel(begin + timedelta(hours=first, minutes=-1)):
+        assert look(since=begin).asked_again is None
+        assert recalls == []
+    with time_machine.travel(begin + timedelta(hours=first, minutes=1)):
+        again = look(since=begin)
+        assert again.wait_seconds == LONGEST_WAIT.total_seconds()
+        assert sorted(recalls) == list(KEYS)
+    waits: dict[str, Any] = {"since": begin, "asked_again": again.asked_again}
+    with time_machine.travel(begin + timedelta(hours=first + second, minutes=-1)):
+        assert look(**waits).asked_again == again.asked_again
+        assert len(recalls) == len(KEYS)
+    with time_machine.travel(begin + timedelta(hours=first + second, minutes=2)):
+        with pytest.raises(ServiceRefused) as refused:
+            look(**waits)
+        assert (refused.value.reason.code, refused.value.reason.files) == (Code.RECALL_TIMEOUT, KEYS)
 
-    assert (refused.value.reason.code, refused.value.reason.files) == (Code.RECALL_TIMEOUT, KEYS)
+
+def test_what_waited_for_nothing_any_more_has_its_whole_patience_again() -> None:
+    look()
+    done = look(since=datetime.now(UTC) - timedelta(hours=30), asked_again=datetime.now(UTC) - timedelta(hours=13))
+
+    assert (done.wait_seconds, done.since, done.asked_again) == (0, None, None)
+
+
+@pytest.mark.parametrize(("hours", "extended"), [(4, True), (6, False)])
+def test_a_readable_copy_that_would_soon_go_is_kept(recalls: list[str], hours: int, *, extended: bool) -> None:
+    look()
+    expires = datetime.now(UTC) + timedelta(hours=hours)
+    restored = f'ongoing-request="false", expiry-date="{expires:%a, %d %b %Y %H:%M:%S GMT}"'
+
+    def soon(parsed: dict[str, Any], **_: Any) -> None:
+        if "Restore" in parsed:
+            parsed["Restore"] = restored
+
+    clients.s3().meta.events.register("after-call.s3.HeadObject", soon)
+    note_recalls(recalls)
+
+    assert look().wait_seconds == 0
+    assert sorted(recalls) == (list(KEYS) if extended else [])
+
+
+def test_b09_a_second_run_waits_while_the_first_delivers_the_same_dataset(executions: dict[str, str]) -> None:
+    look()
+    assert look("first-1", execution_arn=executions["running"]).wait_seconds == 0
+    waiting = look("second-1", execution_arn="any")
+
+    assert waiting.wait_seconds > 0
+    assert look("first-1", execution_arn=executions["running"]).wait_seconds == 0
+
+
+def test_b09_a_second_run_goes_on_when_the_first_has_ended(executions: dict[str, str]) -> None:
+    look()
+    look("first-1", execution_arn=executions["ended"])
+
+    assert look("second-1", execution_arn="any").wait_seconds == 0
 
 
 def test_waits_grow_so_that_three_days_take_few_looks() -> None:

@@ -7,8 +7,8 @@ from urllib.parse import quote
 import boto3
 import pytest
 
-from archiver.drops import ObjectCreated
 from archiver.errors import Code, Reason, ServiceUnavailable
+from archiver.models import ObjectEvent
 from functions.start_ingest.app import handler
 from tests import dropping
 from tests.account import ROOT, LambdaContext, state_machine_arn
@@ -116,5 +116,5 @@ def test_a12_an_ingest_that_cannot_be_started_is_an_error_for_eventbridge_to_rep
 
 
 def test_the_sample_event_is_understood() -> None:
-    event = ObjectCreated.model_validate(json.loads((ROOT / "events" / "object-created.json").read_text()))
+    event = ObjectEvent.model_validate(json.loads((ROOT / "events" / "object-created.json").read_text()))
     assert event.possible_keys == ("incoming/2026-11-20 apoferritin/dataset.json",)

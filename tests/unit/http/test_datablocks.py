@@ -4,15 +4,18 @@ import io
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import boto3
 import pytest
 import requests
 from types_boto3_s3 import S3Client
 
 from archiver import links
 from archiver.keys import Keys
+from tests.account import forget_what_processes_remember
 from tests.archiver_api import Answer, Api, event
 
-KEY = Keys.datablock("20.500.11935/any", "any-run-1", 0)
+ANY_PID = "20.500.11935/any"
+KEY = Keys.datablock(ANY_PID, "any-run-1", 0)
 BYTES = b"any tar"
 
 
@@ -25,7 +28,11 @@ def copy(aws: S3Client) -> str:
 
 def link(key: str = KEY, now: datetime | None = None) -> str:
     """The path of a link."""
-    return urlsplit(links.url(key, now or datetime.now(UTC))).path.removeprefix("/api/v1")
+    return path_of(links.url(links.issue(key, ANY_PID, now or datetime.now(UTC))))
+
+
+def path_of(url: str) -> str:
+    return urlsplit(url).path.removeprefix("/api/v1")
 
 
 def follow(answer: Answer, method: str, **headers: str) -> requests.Response:
@@ -73,6 +80,86 @@ def test_an_expired_link_is_gone_and_says_how_to_get_another(api: Api, copy: str
 
     assert (answer.status, answer.json["code"]) == (410, "link_expired")
     assert "retrieve job" in answer.json["details"]
+
+
+def test_a_link_works_after_the_functions_credentials_were_replaced(
+    api: Api, copy: str, environment: pytest.MonkeyPatch
+) -> None:
+    path = link(copy)
+    before = api.get(path).headers["location"]
+    environment.setenv("AWS_ACCESS_KEY_ID", "ANOTHERKEY")
+    environment.setattr(boto3, "DEFAULT_SESSION", None)
+    forget_what_processes_remember()
+
+    answer = api.get(path)
+
+    assert follow(answer, "GET").content == BYTES
+    assert "ANOTHERKEY" in answer.headers["location"]
+    assert "ANOTHERKEY" not in before
+
+
+def test_a_link_that_was_changed_anywhere_is_forbidden(api: Api, copy: str) -> None:
+    path = link(copy)
+    token = path.removeprefix("/datablocks/")
+    # The last letter of the signature holds two bits that mean nothing.
+    places = range(0, len(token) - 1, 7)
+    changed = [token[:at] + ("A" if token[at] != "A" else "B") + token[at + 1 :] for at in places]
+
+    assert {api.get(f"/datablocks/{one}").status for one in changed} == {403}
+
+
+def test_a_link_is_renewed_without_credentials_while_it_works(api: Api, copy: str) -> None:
+    six_days_ago = datetime.now(UTC) - timedelta(days=6)
+    renewed = api.answer(event("POST", f"{link(copy, six_days_ago)}/renewal"))
+
+    assert renewed.status == 201
+    assert datetime.fromisoformat(renewed.json["expires"]) > datetime.now(UTC) + timedelta(days=6.9)
+    assert follow(api.get(path_of(renewed.json["url"])), "GET").content == BYTES
+
+
+def test_a_renewed_link_has_the_address_that_its_caller_used(
+    api: Api, copy: str, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("PUBLIC_API_URL", "")
+    forget_what_processes_remember()
+    asked = event("POST", f"{_link_without_address(copy)}/renewal")
+    asked["requestContext"]["domainName"] = "any.host"
+
+    assert api.answer(asked).json["url"].startswith("https://any.host/api/v1/datablocks/ey")
+
+
+def _link_without_address(key: str) -> str:
+    return path_of(links.url(links.issue(key, ANY_PID, datetime.now(UTC)), "http://127.0.0.1:9/api/v1"))
+
+
+@pytest.mark.parametrize(("days", "status"), [(8, 410), (0, 404)])
+def test_a_link_that_does_not_work_is_not_renewed(api: Api, days: int, status: int) -> None:
+    path = link("any/other/key", datetime.now(UTC) - timedelta(days=days))
+
+    assert api.answer(event("POST", f"{path}/renewal")).status == status
+
+
+def test_revoked_links_of_a_dataset_are_gone_and_cannot_be_renewed(api: Api, copy: str) -> None:
+    path = link(copy)
+
+    answer = api.post("/datablocks/revocations", {"dataset_id": ANY_PID})
+
+    assert (answer.status, answer.json["dataset_id"]) == (201, ANY_PID)
+    assert (api.get(path).status, api.get(path).json["code"]) == (410, "link_revoked")
+    assert api.answer(event("POST", f"{path}/renewal")).status == 410
+    assert api.get(link(copy, datetime.now(UTC) + timedelta(seconds=2))).status == 302
+
+
+@pytest.mark.parametrize("body", [{}, {"dataset_id": ""}, {"dataset_id": "any", "more": 1}])
+def test_a_wrong_revocation_is_refused(api: Api, body: dict[str, object]) -> None:
+    assert api.post("/datablocks/revocations", body).status == 422
+
+
+def test_only_the_job_account_revokes_links(api: Api, copy: str) -> None:
+    path = link(copy)
+
+    assert api.post("/datablocks/revocations", {"dataset_id": ANY_PID}, {"Authorization": "Basic YTpi"}).status == 401
+    assert api.get(path).status == 302
 
 
 def test_a_link_whose_copy_is_no_longer_there_says_how_to_get_another(api: Api) -> None:

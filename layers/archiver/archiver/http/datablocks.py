@@ -2,18 +2,48 @@
 
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
+from pydantic import BaseModel, ConfigDict, Field
 
 from archiver import links, storage
+from archiver.http.auth import BASIC
 from archiver.http.errors import Refusal, documented
+from archiver.links import Link
+from archiver.models import Pid
+from archiver.settings import settings
 
 router = APIGatewayRouter()
 
 # Long enough to begin a download; one that has begun goes on when the URL ends.
 _URL_SECONDS = 15 * 60
 _ASK_AGAIN = "Ask SciCat for a new retrieve job of the dataset: its result has new links."
+_REFUSALS = documented(HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+class RenewedLink(BaseModel):
+    """A link to the same tar that works longer, unless its copy is given up before."""
+
+    url: str
+    expires: datetime
+
+
+class RevocationAsked(BaseModel):
+    """Whose links end."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dataset_id: Pid = Field(description="SciCat's pid of the dataset.")
+
+
+class Revoked(BaseModel):
+    """The links of the dataset that were issued until then no longer work."""
+
+    dataset_id: Pid
+    issued_until: datetime
 
 
 @router.route(
@@ -24,24 +54,78 @@ _ASK_AGAIN = "Ask SciCat for a new retrieve job of the dataset: its result has n
     description="Answers with a redirect to the tar, which knows HEAD and Range.",
     response_description="Where the tar is for the next minutes",
     status_code=HTTPStatus.FOUND,
-    responses={
-        HTTPStatus.FOUND: {"description": "Where the tar is for the next minutes"},
-        **documented(HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.SERVICE_UNAVAILABLE),
-    },
+    responses={HTTPStatus.FOUND: {"description": "Where the tar is for the next minutes"}, **_REFUSALS},
 )
 def download(token: str) -> Response[None]:
     """Redirects to a short-lived URL of the tar."""
+    link = _working(token)
+    url = storage.retrieval().presign_get(
+        link.key,
+        _URL_SECONDS,
+        filename=link.key.rpartition("/")[2],
+        method="HEAD" if router.current_event.http_method == "HEAD" else "GET",
+    )
+    return Response(HTTPStatus.FOUND.value, headers={"Location": url})
+
+
+@router.post(
+    "/datablocks/<token>/renewal",
+    tags=["datablocks"],
+    summary="Renew a link before it expires",
+    description=(
+        "Whoever has a link that works is given one to the same tar that expires later. The copy behind it is not kept "
+        "any longer: once it is gone, a new retrieve job brings it back."
+    ),
+    status_code=HTTPStatus.CREATED,
+    responses=_REFUSALS,
+)
+def renew(token: str) -> RenewedLink:
+    """Writes a new link; the old one works on until it expires."""
+    old = _working(token)
+    link = links.issue(old.key, old.pid, datetime.now(UTC))
+    return RenewedLink(url=links.url(link, _base()), expires=link.expires)
+
+
+@router.post(
+    "/datablocks/revocations",
+    tags=["datablocks"],
+    summary="Revoke the links of a dataset",
+    description="Every link that was issued until now stops working. Later retrieve jobs give links that work.",
+    status_code=HTTPStatus.CREATED,
+    security=[BASIC],
+    responses=documented(
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+def revoke(asked: Annotated[RevocationAsked, Body()]) -> Revoked:
+    """Ends every link of the dataset."""
+    now = datetime.now(UTC)
+    links.revoke(asked.dataset_id, storage.retrieval(), now)
+    return Revoked(dataset_id=asked.dataset_id, issued_until=now)
+
+
+def _working(token: str) -> Link:
+    """What the link stands for, if it works and its copy is there."""
     link = links.read(token)
     if link is None:
         raise Refusal(HTTPStatus.FORBIDDEN, "wrong_link", "This link was not written by this archiver.", _ASK_AGAIN)
     if link.expires <= datetime.now(UTC):
         raise Refusal(HTTPStatus.GONE, "link_expired", "This link has expired.", _ASK_AGAIN)
-    if storage.retrieval().head(link.archive_id) is None:
+    if links.is_revoked(link, storage.retrieval()):
+        raise Refusal(HTTPStatus.GONE, "link_revoked", "This link was revoked.", _ASK_AGAIN)
+    if storage.retrieval().head(link.key) is None:
         raise Refusal(HTTPStatus.NOT_FOUND, "no_copy", "The recalled copy is no longer kept.", _ASK_AGAIN)
-    url = storage.retrieval().presign_get(
-        link.archive_id,
-        _URL_SECONDS,
-        filename=link.archive_id.rpartition("/")[2],
-        method="HEAD" if router.current_event.http_method == "HEAD" else "GET",
+    return link
+
+
+def _base() -> str:
+    """Where users reach the API: as deployed, or as this request did (the template cannot tell a function its own)."""
+    event = router.current_event
+    path = event.request_context.path or ""
+    return (
+        settings().public_api_url or f"https://{event.request_context.domain_name}{path.partition('/datablocks/')[0]}"
     )
-    return Response(HTTPStatus.FOUND.value, headers={"Location": url})

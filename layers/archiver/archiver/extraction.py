@@ -1,0 +1,177 @@
+"""A small tar of just the files that a retrieve job selects, out of its recalled datablocks.
+
+It is packaged like a datablock, with a manifest, only that the bytes of its files are ranges of other
+tars: nothing else of these is read. Each file is proven by its checksum in the catalogue on its way.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+from archiver import datasets
+from archiver.datablocks import Limits
+from archiver.delivery import Delivered, is_delivered
+from archiver.errors import Code, DatasetRejected, ServiceRefused
+from archiver.keys import Keys
+from archiver.lts import LongTermStorage, TapeState
+from archiver.models import CatalogueDatablock, Run, SealedDatablock, SourceFile, WantedDatablock
+from archiver.packaging import Packager
+from archiver.s3 import Bucket, PinnedRange
+from archiver.scicat import Job
+from archiver.selection import locate, selected
+from archiver.settings import GIB, MIB
+from archiver.storage import RunFolder, retrieval
+
+_SEALED = "sealed.json"
+# One tar, however many files; a part that is read to be sent on is held in memory.
+_LIMITS = Limits(
+    datablock_bytes=5 * 1024 * GIB,
+    datablock_files=1_000_000,
+    catalogue_bytes=1_000_000_000,
+    copy_part=16 * MIB,
+    copies_per_file=9_000,
+)
+
+
+class Extraction(StrEnum):
+    """How far ``extract`` came."""
+
+    DONE = "done"
+    UNFINISHED = "unfinished"
+    # A datablock must be recalled (again) first.
+    ON_TAPE = "on tape"
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedFile:
+    """Where the bytes of a selected file lie: from ``start`` on in the tar ``archive_id``."""
+
+    archive_id: str
+    path: str
+    start: int
+
+
+def selection_of(run: Run) -> frozenset[str]:
+    """The files of the run's dataset that its job asks for; none means all. A job may name a dataset twice."""
+    job = RunFolder(run.job_id).load("request.json", Job)
+    asked = [dataset.files for dataset in (job.datasets if job else ()) if dataset.pid == run.pid]
+    return frozenset(path for files in asked for path in files) if all(asked) else frozenset()
+
+
+def tars_of(run_id: str) -> list[SealedDatablock] | None:
+    """The tars that ``extract`` made in a run; None when it has not."""
+    return _folder(run_id).load(_SEALED, list[SealedDatablock])
+
+
+def extract(run: Run, files: frozenset[str], lts: LongTermStorage, deadline: float) -> Extraction:
+    """Make the tar of ``files``, as far as ``deadline`` (``time.monotonic()``) allows; the next call goes on.
+
+    Raises ServiceRefused(CORRUPT_DATABLOCK) naming files that are not as recorded.
+    """
+    folder = _folder(run.run_id)
+    tars = {one.archive_id: _readable(one.archive_id, lts) for one in _wanted(run)}
+    readable = {archive_id: tar for archive_id, tar in tars.items() if tar is not None}
+    if len(readable) < len(tars):
+        return Extraction.ON_TAPE
+    try:
+        located = folder.load("located.json", list[LocatedFile]) or _locate(run, files, readable, folder)
+        source = _Tars({one.path: one for one in located}, readable)
+        packager = Packager(folder, source, retrieval(), partial(Keys.selection, run.pid, run.run_id), _LIMITS)
+        if not _package(packager, folder, deadline):
+            return Extraction.UNFINISHED
+    except DatasetRejected as rejected:
+        # What would be the uploader's fault of new files is damage of archived ones.
+        message = f"The archive reads back damaged. {rejected.reason.message}"
+        raise ServiceRefused(Code.CORRUPT_DATABLOCK, message, rejected.reason.files) from rejected
+    except ServiceRefused as refused:
+        if refused.reason.code is Code.RECALL_FAILED:
+            return Extraction.ON_TAPE
+        raise
+    _note_delivered(run)
+    return Extraction.DONE
+
+
+def _package(packager: Packager, folder: RunFolder, deadline: float) -> bool:
+    planned = packager.plan()
+    if not all(packager.package(piece, deadline) for piece in packager.slices()):
+        return False
+    folder.save(_SEALED, [packager.seal(one.number) for one in planned])
+    return True
+
+
+def _note_delivered(run: Run) -> None:
+    """Say of each datablock that what was wanted of it is handed over."""
+    for one in _wanted(run):
+        delivered = Delivered(one.archive_id, one.packed_size, "")
+        RunFolder(run.run_id).save(f"delivered/{one.number:06d}.json", delivered)
+
+
+def _folder(run_id: str) -> RunFolder:
+    """Where the selection keeps its notes: within those of the run."""
+    return RunFolder(f"{run_id}/selection")
+
+
+def _wanted(run: Run) -> list[WantedDatablock]:
+    return RunFolder(run.run_id).need("datablocks.json", list[WantedDatablock])
+
+
+@dataclass(frozen=True, slots=True)
+class _Tar:
+    """A recalled tar that can be read now; ``copies`` says whether S3 can copy from it to our buckets."""
+
+    bucket: Bucket
+    key: str
+    etag: str
+    copies: bool
+
+    def read(self, start: int, length: int) -> bytes:
+        """Some of its bytes."""
+        return self.bucket.get(self.key, self.etag, start, length)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tars:
+    """The selected files as ranges of the tars that hold them."""
+
+    located: Mapping[str, LocatedFile]
+    tars: Mapping[str, _Tar]
+
+    @property
+    def copies(self) -> bool:
+        """Whether S3 can copy from all of them."""
+        return all(tar.copies for tar in self.tars.values())
+
+    def pinned(self, file: SourceFile, start: int, length: int) -> PinnedRange:
+        """Some bytes of a file."""
+        place = self.located[file.path]
+        tar = self.tars[place.archive_id]
+        return PinnedRange(tar.bucket, tar.key, tar.etag, place.start + start, length, file.path)
+
+
+def _readable(archive_id: str, lts: LongTermStorage) -> _Tar | None:
+    """Where the datablock can be read: a proven copy, or the long-term storage itself; None while it is on tape."""
+    if is_delivered(archive_id, lts, retrieval()) and (copy := retrieval().head(archive_id)):
+        return _Tar(retrieval(), archive_id, copy.etag, copies=True)
+    stored = lts.stored(archive_id)
+    if stored is None:
+        raise ServiceRefused(Code.CORRUPT_DATABLOCK, f"{archive_id} is not in the long-term storage.")
+    if stored.state is not TapeState.READABLE:
+        return None
+    return _Tar(lts.bucket, archive_id, stored.etag, lts.same_account)
+
+
+def _locate(run: Run, files: Collection[str], tars: Mapping[str, _Tar], folder: RunFolder) -> list[LocatedFile]:
+    """Find the files, and write down their list as the packager reads it."""
+    located: dict[str, LocatedFile] = {}
+    packed: list[SourceFile] = []
+    for one in _wanted(run):
+        datablock = RunFolder(run.run_id).need(f"datablocks/{one.number:06d}.json", CatalogueDatablock)
+        # A file that was archived twice is given once.
+        held = [file for file in selected(datablock, files) if file.path not in located]
+        places = locate(datablock, held, tars[one.archive_id].read)
+        located |= {path: LocatedFile(one.archive_id, path, place.start) for path, place in places.items()}
+        packed += [datasets.packed(file, datablock.chk_alg) for file in held]
+    folder.write_files(sorted(packed, key=lambda file: file.path.encode()))
+    folder.save("located.json", list(located.values()))
+    return list(located.values())

@@ -1,0 +1,134 @@
+"""Single files of an archived dataset: which datablocks hold them, and where in the tars their bytes lie.
+
+Pure, but for ``locate``, which reads the headers of a tar that another archiver wrote.
+"""
+
+import io
+import tarfile
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, override
+
+from archiver import datasets
+from archiver.datablocks import Limits, layout_of
+from archiver.errors import Code, DatasetRejected, ServiceRefused
+from archiver.models import CatalogueDatablock, CatalogueFile
+from archiver.names import wrong_path
+from archiver.tarlayout import LAYOUT_VERSION
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+# ``length`` bytes of a tar from ``start`` on.
+type Read = Callable[[int, int], bytes]
+
+# The headers of small files are read many at once; of a big one, little more than its header.
+_READ_BYTES = 128 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The bytes of a file in its tar."""
+
+    start: int
+    size: int
+
+
+def choose(datablocks: Iterable[CatalogueDatablock], files: Collection[str]) -> tuple[CatalogueDatablock, ...]:
+    """The datablocks that hold ``files``; all of them when none are named.
+
+    Raises DatasetRejected(UNKNOWN_FILES) naming those that no datablock holds as files, and BAD_PATH.
+    """
+    datablocks = tuple(datablocks)
+    if not files:
+        return datablocks
+    chosen = tuple(datablock for datablock in datablocks if selected(datablock, files))
+    found = {file.path for datablock in chosen for file in selected(datablock, files)}
+    unknown = sorted(set(files) - found)
+    if unknown:
+        raise DatasetRejected(
+            Code.UNKNOWN_FILES, f"{len(unknown)} of the wanted files are not in the dataset's archive.", unknown
+        )
+    hostile = sorted(path for path in found if wrong_path(path))
+    if hostile:
+        raise DatasetRejected(Code.BAD_PATH, f"{len(hostile)} paths may not name a file.", hostile)
+    return chosen
+
+
+def selected(datablock: CatalogueDatablock, files: Collection[str]) -> list[CatalogueFile]:
+    """Those of ``files`` that the datablock holds; directories and symlinks have no bytes to be given."""
+    return [file for file in datablock.files if file.path in files and datasets.kind_of(file) == "file"]
+
+
+def locate(datablock: CatalogueDatablock, files: Collection[CatalogueFile], read: Read) -> dict[str, Place]:
+    """Where each of ``files`` lies in the datablock's tar, by its path.
+
+    Our own layout follows from the catalogue's entry alone; any other tar's headers are read, but not its
+    files. Raises ServiceRefused(CORRUPT_DATABLOCK) naming the files that are not there with their size.
+    """
+    places = _computed(datablock)
+    if places is None:
+        places = _found(datablock, read)
+    wrong = [file.path for file in files if file.path not in places or places[file.path].size != file.size]
+    if wrong:
+        raise ServiceRefused(
+            Code.CORRUPT_DATABLOCK, f"{len(wrong)} files are not in {datablock.archive_id} as recorded.", wrong
+        )
+    return {file.path: places[file.path] for file in files}
+
+
+def _computed(datablock: CatalogueDatablock) -> Mapping[str, Place] | None:
+    """The places as we would have laid them out; None if the tar was not laid out so, as its size tells."""
+    if datablock.version != LAYOUT_VERSION:
+        return None
+    packed = [datasets.packed(file, datablock.chk_alg) for file in datablock.files]
+    layout = layout_of(sorted(packed, key=lambda file: file.path.encode()), Limits())
+    if layout.packed_size != datablock.packed_size:
+        return None
+    members = zip(layout.files, layout.members, strict=True)
+    return {file.path: Place(member.body, member.stop - member.body) for file, member in members}
+
+
+def _found(datablock: CatalogueDatablock, read: Read) -> Mapping[str, Place]:
+    """The places that the headers tell."""
+    headers = io.BufferedReader(_Ranges(datablock.packed_size, read), _READ_BYTES)
+    try:
+        with tarfile.open(fileobj=headers, mode="r:") as tar:
+            members = [member for member in tar if member.isreg() and not member.issparse()]
+    except tarfile.TarError as error:
+        raise ServiceRefused(Code.CORRUPT_DATABLOCK, f"{datablock.archive_id} is no tar ({error}).") from error
+    return {member.name.removeprefix("./"): Place(member.offset_data, member.size) for member in members}
+
+
+class _Ranges(io.RawIOBase):
+    """A tar far away, as the standard library reads files: what is skipped is not fetched."""
+
+    def __init__(self, size: int, read: Read) -> None:
+        super().__init__()
+        self._size = size
+        self._read = read
+        self._position = 0
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def seekable(self) -> bool:
+        return True
+
+    @override
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        begin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = begin + offset
+        return self._position
+
+    @override
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        view = memoryview(buffer)
+        length = min(len(view), self._size - self._position)
+        if length <= 0:
+            return 0
+        view[:length] = self._read(self._position, length)
+        self._position += length
+        return length
