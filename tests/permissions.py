@@ -37,6 +37,7 @@ _NAMES: Mapping[str, str] = {
     "SciCatSecret": "SCICAT_SECRET",
     "JobApiSecret": "JOB_API_SECRET",
     "LinkSecret": "LINK_SECRET",
+    "LtsSecret": "LTS_SECRET",
 }
 _PLACEHOLDER = re.compile(r"\$\{([^}]+)\}")
 _DENIED: Any = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
@@ -96,7 +97,7 @@ def enforced_permissions() -> Iterator[list[str]]:
     submit: Callable[..., Future[Any]] = ThreadPoolExecutor.submit
 
     def limited_call(client: BaseClient, operation: str, request: dict[str, Any]) -> Any:
-        function = _function.get()
+        function = None if client.meta.endpoint_url == _lts_elsewhere() else _function.get()
         lacking = None if function is None else lacking_permission(function, operation, request)
         if lacking is not None:
             refused.append(f"{function} lacks {lacking.action} on {lacking.resource}")
@@ -121,17 +122,22 @@ def lacking_permission(function: str, operation: str, request: Mapping[str, Any]
 def _is_given(function: str, needed: Permission) -> bool:
     return any(
         fnmatchcase(needed.action, given.action) and fnmatchcase(needed.resource, given.resource)
-        for given in permissions_of(function)
+        for given in permissions_of(function, lts_elsewhere=bool(_lts_elsewhere()))
     )
 
 
+def _lts_elsewhere() -> str:
+    """The LTS that is another S3 service, with permissions of its own; empty when it is a bucket of the account."""
+    return os.environ.get("LTS_ENDPOINT_URL", "")
+
+
 @cache
-def permissions_of(function: str) -> tuple[Permission, ...]:
-    """What the policies of a function allow, in a stack whose LTS is a bucket of the same account."""
+def permissions_of(function: str, *, lts_elsewhere: bool = False) -> tuple[Permission, ...]:
+    """What the policies of a function allow, in a stack whose LTS is a bucket of the same account or ``elsewhere``."""
     return tuple(
         Permission(action, _resolved(resource))
         for policy in RESOURCES[function]["Properties"]["Policies"]
-        for statement in _statements(policy)
+        for statement in _statements(policy, lts_elsewhere=lts_elsewhere)
         for action in _listed(statement["Action"])
         for resource in _listed(statement["Resource"])
     )
@@ -158,15 +164,16 @@ def needed_permissions(operation: str, request: Mapping[str, Any]) -> list[Permi
     return needed
 
 
-def _statements(policy: Any) -> list[dict[str, Any]]:
+def _statements(policy: Any, *, lts_elsewhere: bool) -> list[dict[str, Any]]:
     """The statements of a policy: written out, named, or named under a condition (``!If``)."""
     match policy:
         case {"Statement": [*statements]}:
             return statements
         case str():
-            return _statements(RESOURCES[policy]["Properties"]["PolicyDocument"])
-        case ["LtsElsewhere", _, here]:
-            return [] if here == "AWS::NoValue" else _statements(here)
+            return _statements(RESOURCES[policy]["Properties"]["PolicyDocument"], lts_elsewhere=lts_elsewhere)
+        case ["LtsElsewhere", elsewhere, here]:
+            chosen = elsewhere if lts_elsewhere else here
+            return [] if chosen == "AWS::NoValue" else _statements(chosen, lts_elsewhere=lts_elsewhere)
     raise ValueError(f"not a policy: {policy}")
 
 

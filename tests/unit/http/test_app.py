@@ -44,7 +44,9 @@ def test_the_document_describes_every_route_under_the_address_it_was_read_from(a
     assert set(answer.json["paths"]) == {
         "/archiver/jobs",
         "/archiver/jobs/{job_id}",
+        "/datablocks/revocations",
         "/datablocks/{token}",
+        "/datablocks/{token}/renewal",
         "/health/livez",
         "/health/readyz",
         "/jobs",

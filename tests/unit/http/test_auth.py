@@ -17,6 +17,7 @@ OPEN = {
     ("/health/readyz", "get"),
     ("/datablocks/{token}", "get"),
     ("/datablocks/{token}", "head"),
+    ("/datablocks/{token}/renewal", "post"),
 }
 
 
