@@ -2,21 +2,22 @@
 
 Asking again does no harm, so the same call begins a recall, looks after it and repeats what was lost. When all
 can be read, one run brings them into the retrieval bucket; another one of the same dataset waits until it has.
-Raises ServiceRefused (``recall_timeout``).
+One whose recall failed twice is written down as refused: the others are delivered all the same. Raises
+ServiceRefused (``recall_timeout``; ``recall_failed`` when the job names files, whose tar needs every datablock).
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 from archiver import storage, workflows
-from archiver.delivery import is_delivered
+from archiver.delivery import is_delivered, unreadable
 from archiver.errors import Code, ServiceRefused
 from archiver.extraction import selection_of
 from archiver.keys import Keys
 from archiver.lts import LongTermStorage, TapeState, long_term_storage
-from archiver.models import Lease, RecallProgress, WantedDatablock
+from archiver.models import CatalogueDatablock, Lease, RecallProgress, WantedDatablock
 from archiver.settings import settings
-from archiver.step import step
+from archiver.step import logger, step
 
 # Each look costs some thirteen of an execution's 25,000 events. So a wait is a quarter of the time already
 # waited: a recall of seconds is noticed in seconds, and one of three days takes about 450 looks.
@@ -31,6 +32,10 @@ PATIENCE = {
 }
 # A readable copy that goes sooner than this may go before it is delivered.
 SHORTEST_EXPIRY = timedelta(hours=5)
+# A medium that could not be read twice will not be read the third time.
+MOST_RECALLS = 2
+# How often each datablock was asked for since it could last be read.
+_RECALLS = "recalls.json"
 # Requests to the long-term storage at once.
 _AT_ONCE = 16
 
@@ -59,29 +64,53 @@ def _wanted(progress: RecallProgress) -> list[str]:
 
 
 def _waited_for(progress: RecallProgress, lts: LongTermStorage, now: datetime) -> list[str]:
+    folder = storage.RunFolder(progress.run_id)
+    before = folder.load(_RECALLS, dict[str, int]) or {}
     wanted = _wanted(progress)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        at_hand = pool.map(lambda archive_id: _is_at_hand(archive_id, lts, now), wanted)
-        return [archive_id for archive_id, is_at_hand in zip(wanted, at_hand, strict=True) if not is_at_hand]
+        counts = pool.map(lambda archive_id: _look(archive_id, before.get(archive_id, 0), lts, now), wanted)
+        recalls = {one: count for one, count in zip(wanted, counts, strict=True) if count is not None}
+    failed = [one for one, count in recalls.items() if count > MOST_RECALLS]
+    _refuse(progress, [one for one in failed if recalls[one] != before.get(one)])
+    if recalls != before:
+        folder.save(_RECALLS, recalls)
+    return [one for one in recalls if one not in failed]
 
 
-def _is_at_hand(archive_id: str, lts: LongTermStorage, now: datetime) -> bool:
-    """Whether there is nothing to wait for: the datablock can be delivered now, was, or never can be.
+def _look(archive_id: str, recalls: int, lts: LongTermStorage, now: datetime) -> int | None:
+    """How often the datablock was asked for by now, ``recalls`` before; more than MOST_RECALLS: it never will be.
 
-    One that lies on tape is asked for, and one that would soon go back there is kept.
+    None when there is nothing to wait for: it can be delivered now, was, or is not there. One that lies on tape
+    is asked for, and one that would soon go back there is kept.
     """
+    if recalls > MOST_RECALLS:
+        return recalls
     stored = lts.stored(archive_id)
     if stored is None:
-        return True  # its delivery says so, when the others are delivered
+        return None  # its delivery says so, when the others are delivered
     if stored.state is TapeState.READABLE:
         if stored.expiry is not None and stored.expiry - now < SHORTEST_EXPIRY:
             lts.recall(archive_id, settings().retrieval_days)
-        return True
+        return None
     if is_delivered(archive_id, lts, storage.retrieval()):
-        return True
-    if stored.state is TapeState.ARCHIVED:
+        return None
+    if stored.state is TapeState.RECALLING:
+        return recalls
+    if recalls < MOST_RECALLS:
         lts.recall(archive_id, settings().retrieval_days)
-    return False
+    return recalls + 1
+
+
+def _refuse(progress: RecallProgress, failed: list[str]) -> None:
+    """Write down which datablocks tape cannot bring back; their files are told when the others are delivered."""
+    if failed and selection_of(progress):
+        raise ServiceRefused(Code.RECALL_FAILED, "Tape could not bring the datablocks back, twice.", failed)
+    folder = storage.RunFolder(progress.run_id)
+    for number, archive_id in enumerate(_wanted(progress) if failed else ()):
+        if archive_id in failed:
+            logger.error("recall failed", extra={"archive_id": archive_id})
+            datablock = folder.need(f"datablocks/{number:06d}.json", CatalogueDatablock)
+            folder.save(f"refused/{number:06d}.json", unreadable(datablock))
 
 
 def _ask_again_or_give_up(

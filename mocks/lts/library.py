@@ -51,7 +51,7 @@ class Library:
         moved = self._tape.advance(self.now())
         if not moved:
             return
-        self._ledger.note(*((tape_object.key, tape_object.place) for tape_object in moved))
+        self._ledger.note(*((tape_object.key, tape_object.news) for tape_object in moved))
         for name in dict.fromkeys((tape_object.bucket, tape_object.key) for tape_object in moved):
             self._ledger.save(self._tape.objects[name])
         self._to_replicate.set()
@@ -110,6 +110,11 @@ class Library:
     def stick(self, tape_object: TapeObject, *, stuck: bool) -> None:
         """Keep the object's recalls from ending, or let them end again."""
         self._tape.stick(tape_object, stuck=stuck)
+        self._ledger.save(tape_object)
+
+    def fail(self, tape_object: TapeObject, recalls: int) -> None:
+        """Let the object's next ``recalls`` end without a readable copy, though a drive works for each."""
+        tape_object.failing = recalls
         self._ledger.save(tape_object)
 
     async def delete(self, bucket: str, key: str) -> None:

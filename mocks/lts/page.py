@@ -58,7 +58,8 @@ def page(tape: Tape, events: Sequence[Event], now: float, contains: str = "") ->
 def _row(one: TapeObject, now: float) -> tuple[str, ...]:
     flipped = f"bytes {', '.join(map(str, one.flipped))} inverted" if one.flipped else ""
     truncated = f"cut to {one.truncated} bytes" if one.truncated is not None else ""
-    damage = ", ".join(filter(None, (flipped, truncated, "recalls never end" if one.stuck else "")))
+    recalls = "recalls never end" if one.stuck else f"recalls that fail: {one.failing}" if one.failing else ""
+    damage = ", ".join(filter(None, (flipped, truncated, recalls)))
     return one.key, one.place, _left(one, now), "yes" if one.replicated else "no", damage
 
 

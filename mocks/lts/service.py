@@ -190,12 +190,13 @@ class ClockMove(BaseModel):
 
 
 class Damage(BaseModel):
-    """Which object, at which byte (flip), cut to which size (truncate), stuck or free again (stick)."""
+    """Which object; at which byte (flip), cut to which size (truncate), stuck or not (stick), how often (fail)."""
 
     key: str
     offset: Annotated[int, Field(ge=0)] = 0
     size: Annotated[int, Field(ge=0)] = 0
     stuck: bool = True
+    fails: Annotated[int, Field(ge=0)] = 1
 
 
 def create_app(options: Options, stop: Callable[[], None]) -> ASGIApp:
@@ -215,7 +216,8 @@ def create_app(options: Options, stop: Callable[[], None]) -> ASGIApp:
     )
     app.router.redirect_slashes = False
     app.include_router(_page_routes(library))
-    app.include_router(_test_routes(library, options.bucket, faults))
+    app.include_router(_test_routes(library, faults))
+    app.include_router(_damage_routes(library, options.bucket))
     app.include_router(_admin_routes(library, options.bucket, stop))
     app.add_route(
         "/{path:path}", Gate(library, backend, options).answer, methods=["GET", "HEAD", "PUT", "POST", "DELETE"]
@@ -251,7 +253,7 @@ def _page_routes(library: Library) -> APIRouter:
     return routes
 
 
-def _test_routes(library: Library, bucket: str, faults: list[Fault]) -> APIRouter:
+def _test_routes(library: Library, faults: list[Fault]) -> APIRouter:
     routes = APIRouter(tags=["tests"])
 
     @routes.get("/__state")
@@ -278,6 +280,12 @@ def _test_routes(library: Library, bucket: str, faults: list[Fault]) -> APIRoute
         """Replace the faults to come; an empty list ends them."""
         faults[:] = asked
 
+    return routes
+
+
+def _damage_routes(library: Library, bucket: str) -> APIRouter:
+    routes = APIRouter(tags=["tests"])
+
     @routes.post("/__flip", status_code=204)
     async def flip(damage: Damage) -> None:
         """Invert the byte at ``offset`` of an object, in what is read back."""
@@ -298,6 +306,11 @@ def _test_routes(library: Library, bucket: str, faults: list[Fault]) -> APIRoute
     async def stick(damage: Damage) -> None:
         """Keep an object's recalls from ever ending (``stuck``), or let them end again."""
         library.stick(await _found(library, bucket, damage.key), stuck=damage.stuck)
+
+    @routes.post("/__fail", status_code=204)
+    async def fail(damage: Damage) -> None:
+        """Let an object's next ``fails`` recalls fail: the drive cannot read it, and it stays on tape."""
+        library.fail(await _found(library, bucket, damage.key), damage.fails)
 
     return routes
 

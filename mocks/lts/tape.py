@@ -67,10 +67,13 @@ class TapeObject:
     # Of two asked for at the same time, which was first.
     order: int = 0
     replicated: bool = False
-    # Faults: bytes that read back inverted, the length that is left, a recall that never ends.
+    # Whether the last recall ended without a readable copy.
+    recall_failed: bool = False
+    # Faults: bytes that read back inverted, the length that is left, a recall that never ends, recalls that will fail.
     flipped: list[int] = field(default_factory=list)
     truncated: int | None = None
     stuck: bool = False
+    failing: int = 0
 
     @property
     def readable(self) -> bool:
@@ -81,6 +84,11 @@ class TapeObject:
     def recalling(self) -> bool:
         """Whether a recall was asked for and has not ended."""
         return self.place in (Place.QUEUED, Place.RECALLING)
+
+    @property
+    def news(self) -> str:
+        """What its last move was, in words."""
+        return "recall failed" if self.recall_failed and self.place is Place.ON_TAPE else self.place
 
     @property
     def turn(self) -> tuple[int, float, int]:
@@ -164,6 +172,7 @@ class Tape:
         if tape_object.recalling:
             return self._hurry(tape_object, tier, now)
         tape_object.asked, tape_object.days, tape_object.tier = now, days, tier
+        tape_object.recall_failed = False
         self._place(tape_object, Place.QUEUED, None)
         return Answer.ACCEPTED
 
@@ -223,7 +232,11 @@ class Tape:
         return None
 
     def _arrive(self, tape_object: TapeObject, at: float) -> None:
-        if tape_object.place is Place.RECALLING:
+        if tape_object.place is Place.RECALLING and tape_object.failing:
+            tape_object.failing -= 1
+            tape_object.recall_failed = True
+            self._place(tape_object, Place.ON_TAPE, None)
+        elif tape_object.place is Place.RECALLING:
             self._place(tape_object, Place.ONLINE, at + tape_object.days * DAY)
         else:
             self._place(tape_object, Place.ON_TAPE, None)

@@ -263,6 +263,31 @@ def test_what_the_archive_could_not_give_back_is_said_and_is_a_failure(
     assert not (tmp_path / "hacked").exists()
 
 
+def test_h07_names_that_other_systems_cannot_hold_are_written_down(
+    shell: tuple[str, ...], server: Server, tmp_path: Path
+) -> None:
+    tars = (
+        {"a.mrc": b"1", "deep/12:30.mrc": b"2", "\\.mrc": b"3"},
+        {"A.mrc": b"4", "ends with ./b": b"5", "fine": b"6"},
+    )
+    downloads = [a_download(server, str(n), our_tar(files), f"any_{n}.tar") for n, files in enumerate(tars)]
+
+    ended = run(shell, a_script(*downloads), tmp_path)
+
+    assert ended.returncode == 0
+    assert f"{FOLDER}/.datablock/names.txt" in ended.stderr
+    names = (tmp_path / FOLDER / ".datablock" / "names.txt").read_text().splitlines()
+    assert sorted(names) == ["A.mrc", "\\\\.mrc", "a.mrc", "deep/12:30.mrc", "ends with ./b"]
+
+
+def test_h07_nothing_is_said_of_names_that_every_system_can_hold(
+    shell: tuple[str, ...], server: Server, tmp_path: Path
+) -> None:
+    ended = run(shell, a_script(a_download(server, "0", our_tar({"a.mrc": b"", "deep/b c é.mrc": b"any"}))), tmp_path)
+
+    assert (ended.returncode, "Windows" in ended.stderr) == (0, False)
+
+
 def test_a_long_list_is_downloaded_too(shell: tuple[str, ...], server: Server, tmp_path: Path) -> None:
     rows = download_script.rows([a_download(server, "0", our_tar(ANY_FILES), HOSTILE)])
     link = server.put("list", rows.encode())

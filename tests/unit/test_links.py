@@ -9,6 +9,8 @@ from types_boto3_s3 import S3Client
 from archiver import links, storage
 from archiver.keys import Keys
 from archiver.links import Link
+from archiver.settings import settings
+from tests.template import resources_of
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 ANY_KEY = Keys.datablock("20.500.11935/any dataset, ü", "any-run-1", 0)
@@ -32,11 +34,18 @@ def token_of(url: str) -> str:
 
 
 @pytest.mark.usefixtures("secret")
-def test_a_link_stands_for_its_datablock_until_the_copy_is_no_longer_kept() -> None:
+def test_h05_a_link_stands_for_its_datablock_until_a_day_before_the_copy_goes() -> None:
     url = links.url(a_link())
 
     assert url.startswith("http://127.0.0.1:9/api/v1/datablocks/")
-    assert links.read(token_of(url)) == Link(ANY_KEY, ANY_PID, NOW, NOW + timedelta(days=7))
+    assert links.read(token_of(url)) == Link(ANY_KEY, ANY_PID, NOW, NOW + timedelta(days=settings().retrieval_days - 1))
+
+
+def test_h05_the_copy_is_kept_for_as_many_days_as_the_links_are_written_for() -> None:
+    bucket = resources_of("AWS::S3::Bucket")["RetrievalBucket"]
+    rules = bucket["LifecycleConfiguration"]["Rules"]
+
+    assert [rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule] == ["RetrievalDays"]
 
 
 @pytest.mark.usefixtures("secret")
@@ -98,7 +107,7 @@ def test_the_address_of_a_caller_stands_in_where_the_deployment_knows_none(envir
     assert links.url(a_link(), "https://any.host/api/v1").startswith("https://any.host/api/v1/datablocks/")
 
 
-def test_a_link_to_another_dataset_cannot_be_made_out_of_one_that_works(secret: str) -> None:
+def test_h02_a_link_to_another_dataset_cannot_be_made_out_of_one_that_works(secret: str) -> None:
     assert secret
     mine, other = (token_of(links.url(links.issue(key, ANY_PID, NOW))).split(".") for key in ("mine", "other"))
 

@@ -27,7 +27,7 @@ def test_a_short_result_has_every_download_and_the_script() -> None:
     assert base64.b64decode(result["downloadScript"]).decode().count(ANY_LINK) == 100
 
 
-def test_two_thousand_datablocks_make_a_result_below_a_megabyte() -> None:
+def test_h06_two_thousand_datablocks_make_a_result_below_a_megabyte() -> None:
     many = downloads(2000)
     failed = [f"any/{number}: internal: {'x' * 500}" for number in range(100)]
 

@@ -33,6 +33,8 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
     StateTaskServiceAwsSdk,
 )
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 
@@ -200,6 +202,7 @@ def workflows(
     _let_no_time_pass(environment, deployed)
     _let_states_write_documents(environment)
     _let_nested_executions_start(environment)
+    _let_a_stop_be_the_end(environment)
     for path in sorted((ROOT / "statemachine").glob("*.asl.json")):
         role = f"arn:aws:iam::{ACCOUNT_ID}:role/any"
         deployed.client.create_state_machine(name=_workflow(path), definition=_definition(path), roleArn=role)
@@ -254,6 +257,18 @@ def _let_nested_executions_start(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(StateTaskService, "_normalise_parameters", renamed(str.lower))
     monkeypatch.setattr(StateTaskService, "_normalise_response", renamed(str.upper))
+
+
+def _let_a_stop_be_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stopped execution ends ``ABORTED``, where moto calls it failed when the stop interrupts a wait for an event."""
+
+    def fail_unless_stopped(
+        environment: Environment, error: Any, fail: Callable[..., None] = Environment.set_error
+    ) -> None:
+        if not isinstance(environment.program_state(), ProgramStopped):
+            fail(environment, error)
+
+    monkeypatch.setattr(Environment, "set_error", fail_unless_stopped)
 
 
 def _definition(path: Path) -> str:

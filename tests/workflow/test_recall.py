@@ -311,6 +311,8 @@ def test_b13_a_retrieval_stopped_while_tape_works_leaves_its_recall_to_the_next(
     await_wait(workflows, first)
     boto3.client("stepfunctions").stop_execution(executionArn=run_of(workflows, first))
     assert workflows.wait(first_arn).error == "finishedUnsuccessful"
+    assert scicat.job(first)["statusCode"] == "finishedUnsuccessful"
+    assert f"{ANY_PID}: cancelled: " in scicat.job(first)["statusMessage"]
     assert retrieved(aws) == {}
 
     second, second_arn = start(workflows, scicat)

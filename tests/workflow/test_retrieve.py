@@ -139,7 +139,9 @@ def test_g06_a_corrupt_datablock_is_named_and_never_called_retrieved(
     assert lifecycle["retrieveIntegrityCheck"] is False
 
 
-def test_a_dataset_that_was_never_archived_is_refused_and_its_flags_stay(workflows: Workflows, scicat: Scicat) -> None:
+def test_b10_a_dataset_that_was_never_archived_is_refused_and_its_flags_stay(
+    workflows: Workflows, scicat: Scicat
+) -> None:
     # SciCat itself refuses such a job, unless somebody set the flag.
     scicat.add_dataset(ANY_PID, archivable=False, retrievable=True)
     job_id, end = retrieve(workflows, scicat, ANY_PID)

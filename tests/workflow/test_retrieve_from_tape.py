@@ -3,6 +3,7 @@
 import hashlib
 import io
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,11 @@ class Library:
         """When this happened to each object the first time."""
         events = httpx.get(f"{self.url}/__state").json()["events"]
         return {event["key"]: event["at"] for event in reversed(events) if event["what"] == what}
+
+    def count(self, what: str) -> dict[str, int]:
+        """How often this happened to each object."""
+        events = httpx.get(f"{self.url}/__state").json()["events"]
+        return Counter(event["key"] for event in events if event["what"] == what)
 
 
 @pytest.fixture
@@ -146,6 +152,40 @@ def test_g07_truncated_or_lost_datablock_is_named_with_its_files_and_the_others_
     assert archive_id(2) in told["message"]
     assert (told["code"], told["files"]) == ("corrupt_datablock", ["2/movie.mrc", "2/notes.txt"])
     assert len(scicat.job(job_id)["jobResultObject"]["result"]) == 4
+
+
+def test_g13_recall_that_fails_once_is_asked_for_again_and_nobody_hears_of_it(
+    workflows: Workflows, scicat: Scicat, aws: "S3Client", library: Library
+) -> None:
+    library.tell("__fail", {"key": archive_id(2), "fails": 1})
+
+    _, end = retrieve(workflows, scicat)
+
+    assert end.status == "SUCCEEDED"
+    assert retrieved(aws) == library.tars
+    assert library.count("recall failed") == {archive_id(2): 1}
+
+
+def test_g13_recall_that_fails_twice_is_given_up_it_is_named_and_the_job_offers_the_others(
+    workflows: Workflows, scicat: Scicat, aws: "S3Client", library: Library
+) -> None:
+    unreadable = archive_id(2)
+    library.tell("__fail", {"key": unreadable, "fails": 1000})
+
+    job_id, end = retrieve(workflows, scicat)
+
+    others = {key: tar for key, tar in library.tars.items() if key != unreadable}
+    assert retrieved(aws) == others
+    assert library.count("recall failed") == {unreadable: 2}
+    lifecycle = scicat.lifecycle(ANY_PID)
+    assert lifecycle["retrieveStatusMessage"] == "scheduleRetrieveJobFailed"
+    assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, True)
+    told = lifecycle["retrieveReturnMessage"]
+    assert (told["code"], told["files"]) == ("recall_failed", ["2/movie.mrc", "2/notes.txt"])
+    assert told["message"].startswith(f"1 of 5 datablocks refused, 4 can be downloaded. {unreadable} could not be")
+    job = scicat.job(job_id)
+    assert (end.status, end.error) == ("FAILED", job["statusCode"])
+    assert [one["archiveId"] for one in job["jobResultObject"]["result"]] == list(others)
 
 
 def test_g23_two_datablocks_that_were_swapped_are_both_named(

@@ -72,7 +72,7 @@ def handed_over(s3: "S3Client", scicat: Scicat, job_id: str) -> dict[str, bytes]
 
 
 @pytest.mark.parametrize("version", ["1", "1.0"])
-def test_three_files_of_three_thousand_cost_one_recall_and_few_bytes(
+def test_h04_three_files_of_three_thousand_cost_one_recall_and_few_bytes(
     workflows: Workflows, scicat: Scicat, aws: "S3Client", recalled: Counter[str], version: str
 ) -> None:
     body = random.Random(1).randbytes
@@ -92,7 +92,7 @@ def test_three_files_of_three_thousand_cost_one_recall_and_few_bytes(
     assert scicat.lifecycle(ANY_PID)["retrieveStatusMessage"] == "datasetRetrieved"
 
 
-def test_files_of_several_datablocks_come_in_one_tar(workflows: Workflows, scicat: Scicat, aws: "S3Client") -> None:
+def test_h04_files_of_several_datablocks_come_in_one_tar(workflows: Workflows, scicat: Scicat, aws: "S3Client") -> None:
     an_archived_dataset(aws, scicat)
 
     job_id, _ = retrieve(workflows, scicat, "ü.mrc", "a.mrc")
@@ -116,7 +116,7 @@ def test_the_bytes_of_a_large_file_are_copied_by_s3_itself(
     assert moved["copied"] > moved["sent"]
 
 
-def test_unknown_names_are_refused_and_listed_before_anything_is_recalled(
+def test_h04_unknown_names_are_refused_and_listed_before_anything_is_recalled(
     workflows: Workflows, scicat: Scicat, aws: "S3Client", recalled: Counter[str]
 ) -> None:
     an_archived_dataset(aws, scicat)

@@ -18,7 +18,7 @@ import orjson
 
 from archiver.datasets import kind_of
 from archiver.digests import crc64nvme, crc64nvme_to_base64, known_algorithm, same_checksum
-from archiver.errors import Code, Reason, ServiceRefused
+from archiver.errors import Code, Reason, ServiceRefused, reason
 from archiver.lts import STREAMED_PART, LongTermStorage, StoredDatablock, TapeState, part_ranges
 from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.s3 import Bucket, UploadedPart
@@ -110,6 +110,12 @@ def _refuse_unlike_recorded(kept: StoredDatablock, datablock: CatalogueDatablock
         raise _unproven(datablock, f"has {kept.size} bytes, recorded are {datablock.packed_size}")
     if kept.recorded and kept.crc64nvme and kept.recorded != kept.crc64nvme:
         raise _unproven(datablock, f"has the CRC64NVME {kept.crc64nvme}, recorded is {kept.recorded}")
+
+
+def unreadable(datablock: CatalogueDatablock) -> Refused:
+    """What is said of a datablock that tape could not bring back."""
+    message = f"{datablock.archive_id} could not be recalled, twice."
+    return Refused(datablock.archive_id, reason(Code.RECALL_FAILED, message, sorted(_files(datablock))))
 
 
 def _unproven(datablock: CatalogueDatablock, why: str) -> ServiceRefused:

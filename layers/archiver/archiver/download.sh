@@ -82,6 +82,25 @@ unpack() {
     check_files "$dataset" "$checksums"
 }
 
+# The paths, a line each, that other systems cannot hold, or take for one another.
+awkward() {
+    grep -E '[<>:"|?*\\]|[. ](/|$)' "$1"
+    LC_ALL=C awk '{ lower = tolower($0) } lower in first { print first[lower]; print } !(lower in first) { first[lower] = $0 }' "$1"
+}
+
+# Write down which names of the dataset in the folder $1 to rename before it is copied to Windows or macOS.
+warn_of_names() {
+    paths=$1/.datablock/paths.$$
+    cat "$1"/.datablock/*.tar.sha256 2> /dev/null | sed 's/^\\\{0,1\}[0-9a-f]\{64\}  //' > "$paths"
+    awkward "$paths" | sort -u > "$1/.datablock/names.txt"
+    rm -f "$paths"
+    if [ -s "$1/.datablock/names.txt" ]; then
+        say "Windows and macOS cannot hold all names of ${1#./}, or take some for one another: ${1#./}/.datablock/names.txt"
+    else
+        rm -f "$1/.datablock/names.txt"
+    fi
+}
+
 # Download, check and unpack one tar; what was done before is not done again.
 receive() {
     tar=$dataset/.datablock/$name
@@ -126,6 +145,10 @@ while IFS=$tab read -r size folder name url <&3; do
     receive || missing="$missing$folder: $name
 "
 done 3< "$list_file"
+
+cut -f 2 "$list_file" | sort -u | while IFS= read -r folder; do
+    warn_of_names "./$folder"
+done
 
 failed=$(not_retrieved)
 if [ -n "$failed" ]; then

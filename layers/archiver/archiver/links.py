@@ -39,9 +39,9 @@ class Link:
 
 
 def issue(key: str, pid: str, now: datetime) -> Link:
-    """A link that works for as long as a copy made ``now`` is kept."""
+    """A link that ends a day before a copy made ``now`` goes: what is downloaded at its last moment can be finished."""
     issued = now.replace(microsecond=0)
-    return Link(key, pid, issued, issued + timedelta(days=settings().retrieval_days))
+    return Link(key, pid, issued, issued + timedelta(days=settings().retrieval_days - 1))
 
 
 def url(link: Link, base: str = "") -> str:

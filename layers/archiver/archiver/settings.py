@@ -40,7 +40,8 @@ class Settings(BaseModel):
     lts_secret: str = ""
     lts_storage_class: Name = "GLACIER"
     lts_recall_tier: Annotated[str, StringConstraints(pattern="^(Standard|Bulk|Expedited)$")] = "Standard"
-    retrieval_days: int = Field(default=7, ge=1, le=365)
+    # How long a recalled tar is kept; a link to it ends a day before.
+    retrieval_days: int = Field(default=8, ge=2, le=365)
 
     # The size at which a datablock closes.
     datablock_bytes: int = Field(default=20 * GIB, ge=10 * MIB)

@@ -393,6 +393,23 @@ def test_g12_stuck_recall_never_ends_until_it_is_freed(lts: "TapeMock") -> None:
     assert lts.place("a.tar") == "online"
 
 
+def test_g13_failed_recall_takes_a_drive_its_time_and_leaves_the_object_on_tape(lts: "TapeMock") -> None:
+    lts.put_on_tape("a.tar")
+    lts.tell("__fail", {"key": "a.tar", "fails": 1})
+    lts.recall("a.tar")
+    assert lts.place("a.tar") == "recalling"
+    lts.advance(RECALL_DELAY + 1)
+    head = lts.s3.head_object(Bucket=lts.bucket, Key="a.tar")
+    assert head["StorageClass"] == "GLACIER"
+    assert "Restore" not in head
+    assert lts.events("a.tar")[-3:] == ["recall asked for, accepted", "recalling", "recall failed"]
+    assert lts.recall("a.tar") == 202
+    lts.advance(RECALL_DELAY + 1)
+    assert lts.place("a.tar") == "online"
+    lts.advance(2 * DAY)
+    assert lts.events("a.tar")[-1] == "on tape"
+
+
 def test_chosen_request_is_refused_and_the_next_is_not(lts: "TapeMock") -> None:
     lts.tell("__faults", [{"match": "^PUT .*a.tar", "nth": 1, "status": 503}])
     with pytest.raises(ClientError) as refused:

@@ -188,7 +188,7 @@ def test_a_second_attempt_to_finish_offers_the_same(scicat: Scicat) -> None:
     assert first == second
 
 
-def test_a_long_result_is_written_beside_the_datablocks(
+def test_h06_a_long_result_is_written_beside_the_datablocks(
     scicat: Scicat, aws: "S3Client", environment: pytest.MonkeyPatch
 ) -> None:
     environment.setattr(results, "MAX_RESULT_BYTES", 9_000)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,11 @@ import pytest
 import time_machine
 
 from archiver import clients
+from archiver.delivery import Refused
 from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
-from archiver.models import RecallProgress, WantedDatablock
+from archiver.models import CatalogueDatablock, CatalogueFile, RecallProgress, WantedDatablock
+from archiver.scicat import Job, JobDataset
 from archiver.storage import RunFolder
 from functions.recall_datablocks.app import LONGEST_WAIT, SHORTEST_WAIT, handler, wait_after
 from tests.account import LambdaContext, forget_what_processes_remember
@@ -145,6 +148,68 @@ def test_g12_a_recall_is_asked_for_once_more_and_then_given_up(
         with pytest.raises(ServiceRefused) as refused:
             look(**waits)
         assert (refused.value.reason.code, refused.value.reason.files) == (Code.RECALL_TIMEOUT, KEYS)
+
+
+@pytest.fixture
+def unreadable() -> set[str]:
+    """The keys whose recalls end without a copy, by the next look."""
+    keys: set[str] = set()
+
+    def note_key(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        context["looked_at"] = params["Key"]
+
+    def tell(parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        if context["looked_at"] in keys:
+            parsed.pop("Restore", None)
+
+    events = clients.s3().meta.events
+    events.register("before-parameter-build.s3.HeadObject", note_key)
+    events.register("after-call.s3.HeadObject", tell)
+    return keys
+
+
+def test_g13_a_failed_recall_is_asked_for_once_more_and_then_refused_while_the_others_go_on(
+    recalls: list[str], unreadable: set[str]
+) -> None:
+    unreadable.add(KEYS[1])
+    file = CatalogueFile(path="any.mrc", size=9, time="2024-01-01T00:00:00.000Z")
+    folder = RunFolder("any-job-1")
+    folder.save("datablocks/000001.json", CatalogueDatablock("any", KEYS[1], 9, 9, None, "2", (file,)))
+    note_recalls(recalls)
+
+    assert [look().wait_seconds > 0 for _ in range(4)] == [True, True, False, False]
+
+    assert Counter(recalls) == {KEYS[0]: 1, KEYS[1]: 2}
+    assert folder.names("refused/") == ["refused/000001.json"]
+    reason = folder.need("refused/000001.json", Refused).reason
+    assert (reason.code, reason.files) == (Code.RECALL_FAILED, ("any.mrc",))
+
+
+def test_g13_a_failed_recall_ends_the_job_that_names_files(unreadable: set[str]) -> None:
+    asked = JobDataset("any/a", ("b.mrc",))
+    RunFolder("any-job").save("request.json", Job("any-job", "retrieve", "any", (asked,), None, None, None))
+    unreadable.add(KEYS[1])
+    look()
+    look()
+
+    with pytest.raises(ServiceRefused) as refused:
+        look()
+
+    assert (refused.value.reason.code, refused.value.reason.files) == (Code.RECALL_FAILED, (KEYS[1],))
+
+
+def test_g13_a_copy_that_was_readable_and_went_is_no_failed_recall(recalls: list[str], unreadable: set[str]) -> None:
+    unreadable.add(KEYS[1])
+    look()
+    look()
+    unreadable.clear()
+    look()
+    unreadable.add(KEYS[1])
+    note_recalls(recalls)
+
+    assert [look().wait_seconds > 0 for _ in range(2)] == [True, True]
+    assert recalls == [KEYS[1], KEYS[1]]
+    assert RunFolder("any-job-1").names("refused/") == []
 
 
 def test_what_waited_for_nothing_any_more_has_its_whole_patience_again() -> None:

@@ -98,7 +98,7 @@ def test_a_link_works_after_the_functions_credentials_were_replaced(
     assert "ANOTHERKEY" not in before
 
 
-def test_a_link_that_was_changed_anywhere_is_forbidden(api: Api, copy: str) -> None:
+def test_h02_a_link_that_was_changed_anywhere_is_forbidden(api: Api, copy: str) -> None:
     path = link(copy)
     token = path.removeprefix("/datablocks/")
     # The last letter of the signature holds two bits that mean nothing.
@@ -162,14 +162,14 @@ def test_only_the_job_account_revokes_links(api: Api, copy: str) -> None:
     assert api.get(path).status == 302
 
 
-def test_a_link_whose_copy_is_no_longer_there_says_how_to_get_another(api: Api) -> None:
+def test_h05_a_link_whose_copy_is_no_longer_there_says_how_to_get_another(api: Api) -> None:
     answer = api.get(link())
 
     assert (answer.status, answer.json["code"]) == (404, "no_copy")
     assert "retrieve job" in answer.json["details"]
 
 
-def test_a_link_that_somebody_else_wrote_is_forbidden(api: Api, copy: str) -> None:
+def test_h02_a_link_that_somebody_else_wrote_is_forbidden(api: Api, copy: str) -> None:
     answer = api.get(link(copy)[:-1])
 
     assert (answer.status, answer.json["code"]) == (403, "wrong_link")
