@@ -9,7 +9,7 @@ SAM := .venv-sam/bin/sam
 export UV
 SOURCES := functions layers/archiver/archiver local mocks tests
 
-.PHONY: help up down status reload logs demo test test-fast test-e2e check format lock deploy invoke clean
+.PHONY: help up down status reload sweep logs demo test test-fast test-e2e faults docs check format lock deploy invoke clean
 
 help: ## Show what there is to run
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ status: .venv/.synced ## Say what runs, and where
 reload: .venv/.synced ## Make changed functions, layer and workflows live again, in seconds
 	@$(PYTHON) -m local reload
 
+sweep: .venv/.synced ## Put right at once what was stopped, lost or never begun (on this machine)
+	@$(PYTHON) -m local sweep
+
 # SKIP_PULL=1 takes the runtime image that is already on this machine.
 invoke: .venv/.synced .venv-sam/.synced ## Run one function in AWS's own image (needs Docker): make invoke FUNCTION=ReadDrop EVENT=events/read-drop.json
 	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || (echo "Say which: make invoke FUNCTION=ReadDrop EVENT=events/read-drop.json"; exit 1)
@@ -52,14 +55,21 @@ demo: .venv/.synced ## Archive real cryo-EM files, retrieve them, compare every 
 	@$(PYTHON) -m local demo
 
 test: .venv/.synced .venv-sam/.synced ## Run all tests: unit, workflow, contract, then end to end on a stack of their own
-	$(PYTHON) -m pytest -n 2 tests/test_names.py tests/unit tests/workflow tests/contract
+	$(PYTHON) -m pytest -n 2 tests/test_names.py tests/unit tests/workflow tests/contract tests/faults
 	$(PYTHON) -m pytest tests/e2e
 
 test-fast: .venv/.synced ## Run the tests that need no local stack
-	$(PYTHON) -m pytest -n 2 tests/test_names.py tests/unit tests/workflow tests/contract
+	$(PYTHON) -m pytest -n 2 tests/test_names.py tests/unit tests/workflow tests/contract tests/faults
 
 test-e2e: .venv/.synced .venv-sam/.synced ## Run the end-to-end tests alone
 	$(PYTHON) -m pytest tests/e2e
+
+# SEED=... repeats a run that named it.
+faults: .venv/.synced .venv-sam/.synced ## Run the tests of every fault, then 10,000 random steps of users, faults and operators
+	@$(PYTHON) -m tests.faults $(if $(SEED),--seed $(SEED))
+
+docs: .venv/.synced ## Write docs/faults.md anew, from the names of the tests
+	@$(PYTHON) -m tests.faults.table
 
 check: .venv/.synced .venv-sam/.synced ## Format, lint, types, import rules, template, names
 	@.venv/bin/ruff format --check --quiet $(SOURCES) || (echo "run: make format"; exit 1)

@@ -1,4 +1,4 @@
-"""The command ``python -m local``: up, demo, down, status, reload, invoke, logs, environments."""
+"""The command ``python -m local``: up, demo, down, status, reload, sweep, invoke, logs, environments."""
 
 import subprocess
 import time
@@ -15,6 +15,7 @@ from local import demo as demonstration
 from local import environments as venvs
 from local import reloading
 from local.configuration import Configuration, StageFailed
+from local.deployment import Aws
 from local.endpoints import Endpoints
 from local.invoke import run_alone
 from local.stack import Stack
@@ -86,6 +87,20 @@ def reload(function: Annotated[str, typer.Argument(help="Only this function, as 
     for line in reloading.reload(Stack.of(Configuration.of()), function):
         console.print(line)
     console.print(f"Live after {time.monotonic() - begun:.1f} s.")
+
+
+@app.command()
+def sweep() -> None:
+    """Put right at once what was stopped, lost or never begun; exit code 1 when that failed."""
+    configuration = Configuration.of()
+    arn = Endpoints.read(configuration.endpoints_file).stateMachines["sweep"]
+    client = Aws(configuration).stepfunctions
+    execution = client.start_execution(stateMachineArn=arn)["executionArn"]
+    while (ended := client.describe_execution(executionArn=execution))["status"] == "RUNNING":
+        time.sleep(0.5)
+    console.print(f"{ended['status']} {ended.get('error', '')}".rstrip())
+    if ended["status"] != "SUCCEEDED":
+        raise StageFailed(ended.get("cause", "The sweep did not end well"))
 
 
 @app.command()

@@ -19,6 +19,7 @@ STATE_MACHINES = {
     "archive_dataset": "ArchiveDatasetArn",
     "retrieve": "RetrieveArn",
     "retrieve_dataset": "RetrieveDatasetArn",
+    "sweep": "SweepArn",
 }
 
 

@@ -12,12 +12,15 @@ import httpx
 import pytest
 
 from archiver.scicat import Catalogue
-from mocks.scicat.accounts import Account
+from mocks.faults import SPARED
+from mocks.scicat.accounts import Account, Accounts
 from mocks.scicat.testing import run_mock_scicat
 from tests.account import SECRETS
 
 ANY_TIME = "2026-11-23T08:00:00.000Z"
 _PASSWORD = "any-password"
+# Faults are for the service, not for who arranges and looks.
+_SPARED = {SPARED.decode(): "1"}
 _ACCOUNTS = (
     Account(
         SECRETS["scicat"]["username"],
@@ -30,9 +33,13 @@ _ACCOUNTS = (
 
 @dataclass(slots=True)
 class Scicat:
-    """A running SciCat. ``told`` are the changes the service asked it for, in order: path and body."""
+    """A running SciCat. ``told`` are the changes the service asked it for, in order: path and body.
+
+    ``logins`` can let tokens expire, and accounts join groups.
+    """
 
     url: str
+    logins: Accounts = field(repr=False)
     told: list[tuple[str, Any]] = field(default_factory=list)
     _tokens: dict[str, str] = field(default_factory=dict, repr=False)
 
@@ -56,6 +63,10 @@ class Scicat:
         if lifecycle:
             self.set_lifecycle(pid, **lifecycle)
 
+    def add_origdatablock(self, pid: str, block: Mapping[str, Any]) -> None:
+        """A list of files, whatever it says."""
+        self._ask("archiver", "POST", f"/api/v3/datasets/{quote(pid, safe='')}/origdatablocks", block)
+
     def add_archived_dataset(self, pid: str, datablocks: Sequence[Mapping[str, Any]]) -> None:
         """A dataset that an archive job has come through."""
         told = {"archiveStatusMessage": "datasetOnArchiveDisk", "archivable": False, "retrievable": True}
@@ -67,25 +78,46 @@ class Scicat:
         body = {"type": kind, "ownerUser": "user1", "ownerGroup": "group1", "jobParams": {"datasetList": datasets}}
         return str(self._ask("user1", "POST", "/api/v4/jobs", body)["id"])
 
+    def add_files(self, pid: str, *files: Mapping[str, Any]) -> None:
+        """List files of a dataset, whatever they are called: SciCat does not mind."""
+        body = {"size": 0, "dataFileList": [{"time": ANY_TIME} | dict(file) for file in files]}
+        self._ask("archiver", "POST", f"/api/v3/datasets/{quote(pid, safe='')}/origdatablocks", body)
+
+    def delete_dataset(self, pid: str) -> None:
+        """Delete a dataset, as somebody else would."""
+        self._ask("archiver", "DELETE", f"/api/v3/datasets/{quote(pid, safe='')}")
+
     def set_lifecycle(self, pid: str, **fields: Any) -> None:
         """Change the lifecycle of a dataset, as somebody else would."""
         self._ask("archiver", "PATCH", f"/api/v3/datasets/{quote(pid, safe='')}/datasetlifecycle", fields)
 
+    def dataset(self, pid: str) -> dict[str, Any]:
+        """A dataset as it is now."""
+        found: dict[str, Any] = self._ask("archiver", "GET", f"/api/v3/datasets/{quote(pid, safe='')}")
+        return found
+
     def lifecycle(self, pid: str) -> dict[str, Any]:
         """The lifecycle of a dataset as it is now."""
-        found: dict[str, Any] = self._ask("archiver", "GET", f"/api/v3/datasets/{quote(pid, safe='')}")
-        lifecycle: dict[str, Any] = found["datasetlifecycle"]
+        lifecycle: dict[str, Any] = self.dataset(pid)["datasetlifecycle"]
         return lifecycle
 
     def updated_at(self, pid: str) -> float:
         """When SciCat last changed the dataset, in seconds since the epoch, the millisecond that has begun complete."""
-        found = self._ask("archiver", "GET", f"/api/v3/datasets/{quote(pid, safe='')}")
-        return datetime.fromisoformat(found["updatedAt"]).timestamp() + 0.001
+        return datetime.fromisoformat(self.dataset(pid)["updatedAt"]).timestamp() + 0.001
 
     def job(self, job_id: str) -> dict[str, Any]:
         """A job as it is now."""
         found: dict[str, Any] = self._ask("archiver", "GET", f"/api/v4/jobs/{job_id}")
         return found
+
+    def faults(self, *faults: Mapping[str, Any]) -> None:
+        """Let SciCat do these to requests from now on (``mocks.faults``); without any, all is well again."""
+        httpx.post(f"{self.url}/__faults", json=list(faults), trust_env=False).raise_for_status()
+
+    def seen(self, fault: int = 0) -> int:
+        """How many requests have matched a fault so far."""
+        script: list[dict[str, int]] = httpx.get(f"{self.url}/__faults", trust_env=False).json()
+        return script[fault]["seen"]
 
     def _ask(self, account: str, method: str, path: str, body: Any = None) -> Any:
         answer = self._answer(account, method, path, body)
@@ -96,14 +128,14 @@ class Scicat:
         return answer.json()
 
     def _answer(self, account: str, method: str, path: str, body: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self._token(account)}"}
+        headers = {"Authorization": f"Bearer {self._token(account)}", **_SPARED}
         return httpx.request(method, self.url + path, json=body, headers=headers, trust_env=False)
 
     def _token(self, account: str) -> str:
         if account not in self._tokens:
             password = next(one.password for one in _ACCOUNTS if one.username == account)
             login = {"username": account, "password": password}
-            answer = httpx.post(f"{self.url}/api/v3/auth/login", json=login, trust_env=False)
+            answer = httpx.post(f"{self.url}/api/v3/auth/login", json=login, headers=_SPARED, trust_env=False)
             self._tokens[account] = answer.json()["access_token"]
         return self._tokens[account]
 
@@ -112,7 +144,7 @@ class Scicat:
 def a_scicat(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[Scicat]:
     """Run a SciCat that the service under test talks to, until the block ends."""
     with run_mock_scicat(folder / "scicat", accounts=_ACCOUNTS) as running:
-        scicat = Scicat(running.url)
+        scicat = Scicat(running.url, running.logins)
         environment.setenv("SCICAT_URL", running.url)
         _listen(scicat, environment)
         yield scicat
@@ -122,9 +154,11 @@ def _listen(scicat: Scicat, environment: pytest.MonkeyPatch) -> None:
     """Note every change that the service asks for."""
     exchange = Catalogue._exchange
 
-    def noted(catalogue: Catalogue, method: str, path: str, body: Any = None, token: str | None = None) -> Any:
+    def noted(
+        catalogue: Catalogue, method: str, path: str, body: Any = None, token: str | None = None, *more: Any
+    ) -> Any:
         if method != "GET" and token is not None:
             scicat.told.append((f"{method} {path}", body))
-        return exchange(catalogue, method, path, body, token)
+        return exchange(catalogue, method, path, body, token, *more)
 
     environment.setattr(Catalogue, "_exchange", noted)

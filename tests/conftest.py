@@ -24,6 +24,7 @@ from tests.account import (
 from tests.archiver_api import Api
 from tests.catalogue import Scicat, a_scicat
 from tests.permissions import enforced_permissions
+from tests.s3_faults import S3Faults, faulty_s3
 
 if TYPE_CHECKING:
     from moto.core.config import DefaultConfig
@@ -68,6 +69,14 @@ def aws(environment: pytest.MonkeyPatch) -> Iterator["S3Client"]:
             secrets.create_secret(Name=name, SecretString=json.dumps(value))
         yield s3
     assert not refused
+
+
+@pytest.fixture
+def s3_faults(aws: "S3Client", environment: pytest.MonkeyPatch) -> Iterator[S3Faults]:
+    """What befalls the service's requests to S3: nothing, until a test says so."""
+    assert aws
+    with faulty_s3(environment) as faults:
+        yield faults
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ _OF_OBJECT = {
 _OF_BUCKET = {"ListObjectsV2": "s3:ListBucket", "ListMultipartUploads": "s3:ListBucketMultipartUploads"}
 _OF_ARN = {
     "StartExecution": ("states:StartExecution", "stateMachineArn"),
+    "StopExecution": ("states:StopExecution", "executionArn"),
     "DescribeExecution": ("states:DescribeExecution", "executionArn"),
     "GetExecutionHistory": ("states:GetExecutionHistory", "executionArn"),
 }
@@ -87,6 +88,11 @@ def as_function[**P, R](function: str, handler: Callable[P, R]) -> Callable[P, R
             _function.reset(token)
 
     return limited
+
+
+def current_function() -> str | None:
+    """The function that is called, also in the threads that it began; None outside of any."""
+    return _function.get()
 
 
 @contextmanager

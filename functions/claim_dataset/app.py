@@ -1,7 +1,7 @@
 """Become the one writer of a dataset, and tell SciCat that its archiving began.
 
-Raises ServiceRefused("busy") while another run works on it, DatasetRejected("dataset_unknown")
-and DatasetRejected("bad_path") for a pid that could not stand in a key.
+Raises ServiceRefused("busy") while another run works on it, or has left a verified archive for the sweep to
+settle; DatasetRejected("dataset_unknown") and DatasetRejected("bad_path") for a pid that could not stand in a key.
 A dataset that is archived already is left as it is.
 """
 
@@ -44,6 +44,11 @@ def _refuse_wrong_name(pid: str) -> None:
 
 def _take_lease(run: RunStarted) -> None:
     wanted = Lease(run_id=run.run_id, execution_arn=run.execution_arn)
-    holder = storage.take_lease(run.pid, wanted, ended=lambda held: workflows.has_ended(held.execution_arn))
+    holder = storage.take_lease(run.pid, wanted, ended=_left_nothing)
     if holder is not None:
         raise ServiceRefused(Code.BUSY, f"The dataset is being worked on by the run {holder.run_id}.")
+
+
+def _left_nothing(held: Lease) -> bool:
+    """Whether the holder is gone and the catalogue knows nothing of its work, which begins with a verified archive."""
+    return workflows.has_ended(held.worker_arn) and storage.RunFolder(held.run_id).read("verified.json") is None

@@ -1,4 +1,4 @@
-"""Delete what is archived from the landing bucket, the run's tars from staging, and give the lease back.
+"""Delete what is archived from the landing bucket, the run's tars and open uploads, and give the lease back.
 
 It trusts nobody: the landing files go only when SciCat says that the dataset is archived and the
 long-term storage holds each of its tars with the recorded checksum. They go by explicit key, and
@@ -7,9 +7,10 @@ only if they still are the objects that were read.
 
 from collections.abc import Iterator
 
-from archiver import storage
+from archiver import runs, storage
 from archiver.lts import long_term_storage
 from archiver.models import Run, SealedDatablock, Snapshot
+from archiver.packaging import sealed_datablocks
 from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.storage import RunFolder
@@ -21,7 +22,8 @@ def handler(run: Run) -> Run:
     verified = folder.load("verified.json", list[SealedDatablock]) or []
     if verified and storage.holds_lease(run.pid, run.run_id) and _is_archived(run, verified):
         storage.landing().delete(_archived_keys(run, folder))
-        storage.staging().delete(datablock.key for datablock in verified)
+        storage.staging().delete(datablock.key for datablock in sealed_datablocks(folder))
+        runs.abort_uploads(run)  # one whose beginning nobody heard of, or that another worker's tar made needless
     storage.release_lease(run.pid, run.run_id)
     return run
 
@@ -36,8 +38,11 @@ def _is_archived(run: Run, verified: list[SealedDatablock]) -> bool:
 
 def _archived_keys(run: Run, folder: RunFolder) -> Iterator[str]:
     """The keys of the files that were read and are unchanged; both sides stand in the keys' byte order."""
+    upload = storage.upload_of(run.pid)
+    if not storage.owns_upload(run.pid, upload):
+        return  # they are another dataset's now
     snapshot = folder.need("snapshot.json", Snapshot)
-    uploaded = storage.uploaded(storage.upload_of(run.pid))
+    uploaded = storage.uploaded(upload)
     found = next(uploaded, None)
     for file in folder.files(0, snapshot.files):
         key = snapshot.prefix + file.path

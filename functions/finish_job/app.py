@@ -1,5 +1,6 @@
 """Finish a job: compute its status from what became of each of its datasets, and tell SciCat.
 
+While the archive of a dataset waits for SciCat to answer, the job does too: the sweep finishes it.
 A retrieve job is also given the links to everything that was proven, also of datasets that failed, and
 a script that downloads it.
 """
@@ -11,13 +12,12 @@ from typing import Any
 
 import orjson
 
-from archiver import download_script, extraction, links, reports, results, storage, workflows
+from archiver import download_script, extraction, links, outcomes, reports, results, runs, storage, workflows
 from archiver.delivery import Delivered
 from archiver.errors import Reason
 from archiver.keys import Keys
 from archiver.models import Download, JobBegun, JobEnded, JobKind, JobReported, Run, RunOutcome, WantedDatablock
 from archiver.scicat import JobStatus, catalogue
-from archiver.settings import settings
 from archiver.step import step
 from archiver.storage import RunFolder
 
@@ -35,34 +35,45 @@ def handler(ended: JobEnded) -> JobReported:
     if begun is None:
         status, message = reports.job_refused(why or reports.reason_of_silence(None))
     else:
-        outcomes = [_outcome(begun, run, why) for run in begun.runs]
-        status, message = reports.job_report(begun.kind, outcomes)
+        ends = [_outcome(begun, run, why) for run in begun.runs]
+        pending = next((end for end in ends if end.outcome == "pending"), None)
+        if pending is not None:
+            return JobReported(status=pending.outcome, message=f"{pending.pid}: {pending.message}")
+        status, message = reports.job_report(begun.kind, ends)
         if begun.kind is JobKind.RETRIEVE:
-            result = _result(begun, outcomes)
+            result = _result(begun, ends)
     catalogue().update_job(ended.job_id, JobStatus(status), message, result)
     return JobReported(status=status, message=message)
 
 
 def _outcome(begun: JobBegun, run: Run, why: Reason | None) -> RunOutcome:
-    """What the run wrote down; else why the job, or the run's execution, ended before it could."""
+    """What the run wrote down; else why the job, or the run's execution, ended before it could.
+
+    A retrieval that could not tell SciCat how it failed has it told here.
+    """
     written = RunFolder(run.run_id).load("outcome.json", RunOutcome)
-    if written is not None:
+    if written is not None and written.reported:
         return written
-    machines = {
-        JobKind.ARCHIVE: settings().archive_dataset_state_machine_arn,
-        JobKind.RETRIEVE: settings().retrieve_dataset_state_machine_arn,
-    }
-    arn = workflows.execution_arn(machines[begun.kind], run.run_id)
-    return reports.outcome(run.pid, why or reports.reason_of_silence(workflows.status(arn)))
+    arn = workflows.execution_arn(runs.machine_of_run(begun.kind), run.run_id)
+    if written is not None:
+        return outcomes.report_retrieval(run, arn, reports.reason_written(written))
+    status = workflows.status(arn)
+    reason = why or reports.reason_of_silence(status)
+    if status == "RUNNING":
+        return reports.outcome(run.pid, reason)
+    if begun.kind is JobKind.RETRIEVE:
+        return outcomes.report_retrieval(run, arn, reason)
+    outcomes.leave_to_sweep(run, arn, reason)
+    return reports.outcome(run.pid, reason)
 
 
-def _result(begun: JobBegun, outcomes: Sequence[RunOutcome]) -> dict[str, Any] | None:
+def _result(begun: JobBegun, ends: Sequence[RunOutcome]) -> dict[str, Any] | None:
     """SciCat's ``jobResultObject``; None when there is nothing to download."""
     now = datetime.now(UTC)
     downloads = [download for run in begun.runs for download in _downloads(run, now)]
     if not downloads:
         return None
-    failed = [one for one in outcomes if one.outcome != "done"]
+    failed = [one for one in ends if one.outcome != "done"]
     not_retrieved = [f"{one.pid}: {one.code}: {one.message}" for one in failed[:_NAMED_DATASETS]]
     result = results.short(begun.job_id, downloads, not_retrieved)
     if result is not None:

@@ -18,10 +18,8 @@ from archiver.lts import LongTermStorage, TapeState, long_term_storage
 from archiver.models import CatalogueDatablock, Lease, RecallProgress, WantedDatablock
 from archiver.settings import settings
 from archiver.step import logger, step
+from archiver.waits import wait_after
 
-# Each look costs some thirteen of an execution's 25,000 events. So a wait is a quarter of the time already
-# waited: a recall of seconds is noticed in seconds, and one of three days takes about 450 looks.
-SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=2), timedelta(minutes=10)
 # How long a tier may take before everything is asked for once more, and how long it may take then: together at
 # least one and a half times what it promises.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html
@@ -51,11 +49,6 @@ def handler(progress: RecallProgress) -> RecallProgress:
     if _is_being_delivered(progress):
         return _wait(progress, _wanted(progress), now)
     return progress.model_copy(update={"since": None, "asked_again": None, "wait_seconds": 0, "wait_key": ""})
-
-
-def wait_after(waited: timedelta) -> timedelta:
-    """How long to wait before the next look, when so much time has been waited already."""
-    return max(SHORTEST_WAIT, min(waited / 4, LONGEST_WAIT))
 
 
 def _wanted(progress: RecallProgress) -> list[str]:

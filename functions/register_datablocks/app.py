@@ -1,7 +1,8 @@
 """Register the verified datablocks in SciCat, one after the other: SciCat loses counts of writes at once.
 
-Raises ServiceRefused("lease_lost") when another run took the dataset over, DatasetRejected
-("catalogue_changed") when the list of files is no longer the one that was archived.
+What an earlier attempt registered is left as it is. Raises ServiceRefused("lease_lost") when another run
+took the dataset over, also in between; DatasetRejected("catalogue_changed") when the list of files is no
+longer the one that was archived, and DatasetRejected("dataset_unknown").
 """
 
 from archiver import datasets, storage
@@ -16,7 +17,7 @@ from archiver.models import (
     SourceFile,
 )
 from archiver.packaging import files_of, fingerprints_of
-from archiver.scicat import catalogue
+from archiver.scicat import catalogue, recorded_as
 from archiver.step import step
 from archiver.tarlayout import LAYOUT_VERSION
 
@@ -26,16 +27,19 @@ def handler(run: Run) -> Run:
     storage.hold_lease(run.pid, run.run_id)
     folder = storage.RunFolder(run.run_id)
     _refuse_changed(run, folder.need("snapshot.json", Snapshot))
+    known = catalogue().need_dataset(run.pid, datablocks=True)
     for datablock in folder.need("verified.json", list[SealedDatablock]):
         fingerprints = {one.path: one for one in fingerprints_of(folder, datablock.number)}
         files = tuple(_entry(file, fingerprints.get(file.path)) for file in files_of(folder, datablock.number))
-        catalogue().add_datablock(run.pid, _record(datablock, files))
+        record = _record(datablock, files)
+        if recorded_as(record, known) is None:
+            storage.hold_lease(run.pid, run.run_id)
+            catalogue().add_datablock(run.pid, record)
     return run
 
 
 def _refuse_changed(run: Run, snapshot: Snapshot) -> None:
-    dataset = catalogue().dataset(run.pid, files=True)
-    if dataset is None or datasets.fingerprint_of(dataset.files) != snapshot.catalogue:
+    if catalogue().files_of(run.pid, datasets.fingerprint_of) != snapshot.catalogue:
         raise DatasetRejected(Code.CATALOGUE_CHANGED, "The catalogue's list of files changed during the archiving.")
 
 

@@ -1,12 +1,14 @@
 """Make a dropped dataset known to SciCat, and remember which drop it came from.
 
-A dataset that is archived already, or whose archive job is not finished, is left as it is.
+A dataset that is archived already, or whose archive job is not finished, is left as it is. Raises DatasetRejected
+("bad_drop") while the folder is being archived as another dataset: its files would be deleted under this one.
 """
 
 from archiver import drops, storage
 from archiver.drops import DropContent, DropRead, DropRegistered, DropStatus
+from archiver.errors import Code, DatasetRejected
 from archiver.models import Upload
-from archiver.scicat import catalogue
+from archiver.scicat import Job, catalogue
 from archiver.step import step
 
 # The files are not listed yet; nobody may ask for the archive before they are.
@@ -20,7 +22,9 @@ def handler(drop: DropRead) -> DropRegistered:
     created = catalogue().create_dataset({**content.metadata, "datasetlifecycle": _LIFECYCLE}, drop.pid)
     settled = None if created else _settled(drop.pid)
     if settled is None:
-        storage.record_upload(drop.pid, Upload(prefix=drop.prefix, documents=content.documents))
+        upload = Upload(prefix=drop.prefix, documents=content.documents)
+        _refuse_taken(upload, drop.pid)
+        storage.record_upload(drop.pid, upload)
     else:
         folder.save("outcome.json", settled)
     return DropRegistered(**drop.model_dump(), settled=settled is not None)
@@ -31,8 +35,20 @@ def _settled(pid: str) -> DropStatus | None:
     dataset = catalogue().dataset(pid, datablocks=True)
     if dataset is not None and drops.is_archived(dataset):
         return DropStatus(status="already_archived", message="The dataset is archived already.", pid=pid)
-    job = next((job for job in catalogue().jobs_of(pid, "archive") if job.unfinished), None)
+    job = _unfinished_job(pid)
     if job is not None:
         message = "An archive job for this dataset was requested before and is not finished."
         return DropStatus(status="already_requested", message=message, pid=pid, job=job.id)
     return None
+
+
+def _refuse_taken(upload: Upload, pid: str) -> None:
+    owner = storage.owner_of(upload)
+    job = None if owner in {None, pid} else _unfinished_job(str(owner))
+    if job is not None:
+        message = f"The folder is being archived as the dataset {owner}. Drop it again when its job {job.id} has ended."
+        raise DatasetRejected(Code.BAD_DROP, message)
+
+
+def _unfinished_job(pid: str) -> Job | None:
+    return next((job for job in catalogue().jobs_of(pid, "archive") if job.unfinished), None)

@@ -15,9 +15,10 @@ def handler(drop: DropRegistered) -> DropRegistered:
     folder = storage.RunFolder(drop.run_id)
     content = folder.need("drop.json", DropContent)
     matched = folder.need("matched.json", FileCount)
-    dataset = catalogue().need_dataset(drop.pid, files=True)
     # All are compared before any is registered.
-    new = list(drops.unregistered(dataset.files, folder.files(0, matched.files)))
+    new = catalogue().files_of(
+        drop.pid, lambda registered: list(drops.unregistered(registered, folder.files(0, matched.files)))
+    )
     for block in drops.origdatablocks(new):
         catalogue().add_origdatablock(drop.pid, block, content.chk_alg if any(file.chk for file in block) else None)
     catalogue().update_lifecycle(

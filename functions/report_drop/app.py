@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from archiver import reports, storage
+from archiver import reports, runs, storage
 from archiver.drops import DropContent, DropEnded, DropReported, DropStatus
 from archiver.errors import MAX_NAMED_FILES, Code, Reason
 from archiver.keys import Keys
@@ -55,6 +55,8 @@ def _with_kept_files(status: DropStatus, drop: DropEnded, content: DropContent |
 def _write(status: DropStatus, drop: DropEnded, content: DropContent | None) -> None:
     if status.code == Code.BUSY:
         return  # The execution that holds the folder writes its status.
+    if runs.holds_foreign_report(drop):
+        return  # The user's data is not written over.
     known = {
         "pid": content.pid if content else None,
         "execution": drop.execution_arn,

@@ -1,24 +1,26 @@
 """Complete a worker's share of the tars, whose files all agree with the catalogue.
 
-Raises DatasetRejected as packaging does, for the files of the last part, and ServiceRefused("pack_digest")
-when S3 does not have exactly the predicted bytes.
+A tar of which S3 does not have exactly the predicted bytes is packaged once more. Raises DatasetRejected as
+packaging does, and for a dataset that was deleted meanwhile: what is sealed goes to tape. Raises
+ServiceRefused("pack_digest") when S3 refuses the second tar, too.
 """
 
 import time
 
 from archiver import runs
+from archiver.errors import Code, DatasetRejected
 from archiver.models import LaneDone, LaneWork
 from archiver.packaging import planned_datablocks
+from archiver.scicat import catalogue
 from archiver.step import deadline, step
 from archiver.storage import RunFolder
 
 
 @step
 def handler(work: LaneWork) -> LaneDone:
+    if catalogue().has_forgotten(work.pid):
+        raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat no longer knows the dataset {work.pid}.")
     packager = runs.packager(work)
     share = planned_datablocks(RunFolder(work.run_id))[work.lane :: work.lanes]
-    for datablock in share:
-        if time.monotonic() >= deadline():
-            return LaneDone(**work.model_dump(), done=False)
-        packager.seal(datablock.number)
-    return LaneDone(**work.model_dump(), done=True)
+    done = all(time.monotonic() < deadline() and packager.complete(one.number, deadline()) for one in share)
+    return LaneDone(**work.model_dump(), done=done)

@@ -1,20 +1,40 @@
 """Match the catalogue's list of files with the bucket, and pin every file by its ETag.
 
-Raises DatasetRejected naming the first hundred files that are missing, extra, of another size or badly named.
+Raises DatasetRejected naming the first hundred files that are missing, extra, of another size or badly named,
+and for a folder that another dataset was dropped in since. What is odd but may stand is remarked.
 """
 
-from archiver import datasets, storage
-from archiver.models import Run, Snapshot
+from archiver import datasets, filelist, storage
+from archiver.errors import Code, DatasetRejected
+from archiver.models import Run, RunMatched, Snapshot, Upload
+from archiver.remarks import FileRemarks, Remark, size_remarks
 from archiver.scicat import catalogue
-from archiver.step import step
+from archiver.step import logger, step
 
 
 @step
-def handler(run: Run) -> Run:
-    dataset = catalogue().need_dataset(run.pid, files=True)
-    upload = storage.upload_of(run.pid)
+def handler(run: Run) -> RunMatched:
+    dataset = catalogue().need_dataset(run.pid)
+    upload = _upload(run.pid)
     folder = storage.RunFolder(run.run_id)
-    files, size = folder.write_files(datasets.match(dataset.files, storage.uploaded(upload), upload.prefix))
-    fingerprint = datasets.fingerprint_of(dataset.files)
-    folder.save("snapshot.json", Snapshot(prefix=upload.prefix, files=files, size=size, catalogue=fingerprint))
-    return run
+    listed = catalogue().files_of(run.pid, lambda files: filelist.in_byte_order(files, folder))
+    fingerprint, noticed = datasets.Fingerprint(), FileRemarks()
+    matched = datasets.match(fingerprint.watch(listed), storage.uploaded(upload), upload.prefix)
+    files, size = folder.write_files(noticed.watch(matched))
+    _remark(folder, [*noticed.remarks(folder.files(0, files)), *size_remarks(dataset.totals.size, fingerprint.size)])
+    snapshot = Snapshot(prefix=upload.prefix, files=files, size=size, catalogue=fingerprint.hexadecimal)
+    folder.save("snapshot.json", snapshot)
+    return RunMatched(**run.model_dump(), offline=noticed.offline)
+
+
+def _upload(pid: str) -> Upload:
+    upload = storage.upload_of(pid)
+    if not storage.owns_upload(pid, upload):
+        raise DatasetRejected(Code.BAD_DROP, f"Another dataset was dropped in {upload.prefix} since.")
+    return upload
+
+
+def _remark(folder: storage.RunFolder, remarks: list[Remark]) -> None:
+    for remark in remarks:
+        logger.warning(remark.message, extra={"remark": remark.code})
+    folder.save("remarks.json", remarks)

@@ -3,7 +3,7 @@
 The execution is named after that write of dataset.json, so an event that is delivered again starts nothing.
 """
 
-from archiver import drops, storage, workflows
+from archiver import runs, storage, workflows
 from archiver.drops import Drop
 from archiver.models import ObjectEvent, S3Object
 from archiver.settings import settings
@@ -16,13 +16,11 @@ def handler(event: ObjectEvent) -> Drop | None:
         logger.warning("an event of another bucket was ignored")
         return None
     marker = _marker(event)
-    prefix = drops.prefix_of(marker.key) if marker else None
-    if marker is None or prefix is None:
+    drop = runs.drop_of(marker) if marker else None
+    if drop is None:
         logger.warning("an event that is not about a drop's dataset.json, or about one that is gone, was ignored")
         return None
-    machine, name = settings().ingest_state_machine_arn, drops.run_id_of(event, marker)
-    drop = Drop(run_id=name, execution_arn=workflows.execution_arn(machine, name), prefix=prefix)
-    workflows.start(machine, name, drop.model_dump())
+    workflows.start(settings().ingest_state_machine_arn, drop.run_id, drop.model_dump())
     return drop
 
 

@@ -1,17 +1,21 @@
-"""Hand a worker's share of the sealed tars over to the long-term storage.
+"""Hand a worker's share of the sealed tars over to the long-term storage, and prove every copy.
 
-Raises ServiceUnavailable("lts_unavailable") and ServiceRefused("lts_write").
+Raises ServiceRefused: ``lts_write``, ``lts_full``, ``lts_verify`` naming two copies that proved wrong, and
+``lts_deadline`` when the storage was waited for too long.
 """
 
 from archiver import storage
+from archiver.handoff import HandOver
 from archiver.lts import long_term_storage
 from archiver.models import LaneDone, LaneWork
 from archiver.packaging import sealed_datablocks
 from archiver.step import deadline, step
+from archiver.storage import RunFolder
 
 
 @step
 def handler(work: LaneWork) -> LaneDone:
-    share = sealed_datablocks(storage.RunFolder(work.run_id))[work.lane :: work.lanes]
-    done = all(long_term_storage().store(datablock, storage.staging(), deadline()) for datablock in share)
-    return LaneDone(**work.model_dump(), done=done)
+    folder = RunFolder(work.run_id)
+    hand_over = HandOver(long_term_storage(), storage.staging(), folder, deadline())
+    seconds = hand_over.share(sealed_datablocks(folder)[work.lane :: work.lanes], work.lane)
+    return LaneDone(**work.model_dump(), done=seconds is None, wait_seconds=seconds or 0)

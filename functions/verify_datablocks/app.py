@@ -3,20 +3,24 @@
 Raises ServiceRefused("lts_verify") naming the tars that are absent or differ in size or CRC64NVME.
 """
 
+from archiver import storage
 from archiver.errors import Code, ServiceRefused
+from archiver.handoff import HandOver
 from archiver.lts import long_term_storage
 from archiver.models import Run
 from archiver.packaging import sealed_datablocks
-from archiver.step import step
+from archiver.step import deadline, step
 from archiver.storage import RunFolder
 
 
 @step
 def handler(run: Run) -> Run:
     folder = RunFolder(run.run_id)
+    hand_over = HandOver(long_term_storage(), storage.staging(), folder, deadline())
     sealed = sealed_datablocks(folder)
-    wrong = [datablock.key for datablock in sealed if not long_term_storage().holds(datablock)]
+    verified = [hand_over.verified(datablock) for datablock in sealed]
+    wrong = [datablock.key for datablock, found in zip(sealed, verified, strict=True) if found is None]
     if wrong:
         raise ServiceRefused(Code.LTS_VERIFY, "The long-term storage does not hold what was handed over.", wrong)
-    folder.save("verified.json", sealed)
+    folder.save("verified.json", verified)
     return run

@@ -45,7 +45,12 @@ def main(  # noqa: PLR0913 # each parameter is one option of the command
         bool, typer.Option(envvar=_env("REPLICAS"), help="Keep a second copy of what is on tape.")
     ] = True,
 ) -> None:
-    """Tape behaviour in front of an S3 store, for tests and for one machine."""
+    """Tape behaviour in front of an S3 store, for tests and for one machine.
+
+    Tests break it: POST /__faults takes a list such as
+    [{"match": "^PUT .*[.]tar", "nth": 1, "drop": "half_way"}], GET /__faults shows it, an empty list ends it.
+    mocks/faults.py says what a fault can be, and /__docs what else can happen to a tape.
+    """
     hardware = Hardware(migration_delay, drives, recall_delay, expedited)
     options = Options(
         backend=backend,

@@ -14,9 +14,9 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
+from mocks.faults import Fault, FaultScript, fault_routes
 from mocks.lts.backend import Backend, answer_headers, chunks
 from mocks.lts.damage import as_read_back
-from mocks.lts.faults import Fault, FaultScript
 from mocks.lts.ledger import Ledger
 from mocks.lts.library import Library
 from mocks.lts.page import page
@@ -183,6 +183,19 @@ _RECALL_ANSWERS: dict[Answer, Callable[[], Response]] = {
 }
 
 
+_FAULT_CODES = {
+    400: "BadDigest",
+    403: "AccessDenied",
+    409: "OperationAborted",
+    503: "SlowDown",
+    507: "QuotaExceeded",
+}
+
+
+def _fault_refusal(status: int) -> Response:
+    return refusal(status, _FAULT_CODES.get(status, "InternalError"), "A fault was asked for.")
+
+
 class ClockMove(BaseModel):
     """Seconds to move the clock forward."""
 
@@ -217,12 +230,13 @@ def create_app(options: Options, stop: Callable[[], None]) -> ASGIApp:
     app.router.redirect_slashes = False
     app.include_router(_page_routes(library))
     app.include_router(_test_routes(library, faults))
+    app.include_router(fault_routes(faults))
     app.include_router(_damage_routes(library, options.bucket))
     app.include_router(_admin_routes(library, options.bucket, stop))
     app.add_route(
         "/{path:path}", Gate(library, backend, options).answer, methods=["GET", "HEAD", "PUT", "POST", "DELETE"]
     )
-    return FaultScript(app, faults)
+    return FaultScript(app, faults, _fault_refusal)
 
 
 def _admin_routes(library: Library, bucket: str, stop: Callable[[], None]) -> APIRouter:
@@ -274,11 +288,6 @@ def _test_routes(library: Library, faults: list[Fault]) -> APIRouter:
         """Move the clock forward."""
         library.advance_clock(move.advance_s)
         return {"now": library.now()}
-
-    @routes.post("/__faults", status_code=204)
-    async def set_faults(asked: list[Fault]) -> None:
-        """Replace the faults to come; an empty list ends them."""
-        faults[:] = asked
 
     return routes
 

@@ -57,7 +57,12 @@ def serve(  # noqa: PLR0913, PLR0917 - one parameter per option
         ),
     ] = ExpiredTokens.REJECT,
 ) -> None:
-    """Serve a SciCat catalogue on 127.0.0.1, with a page to look at under /explorer."""
+    """Serve a SciCat catalogue on 127.0.0.1, with a page to look at under /explorer.
+
+    Tests break it: POST /__faults takes a list such as
+    [{"match": "^POST .*/datablocks", "nth": 1, "drop": "after_commit"}], GET /__faults shows it, an empty
+    list ends it. mocks/faults.py says what a fault can be.
+    """
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     configuration = Configuration(
         pid_prefix=pid_prefix,

@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -129,6 +129,11 @@ class Accounts:
         except jwt.InvalidTokenError:
             return None
         return self.named(claims.get("username"))
+
+    def join(self, username: str, group: str) -> None:
+        """Let an account be in one more group."""
+        account = self._by_name[username]
+        self._by_name[username] = replace(account, groups=account.groups | {group})
 
     def expire_tokens(self) -> None:
         """Let every token given out so far expire, as an hour would."""

@@ -12,8 +12,9 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mocks.faults import Fault, FaultScript, fault_routes
 from mocks.scicat.accounts import Account, Accounts
-from mocks.scicat.answers import Refused, as_json, no_such_route
+from mocks.scicat.answers import Refused, as_json, no_such_route, refused, unhandled
 from mocks.scicat.configuration import Configuration
 from mocks.scicat.routes import blocks, datasets, explorer, jobs, users
 from mocks.scicat.service import Service
@@ -71,7 +72,11 @@ def create_app(state_dir: Path, accounts: Iterable[Account], configuration: Conf
     app.state.service = service
     for router in _ROUTERS:
         app.include_router(router)
+    faults: list[Fault] = []
+    app.include_router(fault_routes(faults))
     app.add_middleware(ExpressPaths, words=_fixed_words())
+    # The outermost: it sees paths as they were sent, and crashes before anybody makes an answer of them.
+    app.add_middleware(FaultScript, faults=faults, refuse=_asked_for)
     app.add_exception_handler(Refused, _refusal)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(RequestValidationError, _no_route)
@@ -89,6 +94,12 @@ async def _refusal(request: Request, error: Exception) -> Response:
     del request
     assert isinstance(error, Refused)  # noqa: S101 - Starlette's signature is wider than its promise
     return as_json(error.body, error.status)
+
+
+def _asked_for(status: int) -> Response:
+    """How a fault refuses."""
+    refusal = unhandled() if status == 500 else refused(status, "A fault was asked for.")
+    return as_json(refusal.body, status)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

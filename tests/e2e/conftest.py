@@ -1,9 +1,11 @@
 """One whole stack for all end-to-end tests, strict as AWS is, on ports and in a folder of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +19,7 @@ from local.endpoints import Endpoints
 from local.executor.process_executor.process_tree import descendants
 from local.executor.process_executor.sandbox import free_ports
 from local.services import Register, port_is_free, start_time
+from local.visitor import Visitor
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,11 @@ class RunningStack:
         """With which the catalogue starts jobs at our API."""
         return Accounts.read(self.configuration.accounts_file).job_api
 
+    @property
+    def orders(self) -> Path:
+        """The folder where functions find that they are to die (see ``dying``)."""
+        return Path(self.environment["PROCESS_EXECUTOR_PRELOAD"])
+
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``python -m local`` for this stack."""
         return run_local(self.environment, *arguments)
@@ -83,6 +91,7 @@ def settings_of_its_own(state: Path) -> dict[str, str]:
         "SCICAT_URL": "",
         "LTS_ENDPOINT_URL": "",
         "COLUMNS": "200",
+        "PROCESS_EXECUTOR_PRELOAD": str(state / "preload"),
     }
 
 
@@ -90,6 +99,9 @@ def settings_of_its_own(state: Path) -> dict[str, str]:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """The whole stack, started once; when it goes down nothing of it is left."""
     environment = settings_of_its_own(tmp_path_factory.mktemp("stack"))
+    preload = Path(environment["PROCESS_EXECUTOR_PRELOAD"])
+    preload.mkdir()
+    shutil.copy(ROOT / "tests/e2e/dying.py", preload / "sitecustomize.py")
     configuration = Configuration.of(environment)
     up = run_local(environment, "up")
     try:
@@ -102,3 +114,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     assert down.returncode == 0, down.stdout
     assert not [pid for pid in family if start_time(pid)]
     assert all(port_is_free(service.port) for service in services)
+
+
+@pytest.fixture(scope="module")
+def visitor(stack: RunningStack) -> Iterator[Visitor]:
+    """Someone of group1."""
+    with closing(
+        Visitor(stack.endpoints, stack.accounts["user1"], stack.job_api, stack.configuration.lts_login)
+    ) as visitor:
+        yield visitor

@@ -6,8 +6,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +29,6 @@ METADATA = {
 }
 
 
-@pytest.fixture(scope="module")
-def visitor(stack: RunningStack) -> Iterator[Visitor]:
-    """Someone of group1."""
-    with closing(
-        Visitor(stack.endpoints, stack.accounts["user1"], stack.job_api, stack.configuration.lts_login)
-    ) as visitor:
-        yield visitor
-
-
 def drop(visitor: Visitor, name: str, bodies: Mapping[str, bytes], **fields: Any) -> str:
     """Drop files, then their dataset.json; returns the prefix."""
     prefix = f"incoming/{name}/"
@@ -57,7 +47,7 @@ def status_of(visitor: Visitor, prefix: str, *, other_than: Mapping[str, Any] | 
         told: dict[str, Any] | None = json.loads(body) if body else None
         return None if told == other_than else told
 
-    return wait_for("dataset.status.json", 60, look)
+    return wait_for("dataset.status.json", 150, look)  # of which a minute for files that come late
 
 
 def end_of(visitor: Visitor, job_id: str, seconds: float = 240) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def passed_through(layout: Layout) -> Iterator[tuple[int, int]]:
 
 
 @given(any_files())
-def test_parts_follow_each_other_and_all_but_the_last_have_a_size_that_s3_takes(files: list[SourceFile]) -> None:
+def test_e08_e09_parts_follow_each_other_and_all_but_the_last_are_as_large_as_s3_wants(files: list[SourceFile]) -> None:
     for datablock in plan(files, SMALL):
         check_parts(layout_of(files[datablock.first : datablock.first + datablock.files], SMALL))
 
@@ -94,7 +94,7 @@ def test_a_big_file_passes_through_with_less_than_the_smallest_part_and_a_small_
 
 
 @given(any_files())
-def test_every_file_is_in_one_datablock_within_the_limits_and_none_is_empty(files: list[SourceFile]) -> None:
+def test_c16_c18_every_file_is_in_one_datablock_within_the_limits_and_none_is_empty(files: list[SourceFile]) -> None:
     planned = list(plan(files, SMALL))
     assert [one.number for one in planned] == list(range(1, len(planned) + 1))
     assert sum(one.files for one in planned) == len(files)
@@ -150,7 +150,7 @@ def test_the_pieces_of_the_parts_are_every_byte_of_every_member_in_order(files: 
 @pytest.mark.parametrize("limit", [5 * MIB, 10 * MIB, 256 * MIB, 512 * MIB, 5 * GIB, 8 * GIB, 20 * GIB, 5 * TIB - 4096])
 @pytest.mark.parametrize("difference", [-1, 0, 1])
 @pytest.mark.parametrize("neighbours", [(), (0,), (1,), (5 * MIB,), (9 * MIB,), (10 * MIB - 1,), (10 * MIB,)])
-def test_a_file_at_a_limit_is_cut_into_parts_that_s3_takes(
+def test_c17_a_file_at_a_limit_is_cut_into_parts_that_s3_takes(
     limit: int, difference: int, neighbours: Sequence[int]
 ) -> None:
     layout = layout_of(some_files(limit + difference), Limits())
@@ -174,14 +174,14 @@ def test_nothing_is_borrowed_when_the_glue_before_is_large_enough() -> None:
     assert dict(passed_through(layout)) == {0: 6 * MIB, 1: 0}
 
 
-def test_a_file_that_no_object_can_hold_is_refused_by_name() -> None:
+def test_c17_a_file_that_no_object_can_hold_is_refused_by_name() -> None:
     with pytest.raises(DatasetRejected) as refused:
         list(plan([a_file(1, "a"), a_file(5 * TIB, "movies/too long.mrc")], Limits()))
     assert refused.value.reason.code is Code.FILE_TOO_LARGE
     assert refused.value.reason.files == ("movies/too long.mrc",)
 
 
-def test_the_longest_file_that_fits_has_a_datablock_of_its_own_and_fewer_parts_than_s3_allows() -> None:
+def test_c16_c17_the_longest_file_that_fits_has_a_datablock_of_its_own_and_fewer_parts_than_s3_allows() -> None:
     planned = list(plan(some_files(1, 5 * TIB - 4096, 1), Limits()))
     assert [one.files for one in planned] == [1, 1, 1]
     assert 1_000 < planned[1].parts < 9_900
@@ -195,22 +195,22 @@ def test_a_datablock_closes_before_its_size_is_exceeded() -> None:
     assert all(one.packed_size <= 20 * GIB for one in planned)
 
 
-def test_a_datablock_closes_at_twenty_thousand_files() -> None:
+def test_c18_a_datablock_closes_at_twenty_thousand_files() -> None:
     planned = list(plan((a_file(1, f"{number:08d}") for number in range(45_000)), Limits()))
     assert [one.files for one in planned] == [20_000, 20_000, 5_000]
 
 
-def test_a_datablock_closes_before_its_entry_is_too_large_for_the_catalogue() -> None:
+def test_c18_a_datablock_closes_before_its_entry_is_too_large_for_the_catalogue() -> None:
     planned = list(plan((a_file(1, f"{number:01000d}") for number in range(15_000)), Limits()))
     assert [one.files for one in planned] == [9_508, 5_492]
 
 
-def test_a_datablock_closes_before_it_has_too_many_parts() -> None:
+def test_c18_a_datablock_closes_before_it_has_too_many_parts() -> None:
     planned = list(plan((a_file(10 * MIB, f"{number:08d}") for number in range(6_000)), Limits(datablock_bytes=TIB)))
     assert [one.parts for one in planned] == [9_899, 2_103]
 
 
-def test_only_the_files_of_one_datablock_are_held_while_planning() -> None:
+def test_c18_only_the_files_of_one_datablock_are_held_while_planning() -> None:
     held: set[int] = set()
     most = 0
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from archiver import datasets
 from archiver.errors import Code, DatasetRejected
+from archiver.filelist import byte_order
 from archiver.models import CatalogueFile, S3Object, SourceFile
 
 PREFIX = "incoming/any-drop/"
@@ -26,7 +27,7 @@ def uploaded(path: str, size: int = 3, etag: str = "any-etag") -> S3Object:
 
 def match(catalogue: Sequence[CatalogueFile], objects: Sequence[S3Object]) -> list[SourceFile]:
     in_order = sorted(objects, key=lambda found: found.key.encode())
-    return list(datasets.match(catalogue, in_order, PREFIX))
+    return list(datasets.match(sorted(catalogue, key=byte_order), in_order, PREFIX))
 
 
 def refusal(catalogue: Sequence[CatalogueFile], objects: Sequence[S3Object]) -> DatasetRejected:
@@ -49,7 +50,7 @@ def test_files_that_lie_in_the_bucket_are_pinned_in_byte_order(files: dict[str, 
 
 
 @given(st.sets(paths, min_size=1, max_size=12), st.sets(paths, min_size=1, max_size=12))
-def test_what_is_only_on_one_side_is_named(listed: set[str], present: set[str]) -> None:
+def test_d01_d02_what_is_only_on_one_side_is_named(listed: set[str], present: set[str]) -> None:
     catalogue, objects = [catalogued(path) for path in listed], [uploaded(path) for path in present]
     if listed == present:
         assert {file.path for file in match(catalogue, objects)} == listed
@@ -61,20 +62,35 @@ def test_what_is_only_on_one_side_is_named(listed: set[str], present: set[str]) 
         assert (reason.code, set(reason.files)) == (Code.EXTRA_FILES, present - listed)
 
 
-def test_a_hundred_files_are_named_and_all_are_counted() -> None:
+def test_d01_a_hundred_files_are_named_and_all_are_counted() -> None:
     reason = refusal([catalogued("here"), *(catalogued(f"lost-{n:03}") for n in range(250))], [uploaded("here")]).reason
     assert (len(reason.files), reason.count, reason.files[0]) == (100, 250, "lost-000")
 
 
-def test_another_size_is_refused_with_both_sizes() -> None:
+def test_d03_another_size_is_refused_with_both_sizes() -> None:
     reason = refusal([catalogued("a.mrc", 10)], [uploaded("a.mrc", 11)]).reason
     assert reason.code is Code.SIZE_MISMATCH
     assert reason.files == ("a.mrc (10 bytes in the catalogue, 11 uploaded)",)
 
 
-@pytest.mark.parametrize("path", ["../x", "a/../../b", "./x", "a//b", "/x", "C:\\x", "~x", "a\nb", "a\x00b", ""])
-def test_a_path_that_could_escape_or_end_a_line_is_refused(path: str) -> None:
-    assert refusal([catalogued(path)], []).reason.code is Code.BAD_PATH
+@pytest.mark.parametrize(
+    "path",
+    [
+        *["../x", "a/../../b", "./x", "a//b", ""],
+        *["/x", "C:\\x", "\\\\srv\\x", "~x"],
+        *["a\x00b", "a\nb", "a\tb", "a\x1bb", "a\x7fb"],
+        "x" * 1025,
+        "a\ud800b",
+    ],
+)
+def test_c01_c02_c03_c04_c05_c13_a_path_that_could_escape_or_end_a_line_is_refused(path: str) -> None:
+    reason = refusal([catalogued("fine"), catalogued(path)], [uploaded("fine")]).reason
+    assert (reason.code, reason.count) == (Code.BAD_PATH, 1)
+
+
+def test_c01_a_hundred_bad_paths_are_named_and_all_are_counted() -> None:
+    reason = refusal([catalogued(f"../{number:03}") for number in range(250)], []).reason
+    assert (len(reason.files), reason.count, reason.files[0][:6]) == (100, 250, "../000")
 
 
 def test_a_path_listed_twice_is_refused() -> None:
@@ -86,8 +102,27 @@ def test_a_path_that_is_a_file_and_a_folder_is_refused() -> None:
     assert refused.reason.files == ("a is a file and a folder",)
 
 
+segments = st.text(st.sampled_from("ab!.-0"), min_size=1, max_size=2).filter(lambda part: part.strip("."))
+nested = st.lists(segments, min_size=1, max_size=4).map("/".join)
+
+
+@given(st.sets(nested, min_size=1, max_size=12))
+def test_every_file_that_is_a_folder_of_another_is_named(paths: set[str]) -> None:
+    catalogue, objects = [catalogued(path) for path in paths], [uploaded(path) for path in paths]
+    both = {path for path in paths if any(other.startswith(f"{path}/") for other in paths)}
+    if both:
+        assert set(refusal(catalogue, objects).reason.files) == {f"{path} is a file and a folder" for path in both}
+    else:
+        assert len(match(catalogue, objects)) == len(paths)
+
+
+def test_a_list_that_is_not_in_byte_order_is_an_error_and_not_a_verdict() -> None:
+    with pytest.raises(ValueError, match="not in the order"):
+        list(datasets.match([catalogued("b"), catalogued("a")], [], PREFIX))
+
+
 @pytest.mark.parametrize("size", [-1, 1.5, "3", True, 2**53, None])
-def test_a_size_that_is_no_number_of_bytes_is_refused(size: object) -> None:
+def test_c20_a_size_that_is_no_number_of_bytes_is_refused(size: object) -> None:
     assert refusal([catalogued("a", size)], [uploaded("a")]).reason.code is Code.BAD_SIZE
 
 
@@ -97,22 +132,35 @@ def test_a_checksum_of_an_unknown_algorithm_is_refused() -> None:
 
 
 @pytest.mark.parametrize("entries", [[], [catalogued("folder", 4096, perm="drwxr-xr-x")]])
-def test_a_dataset_without_files_is_refused(entries: list[CatalogueFile]) -> None:
+def test_c19_a_dataset_without_files_is_refused(entries: list[CatalogueFile]) -> None:
     assert refusal(entries, []).reason.code is Code.NO_FILES
 
 
-def test_directories_and_symlinks_are_kept_and_need_no_object() -> None:
+def test_c23_directories_and_symlinks_are_kept_and_need_no_object() -> None:
     entries = [
         catalogued("a", 3),
         catalogued("folder", 4096, perm="drwxr-x---"),
         catalogued("link", 11, perm="Lrwxrwxrwx"),
+        catalogued("marker/", 0),
     ]
     kinds = {file.path: (file.kind, file.size, file.mode) for file in match(entries, [uploaded("a")])}
     assert kinds == {
         "a": ("file", 3, 0o644),
         "folder": ("directory", 0, 0o750),
         "link": ("symlink", 0, 0o777),
+        "marker/": ("directory", 0, 0o755),
     }
+
+
+@pytest.mark.parametrize("perm", ["brw-rw----", "crw-rw----", "prw-r--r--", "srwxr-xr-x", "hrw-r--r--"])
+def test_c23_a_device_or_a_hard_link_is_the_bytes_that_were_uploaded_or_missing(perm: str) -> None:
+    entry = catalogued("odd", 3, perm=perm)
+    assert [(file.kind, file.size) for file in match([entry], [uploaded("odd")])] == [("file", 3)]
+    assert refusal([entry], []).reason.code is Code.MISSING_FILES
+
+
+def test_c15_files_without_bytes_are_files() -> None:
+    assert [file.size for file in match([catalogued("empty", 0)], [uploaded("empty", 0)])] == [0]
 
 
 @pytest.mark.parametrize(
@@ -126,13 +174,23 @@ def test_permissions_are_read_in_each_notation(perm: str | None, mode: int) -> N
 @pytest.mark.parametrize(
     ("time", "nanoseconds"),
     [
+        ("9999-12-31T23:59:59.000Z", 253_402_300_799 * 10**9),
+        ("9999-12-31T23:59:59-12:00", (253_402_300_799 + 12 * 3600) * 10**9),
+        ("0001-01-01T00:00:00Z", -62_135_596_800 * 10**9),
+        ("1969-12-31T23:59:59.250Z", -750_000_000),
+        ("2026-11-23T08:00:00.123456789Z", 1_795_420_800_123_456_000),
+        ("", int(UPLOADED_AT.timestamp()) * 10**9),
         ("1970-01-01T00:00:01Z", 1_000_000_000),
         ("1970-01-01T01:00:00.000001+01:00", 1_000),
         ("1969-12-31T23:59:59", -1_000_000_000),
         ("yesterday", int(UPLOADED_AT.timestamp()) * 10**9),
+        ("2038-01-19T03:14:08Z", 2**31 * 10**9),
+        ("2026-10-25T02:30:00+02:00", 1_792_888_200 * 10**9),
+        ("2026-10-25T02:30:00+01:00", 1_792_891_800 * 10**9),
+        ("2016-12-31T23:59:60Z", int(UPLOADED_AT.timestamp()) * 10**9),
     ],
 )
-def test_times_are_utc_and_the_upload_stands_in_for_one_that_cannot_be_read(time: str, nanoseconds: int) -> None:
+def test_c22_j14_times_are_utc_and_the_upload_stands_in_for_what_cannot_be_read(time: str, nanoseconds: int) -> None:
     assert match([catalogued("a", time=time)], [uploaded("a")])[0].mtime_ns == nanoseconds
 
 

@@ -93,6 +93,13 @@ class TestDocument:
         with pytest.raises(DatasetRejected, match="creationTime"):
             parsed(creationTime=time)
 
+    @pytest.mark.parametrize("field", ["ownerGroup", "owner", "principalInvestigator", "datasetName"])
+    @pytest.mark.parametrize("blank", ["", " ", "\t \n", "\u00a0"])
+    def test_a_field_that_says_nothing_but_spaces_is_refused(self, field: str, blank: str) -> None:
+        with pytest.raises(DatasetRejected) as error:
+            parsed(**{field: blank})
+        assert field in the_refusal(error).message
+
     @pytest.mark.parametrize("size", [-1, 1.5, "3", True])
     def test_c20_a_listed_size_is_a_whole_number(self, size: object) -> None:
         with pytest.raises(DatasetRejected, match=r"files\.0\.size"):
@@ -196,8 +203,13 @@ class TestChecksums:
 
     def test_the_drops_own_documents_are_not_part_of_the_dataset(self) -> None:
         own = content(parsed(), checksum_file="SHA256SUMS")
-        listed = [ListedFile(path=path) for path in ("a", "SHA256SUMS", "dataset.json", "dataset.status.json")]
+        listed = [ListedFile(path=path) for path in ("a", "SHA256SUMS", "dataset.json")]
         assert [file.path for file in drops.check_list(listed, own)] == ["a"]
+
+    def test_data_under_the_name_of_the_services_report_is_refused(self) -> None:
+        with pytest.raises(DatasetRejected) as error:
+            drops.check_list([ListedFile(path="dataset.status.json")], content(parsed()))
+        assert the_refusal(error).code is Code.BAD_PATH
 
     def test_a_file_listed_twice_is_refused(self) -> None:
         with pytest.raises(DatasetRejected) as error:

@@ -1,12 +1,16 @@
 """Packaging on a bucket in memory: whatever the files, the crashes and the deadlines, the same right tar."""
 
+import builtins
+import errno
 import hashlib
 import io
 import math
+import os
 import subprocess
 import tarfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -63,6 +67,14 @@ def any_body(size: int, seed: str = "any") -> bytes:
     return hashlib.shake_128(seed.encode()).digest(size)
 
 
+def flipped(body: bytes) -> bytes:
+    return bytes([body[0] ^ 1]) + body[1:]
+
+
+class Crash(BaseException):
+    pass
+
+
 @dataclass(slots=True)
 class Bench:
     """A dataset in the landing bucket and a packager at work on it."""
@@ -92,6 +104,16 @@ class Bench:
             while not self.packager().package(work, deadline):
                 pass
         return [self.packager().seal(one.number) for one in planned]
+
+    def complete(self, deadline: float = NEVER) -> None:
+        """Build as the steps do: a tar that S3 refuses is built once more."""
+        planned = self.packager().plan()
+        for work in self.packager().slices():
+            while not self.packager().package(work, deadline):
+                pass
+        for one in planned:
+            while not self.packager().complete(one.number, deadline):
+                pass
 
     def tars(self) -> list[bytes]:
         return [self.staging.objects[one.key] for one in packaging.sealed_datablocks(self.folder)]
@@ -129,7 +151,7 @@ def test_the_tars_hold_every_file_and_s3_confirms_the_predicted_crc(sizes: dict[
 
 @given(st.dictionaries(ANY_PATH, ANY_SIZE, min_size=1, max_size=25))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_byte_is_read_once_and_the_fingerprints_are_right_even_when_every_call_is_cut_short(
+def test_e03_every_byte_is_read_once_and_the_fingerprints_are_right_even_when_every_call_is_cut_short(
     sizes: dict[str, int],
 ) -> None:
     bodies = {path: any_body(size, path) for path, size in sizes.items()}
@@ -148,7 +170,7 @@ def test_every_byte_is_read_once_and_the_fingerprints_are_right_even_when_every_
     assert at_once.landing.passed["get bytes"] == sum(sizes.values())
 
 
-def test_gnu_tar_extracts_the_files_and_sha256sum_finds_them_right(tmp_path: Path) -> None:
+def test_c12_gnu_tar_extracts_the_files_and_sha256sum_finds_them_right(tmp_path: Path) -> None:
     names = [
         "plain.mrc",
         "empty",
@@ -198,10 +220,7 @@ def test_slices_may_be_done_in_any_order_and_beside_each_other() -> None:
 
 
 @pytest.mark.parametrize("after", range(12))
-def test_after_a_crash_at_any_request_the_work_goes_on_and_sends_no_part_twice(after: int) -> None:
-    class Crash(BaseException):
-        pass
-
+def test_e01_after_a_crash_at_any_request_the_work_goes_on_and_sends_no_part_twice(after: int) -> None:
     bench = Bench(three_files() | {f"d/{number:03d}": any_body(600, str(number)) for number in range(30)})
     seen = 0
 
@@ -240,18 +259,59 @@ def test_a_datablock_completed_before_a_crash_is_recognised_by_its_crc() -> None
     assert bench.staging.passed["complete_upload"] == 1
 
 
-def test_a_tar_with_wrong_bytes_is_refused_by_s3_and_never_visible() -> None:
+def test_g04_a_bit_that_flips_on_the_way_is_refused_by_s3_and_the_tar_never_visible() -> None:
     bench = Bench(three_files())
-    bench.staging.corrupt = lambda body: bytes([body[0] ^ 1]) + body[1:]
+    bench.staging.corrupt = flipped
     with pytest.raises(ServiceRefused) as refused:
         bench.build()
     assert refused.value.reason.code is Code.PACK_DIGEST
     assert bench.staging.objects == {}
 
 
+@pytest.mark.parametrize("deadline", [NEVER, AT_ONCE])
+@pytest.mark.parametrize("wrong", [1, 2])
+def test_e07_a_tar_that_s3_refuses_is_built_once_more_and_not_a_third_time(wrong: int, deadline: float) -> None:
+    bench = Bench(three_files())
+    uploads = bench.staging.passed
+    bench.staging.corrupt = lambda body: flipped(body) if uploads["create_upload"] <= wrong else body
+    if wrong == 1:
+        bench.complete(deadline)
+        (tar,) = bench.tars()
+        assert contents(tar)["a/big"] == bench.bodies["a/big"]
+    else:
+        with pytest.raises(ServiceRefused) as refused:
+            bench.complete(deadline)
+        assert refused.value.reason.code is Code.PACK_DIGEST
+        assert bench.staging.objects == {}
+    assert uploads["create_upload"] == 2
+
+
+@pytest.mark.parametrize("after", range(14))
+def test_e07_a_worker_that_dies_while_it_builds_once_more_goes_on(after: int) -> None:
+    bench = Bench(three_files())
+    bench.staging.corrupt = flipped
+    requests = 0
+
+    def crash(request: str) -> None:
+        nonlocal requests
+        if request == "complete_upload":
+            bench.staging.corrupt = lambda body: body
+        requests += bench.staging.passed["complete_upload"] > 0
+        if requests == after + 1:
+            raise Crash
+
+    bench.staging.before = crash
+    with suppress(Crash):
+        bench.complete()
+    bench.staging.before = lambda _: None
+    bench.complete()
+    (tar,) = bench.tars()
+    assert contents(tar)["a/big"] == bench.bodies["a/big"]
+
+
 @pytest.mark.parametrize("path", ["a/big", "b/small"])
 @pytest.mark.parametrize("fate", ["replaced", "removed"])
-def test_a_file_changed_since_the_snapshot_is_refused_by_name(path: str, fate: str) -> None:
+def test_d06_d07_a_file_changed_since_the_snapshot_is_refused_by_name(path: str, fate: str) -> None:
     bench = Bench(three_files())
     if fate == "replaced":
         bench.landing.put(PREFIX + path, any_body(len(bench.bodies[path]), "other"))
@@ -267,7 +327,7 @@ def test_a_file_changed_since_the_snapshot_is_refused_by_name(path: str, fate: s
 @pytest.mark.parametrize("path", ["a/big", "b/small"])
 @pytest.mark.parametrize("deadline", [NEVER, AT_ONCE])
 @pytest.mark.parametrize("algorithm", ["md5", "SHA-1", "sha256", "SHA512"])
-def test_a_right_checksum_passes_and_a_wrong_one_is_refused_naming_file_expected_and_actual(
+def test_d04_a_right_checksum_passes_and_a_wrong_one_is_refused_naming_file_expected_and_actual(
     path: str, algorithm: str, deadline: float
 ) -> None:
     bench = Bench(three_files())
@@ -317,7 +377,7 @@ def test_a_file_too_long_for_one_call_cannot_be_checked_by_blake2b() -> None:
     assert refused.value.reason.files == ("b",)
 
 
-def test_directories_are_members_and_symlinks_are_left_to_the_catalogue() -> None:
+def test_c23_directories_are_members_and_symlinks_are_left_to_the_catalogue() -> None:
     bench = Bench({"d/file": b"any"})
     bench.files.insert(0, SourceFile("d", 4_096, 0, 0o750, kind="directory"))
     bench.files.append(SourceFile("link", 7, 0, kind="symlink"))
@@ -352,7 +412,7 @@ def test_a_datablock_whose_parts_are_gone_is_not_sealed() -> None:
     assert refused.value.reason.code is Code.PACK_DIGEST
 
 
-def test_a_plan_made_with_other_limits_is_not_continued() -> None:
+def test_e20_a_plan_made_with_other_limits_is_not_continued() -> None:
     bench = Bench(three_files())
     bench.packager().plan()
     bench.limits = replace(SMALL, copy_part=30_000)
@@ -389,3 +449,14 @@ def test_progress_is_saved_while_a_long_slice_is_under_way(monkeypatch: pytest.M
     bench.build()
     assert len(positions) > 20
     assert positions == sorted(positions)
+
+
+def test_e05_nothing_is_written_to_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for module, name in ((builtins, "open"), (os, "open"), (io, "open")):
+        monkeypatch.setattr(module, name, full)
+    bench = Bench(three_files())
+    bench.build()
+    assert len(bench.tars()) == 1

@@ -76,7 +76,7 @@ def test_the_reason_of_a_workflow_that_ended_in_its_fail_state_is_read_back() ->
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [("ABORTED", Code.CANCELLED), ("TIMED_OUT", Code.TIMEOUT), ("FAILED", Code.INTERNAL), (None, Code.INTERNAL)],
+    [("ABORTED", Code.CANCELLED), ("TIMED_OUT", Code.TIMEOUT), ("FAILED", Code.INTERNAL), (None, Code.EXECUTION_LOST)],
 )
 def test_a_run_without_a_report_is_explained_by_its_execution(status: str | None, code: Code) -> None:
     assert reports.reason_of_silence(status).code == code
@@ -182,9 +182,13 @@ def test_a_retrieval_the_user_must_mend_names_no_execution() -> None:
 def test_an_outcome_keeps_the_reason() -> None:
     missing = reason(Code.MISSING_FILES, "One file is missing.", ["a.mrc"])
 
-    assert reports.outcome(ANY_PID, missing) == RunOutcome(
-        pid=ANY_PID, outcome="rejected", code="missing_files", message="One file is missing.", files=("a.mrc",)
+    outcome = reports.outcome(ANY_PID, missing)
+
+    assert outcome == RunOutcome(
+        pid=ANY_PID, outcome="rejected", code="missing_files", message="One file is missing.", files=("a.mrc",), count=1
     )
+    assert reports.reason_written(outcome) == missing
+    assert reports.reason_of(reports.failure_of(missing)) == missing
 
 
 @pytest.mark.parametrize(

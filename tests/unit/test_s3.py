@@ -66,6 +66,15 @@ def test_an_object_comes_back_as_it_was_put(bucket: Bucket) -> None:
     assert bucket.get(ANY_KEY, head.etag, 4, 5) == b"bytes"
 
 
+def test_what_is_gone_meanwhile_is_not_replaced(bucket: Bucket) -> None:
+    bucket.put("any", b"first")
+    head = bucket.head("any")
+    assert head is not None
+    bucket.delete(["any"])
+    assert bucket.put_if_match("any", b"second", head.etag) is False
+    assert bucket.head("any") is None
+
+
 def test_an_absent_object_is_none(bucket: Bucket) -> None:
     assert bucket.head("none") is None
     assert bucket.read("none", limit=10) is None
@@ -77,7 +86,7 @@ def test_a_document_over_the_limit_is_not_read(bucket: Bucket) -> None:
         bucket.read("large", limit=99)
 
 
-def test_a_listing_has_all_pages_in_the_order_of_the_keys_bytes(client: "S3Client", bucket: Bucket) -> None:
+def test_d14_a_listing_has_all_pages_in_the_order_of_the_keys_bytes(client: "S3Client", bucket: Bucket) -> None:
     client.meta.events.register(
         "provide-client-params.s3.ListObjectsV2", lambda params, **_: params | {"MaxKeys": KEYS_PER_PAGE}
     )
@@ -87,6 +96,20 @@ def test_a_listing_has_all_pages_in_the_order_of_the_keys_bytes(client: "S3Clien
     assert [found.key for found in bucket.list("p/")] == sorted(keys, key=str.encode)
     assert [found.key for found in bucket.list("p/", start_after="p/a")] == ["p/ä", "p/🐈"]
     assert list(bucket.list("none/")) == []
+
+
+def test_folders_are_listed_once_over_all_pages(client: "S3Client", bucket: Bucket) -> None:
+    client.meta.events.register(
+        "provide-client-params.s3.ListObjectsV2", lambda params, **_: params | {"MaxKeys": KEYS_PER_PAGE}
+    )
+    folders = [f"p/{name}/" for name in ("a", "a b", "a-b", "b", "ä", "🐈", "🐈x")]
+    for folder in folders:
+        for name in ("1", "2", "deep/1", "\U0010fffd"):
+            bucket.put(folder + name, b"")
+    bucket.put("p/no-folder", b"")
+    assert list(bucket.folders("p/")) == sorted(folders, key=str.encode)
+    assert list(bucket.folders("p/", start_after="p/ä/")) == ["p/🐈/", "p/🐈x/"]
+    assert list(bucket.folders("none/")) == []
 
 
 def test_a_key_with_a_control_character_is_listed_too(plain: "S3Client") -> None:
@@ -185,7 +208,8 @@ def stub(plain: "S3Client") -> Iterator[Stubber]:
     [
         (("AccessDenied", 403), ServiceRefused, Code.PERMISSION),
         (("NoSuchBucket", 404), ServiceRefused, Code.PERMISSION),
-        (("KMS.DisabledException", 400), ServiceRefused, Code.PERMISSION),
+        (("KMS.DisabledException", 400), ServiceRefused, Code.KMS),
+        (("KMS.ThrottlingException", 400), ServiceUnavailable, Code.S3_UNAVAILABLE),
         (("SlowDown", 503), ServiceUnavailable, Code.S3_UNAVAILABLE),
         (("InternalError", 500), ServiceUnavailable, Code.S3_UNAVAILABLE),
         (("RequestTimeTooSkewed", 403), ServiceUnavailable, Code.S3_UNAVAILABLE),
@@ -197,7 +221,7 @@ def stub(plain: "S3Client") -> Iterator[Stubber]:
     ],
 )
 @pytest.mark.parametrize("operation", ["get_object", "upload_part_copy"])
-def test_each_failure_of_a_pinned_read_has_its_meaning(
+def test_d11_e10_e11_e17_each_failure_of_a_pinned_read_has_its_meaning(
     plain: "S3Client", operation: str, said: tuple[str, int], kind: type[Exception], becomes: Code
 ) -> None:
     bucket = Bucket(plain, "any")
@@ -288,7 +312,7 @@ def test_a_key_that_could_not_be_deleted_is_an_error(plain: "S3Client", stub: St
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchUpload"])
-def test_an_upload_completed_by_an_earlier_attempt_is_success(plain: "S3Client", stub: Stubber, code: str) -> None:
+def test_e06_an_upload_completed_by_an_earlier_attempt_is_success(plain: "S3Client", stub: Stubber, code: str) -> None:
     stub.add_client_error("complete_multipart_upload", code, http_status_code=412)
     head = {
         "ContentLength": 3,
@@ -303,7 +327,7 @@ def test_an_upload_completed_by_an_earlier_attempt_is_success(plain: "S3Client",
     stub.assert_no_pending_responses()
 
 
-def test_other_bytes_under_the_key_and_wrong_bytes_are_refused(plain: "S3Client", stub: Stubber) -> None:
+def test_e06_e07_other_bytes_under_the_key_and_wrong_bytes_are_refused(plain: "S3Client", stub: Stubber) -> None:
     stub.add_client_error("complete_multipart_upload", "PreconditionFailed", http_status_code=412)
     stub.add_response("head_object", {"ContentLength": 3, "ETag": '"any"', "Metadata": {}, "LastModified": ANY_TIME})
     stub.add_client_error("complete_multipart_upload", "BadDigest", http_status_code=400)

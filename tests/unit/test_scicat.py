@@ -2,7 +2,8 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.loopback import QuietHandler, serving
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
 PID = "20.500.11935/1"
-LOGIN = "/api/v3/auth/login"
+LOGIN, SELF = "/api/v3/auth/login", "/api/v3/users/my/self"
 DATABLOCK = CatalogueDatablock(None, "a.tar", 3, 10240, "sha256", "1", (CatalogueFile("a", 3, "2026-11-23T08:00:00Z"),))
 
 
@@ -34,7 +35,7 @@ class Answer:
 
 @dataclass
 class Script:
-    """A server that answers requests other than logins from a list, and remembers what it was asked."""
+    """A server that answers requests from a list, and remembers what it was asked; it always knows who asks."""
 
     url: str = ""
     answers: list[Answer] = field(default_factory=list)
@@ -47,6 +48,8 @@ class Script:
             self.logins += 1
             self.credentials = body
             return Answer(201, {"access_token": f"token-{self.logins}", "expires_in": 3600})
+        if path == SELF:
+            return Answer(200, {})
         self.asked.append((method, path.partition("?")[0], body))
         return self.answers.pop(0)
 
@@ -93,7 +96,7 @@ def recorded(archive_id: str = "a.tar", packed_size: int = 10240) -> dict[str, A
 
 
 @pytest.mark.parametrize("status", [0, 408, 429, 500, 502, 503, 504])
-def test_what_may_be_asked_twice_is_asked_again_when_scicat_is_busy(
+def test_f09_what_may_be_asked_twice_is_asked_again_when_scicat_is_busy(
     script: Script, catalogue: Catalogue, status: int
 ) -> None:
     script.answers = [Answer(status), Answer(status), Answer(200, {})]
@@ -102,7 +105,7 @@ def test_what_may_be_asked_twice_is_asked_again_when_scicat_is_busy(
 
 
 @pytest.mark.parametrize("status", [0, 429, 500, 503])
-def test_a_scicat_that_stays_busy_is_unavailable_after_three_attempts(
+def test_f09_a_scicat_that_stays_busy_is_unavailable_after_three_attempts(
     script: Script, catalogue: Catalogue, status: int
 ) -> None:
     script.answers = [Answer(status)] * 4
@@ -113,19 +116,93 @@ def test_a_scicat_that_stays_busy_is_unavailable_after_three_attempts(
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"pid": "20.5', b"\x00"])
-def test_an_answer_that_was_cut_off_is_asked_for_again(script: Script, catalogue: Catalogue, body: bytes) -> None:
+def test_d10_an_answer_that_was_cut_off_is_asked_for_again(script: Script, catalogue: Catalogue, body: bytes) -> None:
     script.answers = [Answer(200, body), Answer(200, dataset())]
     assert catalogue.dataset(PID) is not None
 
 
-def test_an_answer_shorter_than_announced_is_asked_for_again(script: Script, catalogue: Catalogue) -> None:
+def test_d10_an_answer_shorter_than_announced_is_asked_for_again(script: Script, catalogue: Catalogue) -> None:
     short = Answer(200, b"{}", {"Content-Length": "1000", "Connection": "close"})
     script.answers = [short, Answer(200, dataset())]
     assert catalogue.dataset(PID) is not None
 
 
+def a_list(*blocks: list[str]) -> dict[str, Any]:
+    """An answer whose origdatablocks list files with these paths."""
+    files = ([{"path": path, "size": 1, "time": "any"} for path in paths] for paths in blocks)
+    return dataset(origdatablocks=[{"dataFileList": list(some), "chkAlg": "md5"} for some in files])
+
+
+def test_files_are_read_block_by_block(script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scicat, "_ANSWER_BYTES", 5_000)
+    monkeypatch.setattr(scicat, "_CHUNK_BYTES", 1_000)
+    blocks = [[f"{block}/{number}" for number in range(50)] for block in range(20)]
+    script.answers = [Answer(200, a_list(*blocks))]
+    files = catalogue.files_of(PID, list)
+    assert [file.path for file in files] == [path for block in blocks for path in block]
+    assert {file.chk_alg for file in files} == {"md5"}
+
+
+def test_c18_more_datablocks_are_read_than_one_answer_may_hold_as_json(
+    script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scicat, "_ANSWER_BYTES", 2_000)
+    monkeypatch.setattr(scicat, "_CHUNK_BYTES", 500)
+    script.answers = [Answer(200, dataset(datablocks=[recorded(f"{number}.tar") for number in range(50)], size=7))]
+    found = catalogue.dataset(PID, datablocks=True)
+    assert found is not None
+    assert [block.archive_id for block in found.datablocks] == [f"{number}.tar" for number in range(50)]
+    assert (found.totals.size, len(found.datablocks[0].files)) == (7, 1)
+
+
+@pytest.mark.parametrize("kept", [10, 100, 300, -1])
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "plain"])
+def test_d10_a_list_that_was_cut_off_is_read_anew_and_never_taken_for_the_whole(
+    script: Script, catalogue: Catalogue, kept: int, *, announced: bool
+) -> None:
+    whole = json.dumps(a_list(["a", "b"], ["c"])).encode()
+    headers = {"Content-Length": str(len(whole)), "Connection": "close"} if announced else {}
+    script.answers = [Answer(200, whole[:kept], headers), Answer(200, whole)]
+    assert [file.path for file in catalogue.files_of(PID, list)] == ["a", "b", "c"]
+
+
+def test_d10_a_list_that_stays_cut_off_is_no_list(script: Script, catalogue: Catalogue) -> None:
+    script.answers = [Answer(200, json.dumps(a_list(["a"])).encode()[:-1])] * 3
+    with pytest.raises(ServiceUnavailable):
+        catalogue.files_of(PID, list)
+
+
+def test_f14_a_block_beyond_the_limit_is_refused(
+    script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scicat, "_ANSWER_BYTES", 1024)
+    script.answers = [Answer(200, a_list(["x" * 500_000]))]
+    with pytest.raises(ServiceRefused) as caught:
+        catalogue.files_of(PID, list)
+    assert caught.value.reason.code is Code.SCICAT_TOO_LARGE
+
+
+def test_c13_half_a_letter_is_handed_on_for_the_rules_of_names_to_refuse(script: Script, catalogue: Catalogue) -> None:
+    script.answers = [Answer(200, a_list(["a\ud800b"]))]
+    assert [file.path for file in catalogue.files_of(PID, list)] == ["a\ud800b"]
+
+
+def test_c22_a_file_without_a_time_is_listed(script: Script, catalogue: Catalogue) -> None:
+    block = {"dataFileList": [{"path": "a", "size": 1, "time": None}, {"path": "b", "size": 1}]}
+    script.answers = [Answer(200, dataset(origdatablocks=[block]))]
+    assert [file.time for file in catalogue.files_of(PID, list)] == ["", ""]
+
+
+@pytest.mark.parametrize("answer", [dataset(origdatablocks=[{}]), dataset(origdatablocks=[{"dataFileList": [{}]}])])
+def test_a_list_that_is_not_understood_is_refused(script: Script, catalogue: Catalogue, answer: dict[str, Any]) -> None:
+    script.answers = [Answer(200, answer)]
+    with pytest.raises(ServiceRefused) as caught:
+        catalogue.files_of(PID, list)
+    assert caught.value.reason.code is Code.SCICAT_REJECTED
+
+
 @pytest.mark.parametrize(("status", "code"), [(400, Code.SCICAT_REJECTED), (422, Code.SCICAT_REJECTED)])
-def test_a_rejection_is_not_repeated_and_carries_scicats_words(
+def test_f20_a_rejection_is_not_repeated_and_carries_scicats_words(
     script: Script, catalogue: Catalogue, status: int, code: Code
 ) -> None:
     script.answers = [Answer(status, {"message": ["property foo should not exist"]})]
@@ -142,20 +219,55 @@ def test_a_404_that_is_not_scicats_is_no_statement_about_a_dataset(script: Scrip
         assert caught.value.reason.code is Code.SCICAT_REJECTED
 
 
-def test_a_redirect_is_not_followed(script: Script, catalogue: Catalogue) -> None:
+def test_b44_a_redirect_is_not_followed(script: Script, catalogue: Catalogue) -> None:
     script.answers = [Answer(302, None, {"Location": f"{script.url}/elsewhere"})]
     with pytest.raises(ServiceRefused):
         catalogue.dataset(PID)
     assert len(script.asked) == 1
 
 
-def test_a_refused_token_is_renewed_once_and_then_forbidden(script: Script, catalogue: Catalogue) -> None:
+@pytest.mark.parametrize(
+    ("ask", "setting"),
+    [
+        (lambda catalogue: catalogue.update_lifecycle(PID, archivable=False), "UPDATE_DATASET_LIFECYCLE_GROUPS"),
+        (lambda catalogue: catalogue.create_dataset({}, PID), "CREATE_DATASET_PRIVILEGED_GROUPS"),
+        (lambda catalogue: catalogue.delete_datablock(PID, "1"), "DELETE_GROUPS"),
+        (lambda catalogue: catalogue.job("1"), "UPDATE_JOB_PRIVILEGED_GROUPS"),
+        (lambda catalogue: catalogue.dataset(PID), "UPDATE_DATASET_LIFECYCLE_GROUPS"),
+    ],
+)
+def test_f03_a_refused_token_is_renewed_once_and_then_the_missing_permission_is_named(
+    script: Script, catalogue: Catalogue, ask: Callable[[Catalogue], object], setting: str
+) -> None:
     script.answers = [Answer(403, {"message": "Forbidden resource"})] * 2
-    with pytest.raises(ServiceRefused) as caught:
-        catalogue.update_lifecycle(PID, archivable=False)
+    with pytest.raises(ServiceRefused, match=rf"Is the account in a group of {setting}\?") as caught:
+        ask(catalogue)
     assert caught.value.reason.code is Code.SCICAT_FORBIDDEN
     assert (script.logins, len(script.asked)) == (2, 2)
     assert "token-" not in str(caught.value)
+
+
+def test_f07_a_change_that_somebody_else_forestalled_is_made_again_and_again_up_to_five_times(
+    script: Script, catalogue: Catalogue
+) -> None:
+    script.answers = [*[Answer(412)] * 4, Answer(200, {})]
+    catalogue.update_lifecycle(PID, archivable=False)
+    script.answers = [Answer(412)] * 6
+    with pytest.raises(ServiceRefused):
+        catalogue.update_job("1", JobStatus.FINISHED, "jobFinished")
+    assert len(script.answers) == 1
+
+
+def test_f20_what_scicat_rejected_is_logged_without_token_and_links(
+    script: Script, catalogue: Catalogue, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, logger="archiver")
+    script.answers = [Answer(400, {"message": ["property foo should not exist"]})]
+    with pytest.raises(ServiceRefused):
+        catalogue.update_job("1", JobStatus.FAILED, "any message", {"result": [{"url": "https://any.link"}]})
+    (logged,) = [vars(record) for record in caplog.records if record.getMessage() == "SciCat rejected a request"]
+    assert logged["body"] == '{"statusCode":"finishedUnsuccessful","statusMessage":"any message"}'
+    assert "token-" not in str(logged)
 
 
 def test_one_login_serves_many_calls(script: Script, catalogue: Catalogue) -> None:
@@ -165,7 +277,7 @@ def test_one_login_serves_many_calls(script: Script, catalogue: Catalogue) -> No
     assert script.logins == 1
 
 
-def test_an_answer_of_more_than_64_mib_is_refused_also_when_it_comes_compressed(
+def test_f14_an_answer_of_more_than_64_mib_is_refused_also_when_it_comes_compressed(
     script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scicat, "_ANSWER_BYTES", 1024**2)
@@ -178,7 +290,7 @@ def test_an_answer_of_more_than_64_mib_is_refused_also_when_it_comes_compressed(
 
 
 @pytest.mark.parametrize("status", [0, 409, 500, 504])
-def test_a_datablock_whose_request_was_not_answered_is_looked_for_before_it_is_sent_again(
+def test_f06_a_datablock_whose_request_was_not_answered_is_looked_for_before_it_is_sent_again(
     script: Script, catalogue: Catalogue, status: int
 ) -> None:
     script.answers = [Answer(status), Answer(200, dataset(datablocks=[recorded()]))]
@@ -186,13 +298,13 @@ def test_a_datablock_whose_request_was_not_answered_is_looked_for_before_it_is_s
     assert [method for method, *_ in script.asked] == ["POST", "GET"]
 
 
-def test_a_datablock_that_is_not_there_after_a_failure_is_sent_again(script: Script, catalogue: Catalogue) -> None:
+def test_f09_a_datablock_that_is_not_there_after_a_failure_is_sent_again(script: Script, catalogue: Catalogue) -> None:
     script.answers = [Answer(503), Answer(200, dataset(datablocks=[])), Answer(201, {"id": "block-2"})]
     assert catalogue.add_datablock(PID, DATABLOCK) == "block-2"
     assert [method for method, *_ in script.asked] == ["POST", "GET", "POST"]
 
 
-def test_a_datablock_is_not_sent_again_while_nobody_can_say_whether_it_is_there(
+def test_f09_a_datablock_is_not_sent_again_while_nobody_can_say_whether_it_is_there(
     script: Script, catalogue: Catalogue
 ) -> None:
     script.answers = [Answer(0), *[Answer(503)] * 3]
@@ -202,7 +314,9 @@ def test_a_datablock_is_not_sent_again_while_nobody_can_say_whether_it_is_there(
 
 
 @pytest.mark.parametrize("status", [409, 500])
-def test_another_datablock_of_that_archive_id_is_a_conflict(script: Script, catalogue: Catalogue, status: int) -> None:
+def test_f05_another_datablock_of_that_archive_id_is_a_conflict(
+    script: Script, catalogue: Catalogue, status: int
+) -> None:
     script.answers = [Answer(status), Answer(200, dataset(datablocks=[recorded(packed_size=1)]))]
     with pytest.raises(ServiceRefused) as caught:
         catalogue.add_datablock(PID, DATABLOCK)
@@ -210,14 +324,15 @@ def test_another_datablock_of_that_archive_id_is_a_conflict(script: Script, cata
 
 
 @pytest.mark.parametrize("status", [413, 500])
-def test_a_large_record_is_refused_with_its_size_and_not_sent_again(
+def test_f19_a_large_record_is_refused_with_its_size_and_not_sent_again(
     script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     monkeypatch.setattr(scicat, "_LARGE_BODY_BYTES", 10)
     script.answers = [Answer(status), Answer(200, dataset())]
-    with pytest.raises(ServiceRefused) as caught:
+    with pytest.raises(ServiceRefused, match=r"\d+ bytes sent") as caught:
         catalogue.add_datablock(PID, DATABLOCK)
-    assert caught.value.reason.code is Code.SCICAT_TOO_LARGE
+    assert caught.value.reason.code is Code.CATALOGUE_ENTRY_TOO_LARGE
+    assert [method for method, *_ in script.asked] == ["POST", "GET"]
 
 
 def test_the_body_of_a_datablock_carries_what_scicat_accepts_and_nothing_else(
@@ -250,7 +365,7 @@ def test_the_body_of_a_job_update_names_code_and_message_and_a_result_only_when_
     ]
 
 
-def test_sizes_and_paths_are_handed_on_as_scicat_stores_them(script: Script, catalogue: Catalogue) -> None:
+def test_f30_sizes_and_paths_are_handed_on_as_scicat_stores_them(script: Script, catalogue: Catalogue) -> None:
     files = [{"path": "../../etc/passwd", "size": -1, "time": "x"}, {"path": "a\nb", "size": 1e30, "time": "x"}]
     script.answers = [Answer(200, dataset(origdatablocks=[{"dataFileList": files, "chkAlg": "md5"}]))]
     found = catalogue.dataset(PID, files=True)
@@ -283,7 +398,7 @@ def test_an_older_releases_409_to_an_unchanged_lifecycle_is_success(script: Scri
     ("header", "seconds"),
     [("7", 7.0), ("0", 0.0), ("86400", 60.0), (None, None), ("Mon, 23 Nov 2026 08:00:00 GMT", None), ("-1", None)],
 )
-def test_retry_after_is_honoured_up_to_a_minute(header: str | None, seconds: float | None) -> None:
+def test_f08_retry_after_is_honoured_up_to_a_minute(header: str | None, seconds: float | None) -> None:
     assert scicat._seconds(header) == seconds
     assert scicat._worth_repeating(scicat._UnansweredError("busy", seconds)) == (True if seconds is None else seconds)
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 PID = "20.500.11935/any"
-FIRST = Lease(run_id="job-1", execution_arn="arn:first")
-SECOND = Lease(run_id="job-2", execution_arn="arn:second")
+FIRST = Lease(run_id="job-1", execution_arn="arn:first", subject=PID)
+SECOND = Lease(run_id="job-2", execution_arn="arn:second", subject=PID)
 
 
 def test_any_range_of_the_file_list_is_read_back(aws: "S3Client", monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ def test_a_lease_of_an_ended_run_is_taken_over(aws: "S3Client") -> None:
         storage.hold_lease(PID, FIRST.run_id)
 
 
-def test_the_documents_of_a_drop_and_directory_markers_are_no_files(aws: "S3Client") -> None:
+def test_a10_the_documents_of_a_drop_and_directory_markers_are_no_files(aws: "S3Client") -> None:
     upload = Upload(prefix="incoming/drop/", documents=("dataset.json", "dataset.status.json"))
     for name in ("a", "dataset.json", "dataset.status.json", "deep/", "deep/dataset.json"):
         aws.put_object(Bucket="landing", Key=upload.prefix + name, Body=b"" if name.endswith("/") else b"x")
@@ -65,3 +65,38 @@ def test_a_dataset_that_was_not_dropped_lies_where_the_api_uploads(aws: "S3Clien
     assert storage.upload_of(PID).prefix == Keys.uploads(PID)
     storage.record_upload(PID, Upload(prefix="incoming/drop/"))
     assert storage.upload_of(PID).prefix == "incoming/drop/"
+
+
+def test_a_run_that_a_sweep_settles_may_write_no_more_and_nobody_else_may_either(aws: "S3Client") -> None:
+    assert aws
+    storage.take_lease(PID, FIRST, ended=lambda _: False)
+    ((key, held),) = storage.leases()
+    assert held.worker_arn == "arn:first"
+
+    assert storage.sweep_lease(key, held, "arn:sweep")
+
+    assert not storage.sweep_lease(key, held, "arn:other-sweep")
+    with pytest.raises(ServiceRefused, match="lease_lost"):
+        storage.hold_lease(PID, FIRST.run_id)
+    holder = storage.take_lease(PID, SECOND, ended=lambda held: held.worker_arn == "arn:first")
+    assert holder == FIRST.model_copy(update={"swept_by": "arn:sweep"})
+    storage.release_lease(PID, FIRST.run_id)
+    assert not storage.sweep_lease(key, holder, "arn:sweep")
+
+
+def test_leases_are_listed_after_a_key_and_those_of_deliveries_are_not(aws: "S3Client") -> None:
+    assert aws
+    for number in range(3):
+        storage.take_lease(f"any/{number}", FIRST, ended=lambda _: False)
+    storage.take_delivery_lease(PID, FIRST, ended=lambda _: False)
+    keys = [key for key, _ in storage.leases()]
+    assert len(keys) == 3
+    assert [key for key, _ in storage.leases(keys[0])] == keys[1:]
+
+
+def test_answered_drops_are_remembered_for_a_day(aws: "S3Client") -> None:
+    assert aws
+    assert storage.answered_drops("2026-11-23") == frozenset()
+    storage.record_answered_drops("2026-11-23", frozenset({"incoming/any/"}))
+    assert storage.answered_drops("2026-11-23") == {"incoming/any/"}
+    assert storage.answered_drops("2026-11-24") == frozenset()

@@ -27,7 +27,7 @@ def read_one(tar: bytes) -> tarfile.TarInfo:
 @given(path=ANY_NAME, size=st.integers(0, 50), mode=st.integers(0, 0o7777), mtime=st.integers(-(10**9), 10**11))
 @example(path="a" * 1_000, size=0, mode=0o644, mtime=0)
 @example(path="ä" * 500, size=0, mode=0o644, mtime=-1)
-def test_a_header_says_what_the_file_is(path: str, size: int, mode: int, mtime: int) -> None:
+def test_c12_c22_a_header_says_what_the_file_is(path: str, size: int, mode: int, mtime: int) -> None:
     file = SourceFile(path, size, mtime * 10**9, mode)
     member = read_one(header(file) + bytes(size + padding(size)) + END)
     assert (member.name, member.size, member.mode, int(member.mtime)) == (path, size, mode, mtime)
@@ -36,7 +36,7 @@ def test_a_header_says_what_the_file_is(path: str, size: int, mode: int, mtime: 
 
 
 @given(st.integers(-(10**15), 10**19))
-def test_a_time_keeps_its_nanoseconds(mtime_ns: int) -> None:
+def test_c22_a_time_keeps_its_nanoseconds(mtime_ns: int) -> None:
     head = header(SourceFile("any", 0, mtime_ns))
     with tarfile.open(fileobj=io.BytesIO(head + END)) as archive:
         written = archive.getmembers()[0].pax_headers.get("mtime", "")
@@ -49,7 +49,7 @@ def test_a_time_keeps_its_nanoseconds(mtime_ns: int) -> None:
         assert len(head) == 512
 
 
-def test_gnu_tar_reads_times_before_1970_and_long_names(tmp_path: Path) -> None:
+def test_c12_c22_gnu_tar_reads_times_before_1970_and_long_names(tmp_path: Path) -> None:
     files = [SourceFile("n" * 250, 0, -1_500_000_000), SourceFile("ö", 0, 1_763_856_000_123_456_789)]
     subprocess.run(["tar", "-x"], input=b"".join(map(header, files)) + END, cwd=tmp_path, check=True)
     for file in files:
@@ -57,12 +57,12 @@ def test_gnu_tar_reads_times_before_1970_and_long_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [8 * GIB - 1, 8 * GIB, 5 * 1024 * GIB - 4096])
-def test_a_header_says_sizes_that_eleven_octal_digits_do_not_hold(size: int) -> None:
+def test_c17_a_header_says_sizes_that_eleven_octal_digits_do_not_hold(size: int) -> None:
     head = header(SourceFile("any", size, 0))
     assert (b" size=%d\n" % size in head) == (size >= 8 * GIB)
 
 
-def test_a_directory_has_a_header_and_a_symlink_has_none() -> None:
+def test_c23_a_directory_has_a_header_and_a_symlink_has_none() -> None:
     directory = read_one(header(SourceFile("any/folder", 4_096, 0, 0o755, kind="directory")) + END)
     assert (directory.isdir(), directory.size, directory.mode) == (True, 0, 0o755)
     assert header(SourceFile("any/link", 10, 0, kind="symlink")) == b""

@@ -1,6 +1,7 @@
 """An execution is started once by its name, and found again by it."""
 
 import json
+import time
 
 import boto3
 import pytest
@@ -35,3 +36,20 @@ def test_an_execution_that_was_never_started_has_no_status(any_machine: str) -> 
 def test_a_state_machine_that_is_not_there_is_unavailable(any_machine: str) -> None:
     with pytest.raises(ServiceUnavailable):
         workflows.start(any_machine + "-other", "job-1", {})
+
+
+def test_an_execution_is_known_by_its_workflow(any_machine: str) -> None:
+    arn = workflows.execution_arn(any_machine, "job-1")
+    assert workflows.is_execution_of(arn, any_machine)
+    assert not workflows.is_execution_of(arn, any_machine[:-1])
+    assert not workflows.is_execution_of(arn, "")
+
+
+def test_an_execution_is_stopped_once_and_one_that_does_not_exist_is_fine(any_machine: str) -> None:
+    arn = workflows.start(any_machine, "job-1", {})
+    for stopped in (arn, arn, workflows.execution_arn(any_machine, "nobody")):
+        workflows.stop(stopped)
+    while not workflows.has_ended(arn):
+        time.sleep(0.01)
+    assert workflows.ended_at(arn) is not None
+    assert workflows.ended_at(workflows.execution_arn(any_machine, "nobody")) is None

@@ -9,7 +9,6 @@ take no time.
 import importlib
 import json
 import logging
-import re
 import time
 import traceback
 from collections import Counter
@@ -17,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -38,14 +36,15 @@ from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 
-from tests.account import ACCOUNT_ID, REGION, ROOT, LambdaContext, state_machine_arn
+from tests.account import ACCOUNT_ID, LambdaContext, state_machine_arn
 from tests.permissions import as_function
+from tests.s3_faults import WorkerKilled
+from tests.state_machines import definitions, snake
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_stepfunctions import SFNClient
 
-_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 _PATIENCE_SECONDS = 60.0
 
 type Handler = Callable[[Any, LambdaContext], Any]
@@ -161,7 +160,9 @@ class Workflows:
             return _error(fault.failure.error, fault.failure.message), True
         with ThreadPoolExecutor(1) as worker:
             call = worker.submit(self._call, function, payload)
-        if (error := call.exception()) is not None:
+        if isinstance(error := call.exception(), WorkerKilled):
+            return _error(CRASHED.error, CRASHED.message), True
+        if error is not None:
             return _error(type(error).__name__, str(error), traceback.format_tb(error.__traceback__)), True
         if fault is not None:
             return _error(fault.failure.error, fault.failure.message), True
@@ -174,7 +175,7 @@ class Workflows:
         """What is called for a function: its own handler, unless it was replaced."""
         if function in self._handlers:
             return self._handlers[function]
-        handler: Handler = importlib.import_module(f"functions.{_snake(function)}.app").handler
+        handler: Handler = importlib.import_module(f"functions.{snake(function)}.app").handler
         return as_function(function, handler)
 
 
@@ -203,9 +204,9 @@ def workflows(
     _let_states_write_documents(environment)
     _let_nested_executions_start(environment)
     _let_a_stop_be_the_end(environment)
-    for path in sorted((ROOT / "statemachine").glob("*.asl.json")):
+    for name, definition in definitions().items():
         role = f"arn:aws:iam::{ACCOUNT_ID}:role/any"
-        deployed.client.create_state_machine(name=_workflow(path), definition=_definition(path), roleArn=role)
+        deployed.client.create_state_machine(name=name, definition=definition, roleArn=role)
     yield deployed
     deployed.stop_all()
 
@@ -269,33 +270,6 @@ def _let_a_stop_be_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
             fail(environment, error)
 
     monkeypatch.setattr(Environment, "set_error", fail_unless_stopped)
-
-
-def _definition(path: Path) -> str:
-    """The file with its ``${...Arn}`` resolved as the template's DefinitionSubstitutions would.
-
-    ``${<Workflow>StateMachineArn}`` is a state machine, ``${<Name>Bucket}`` a bucket, any other
-    ``${<Step>Arn}`` a function.
-    """
-    machines = {_workflow(other) for other in path.parent.glob("*.asl.json")}
-
-    def resolved(match: re.Match[str]) -> str:
-        if match[1].endswith("Bucket"):
-            return _snake(match[1].removesuffix("Bucket"))
-        name = match[1].removesuffix("Arn").removesuffix("StateMachine").removesuffix("Workflow")
-        if _snake(name) in machines:
-            return state_machine_arn(_snake(name))
-        return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{name}"
-
-    return _PLACEHOLDER.sub(resolved, path.read_text())
-
-
-def _workflow(path: Path) -> str:
-    return path.name.partition(".")[0]
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def _error(name: str, message: str, stack: list[str] | None = None) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FOREVER = float("inf")
 FILES = {"big.mrc": bytes(range(256)) * 48 * 1024, "deep/ä ' 😀.txt": b"small", "deep/empty": b""}
 MAIN_PATH = [
-    "ArchiveVerified", "ClaimDataset", "IsArchived", "SnapshotDataset", "PlanDatablocks",
+    "ArchiveVerified", "ClaimDataset", "IsArchived", "SnapshotDataset", "IsOnTape", "PlanDatablocks",
     "PackageDatablocks", "PackageDatablock", "IsPackaged", "PackageDatablockEnded",
     "SealDatablocks", "SealDatablock", "IsSealed", "SealDatablockEnded",
     "StoreDatablocks", "StoreDatablock", "IsStored", "StoreDatablockEnded",
@@ -97,7 +97,7 @@ def test_scicat_is_told_in_this_order(workflows: Workflows, aws: "S3Client", sci
     assert finished["statusCode"] == "finishedSuccessful"
 
 
-def test_a_second_job_for_an_archived_dataset_succeeds_and_touches_nothing(
+def test_a07_a_second_job_for_an_archived_dataset_succeeds_and_touches_nothing(
     workflows: Workflows, aws: "S3Client", scicat: Scicat
 ) -> None:
     dataset = ADataset(aws, scicat)
@@ -112,7 +112,7 @@ def test_a_second_job_for_an_archived_dataset_succeeds_and_touches_nothing(
     assert records(dataset) == before
 
 
-def test_a_missing_file_is_named_in_scicat_and_nothing_is_deleted(
+def test_d01_a_missing_file_is_named_in_scicat_and_nothing_is_deleted(
     workflows: Workflows, aws: "S3Client", scicat: Scicat
 ) -> None:
     dataset = ADataset(aws, scicat)
@@ -126,7 +126,7 @@ def test_a_missing_file_is_named_in_scicat_and_nothing_is_deleted(
     assert dataset.landing() == before
 
 
-def test_a_file_that_changes_after_it_was_matched_rejects_the_dataset(
+def test_d07_a_file_that_changes_after_it_was_matched_rejects_the_dataset(
     workflows: Workflows, aws: "S3Client", scicat: Scicat
 ) -> None:
     dataset = ADataset(aws, scicat)
@@ -217,7 +217,7 @@ def test_c25_a_pid_that_cannot_be_archived_does_not_stop_the_others(
     assert {bad.prefix + path for path in bad.files} <= bad.landing()
 
 
-def test_a_worker_that_runs_out_of_time_goes_on_where_it_stopped(
+def test_e03_a_worker_that_runs_out_of_time_goes_on_where_it_stopped(
     workflows: Workflows, aws: "S3Client", scicat: Scicat, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("DATABLOCK_BYTES", str(10 * 1024**2))
@@ -235,7 +235,7 @@ def test_a_worker_that_runs_out_of_time_goes_on_where_it_stopped(
     assert workflows.calls["SealDatablock"] == 2
 
 
-def test_a_storage_that_lost_a_tar_leaves_the_landing_zone_as_it_is(
+def test_g07_a_storage_that_lost_a_tar_leaves_the_landing_zone_as_it_is(
     workflows: Workflows, aws: "S3Client", scicat: Scicat
 ) -> None:
     dataset = ADataset(aws, scicat)

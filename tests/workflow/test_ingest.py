@@ -1,6 +1,7 @@
 """The workflow ingest: from a dropped folder to SciCat's archive job, and what is told when it fails."""
 
 import json
+from itertools import count
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ from tests.workflow.conftest import CRASHED, Execution, Workflows
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-MAIN_PATH = ["ReadDrop", "RegisterDataset", "IsSettled", "MatchDrop", "RegisterFiles", "RequestArchive"]
+MAIN_PATH = ["ReadDrop", "RegisterDataset", "IsSettled", "MatchDrop", "IsComplete", "RegisterFiles", "RequestArchive"]
 ACCEPTED = ["IngestDrop", *MAIN_PATH, "ReportDrop", "IsAccepted", "DropAccepted"]
 
 
@@ -27,17 +28,18 @@ class Ingest:
 
     def __init__(self, s3: "S3Client", workflows: Workflows) -> None:
         self._s3, self._workflows = s3, workflows
-        self._sequencer = 0
+        self._writes = count(1)
 
     def arrives(self, key: str = f"{PREFIX}dataset.json") -> Execution:
         """The execution that the arrival of dataset.json starts, when it has ended."""
         return self._workflows.wait(self.told(key))
 
     def told(self, key: str = f"{PREFIX}dataset.json") -> str:
-        """Deliver the event of a new write; returns the execution's ARN."""
-        self._sequencer += 1
+        """Write dataset.json once more and deliver the event of it; returns the execution's ARN."""
+        body = self._s3.get_object(Bucket="landing", Key=key)["Body"].read()
+        # Another end of line, as two writes within a second are told apart by their bytes alone.
+        self._s3.put_object(Bucket="landing", Key=key, Body=body + b"\n" * next(self._writes))
         event = dropping.an_event(self._s3, key)
-        event["detail"]["object"]["sequencer"] = f"{self._sequencer:018X}"
         started = start_ingest(event, LambdaContext(function_name="StartIngest"))
         assert started is not None
         arn: str = started["execution_arn"]
@@ -175,7 +177,7 @@ def test_a07_an_archived_dataset_dropped_again_is_left_alone_and_its_files_are_k
     assert [path for path, _ in scicat.told[told:]] == ["POST /api/v3/datasets"]
 
 
-def test_d01_a_listed_file_that_is_missing_is_named_everywhere_and_nothing_is_deleted(
+def test_a05_d01_a_listed_file_that_is_missing_is_named_everywhere_and_nothing_is_deleted(
     aws: "S3Client", scicat: Scicat, ingest: Ingest
 ) -> None:
     files = dropping.some_files(3)
@@ -187,7 +189,8 @@ def test_d01_a_listed_file_that_is_missing_is_named_everywhere_and_nothing_is_de
 
     assert (end.status, end.error) == ("FAILED", "missing_files")
     assert end.states == [
-        *["IngestDrop", "ReadDrop", "RegisterDataset", "IsSettled", "MatchDrop"],
+        *["IngestDrop", "ReadDrop", "RegisterDataset", "IsSettled", "MatchDrop", "IsComplete"],
+        *["WaitForLateFiles", "MatchDrop"],
         *["ReportDrop", "IsAccepted", "DropNotAccepted"],
     ]
     status = dropping.the_status(aws)

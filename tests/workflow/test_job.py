@@ -122,7 +122,9 @@ def test_a_run_whose_own_execution_dies_does_not_stop_the_others(archiving: Work
     assert f"{BAD}: internal: The run ended without a report." in end.cause
 
 
-def test_a_job_that_is_started_again_starts_nothing(archiving: Workflows, scicat: Scicat) -> None:
+def test_b15_a_job_that_is_started_again_under_another_name_starts_nothing_twice(
+    archiving: Workflows, scicat: Scicat
+) -> None:
     scicat.add_dataset(FINE)
     job_id = scicat.add_job("archive", FINE)
     state = {"job_id": job_id, "kind": "archive"}

@@ -31,7 +31,6 @@ from archiver.models import (
     CatalogueDataset,
     CatalogueFile,
     Failure,
-    ObjectEvent,
     Pid,
     RunId,
     S3Object,
@@ -57,6 +56,7 @@ _DIGITS: Mapping[ChkAlg, int] = {
     "crc64nvme": 16,
 }
 
+TAKEN_NAME = f"Under the name {Keys.DROP_STATUS} the service reports; the data cannot bear it at the top of the folder."
 # What one origdatablock may hold, so that its record stays far below SciCat's 16 MB.
 FILES_PER_ORIGDATABLOCK = 10_000
 _ORIGDATABLOCK_BYTES = 8_000_000
@@ -79,7 +79,9 @@ def _in_the_calendar(moment: datetime) -> datetime:
     return moment
 
 
-_Text = Annotated[str, StringConstraints(min_length=1)]
+# Something besides spaces: SciCat would take them for the name of a group.
+_Text = Annotated[str, StringConstraints(pattern=r"\S")]
+_Name = Annotated[str, StringConstraints(min_length=1)]
 _Moment = Annotated[AwareDatetime, AfterValidator(_in_the_calendar)]
 _Address = Annotated[str, StringConstraints(pattern=r"^[^@\s;]+@[^@\s;]+\.[^@\s;]+(;[^@\s;]+@[^@\s;]+\.[^@\s;]+)*$")]
 
@@ -93,7 +95,7 @@ class _Document(BaseModel):
 class ListedFile(_Document):
     """One file that the drop must hold."""
 
-    path: _Text = Field(description="Path below the dropped folder, with / between its parts.")
+    path: _Name = Field(description="Path below the dropped folder, with / between its parts.")
     size: int | None = Field(default=None, ge=0, description="Size in bytes; not checked when absent.")
     chk: str | None = Field(
         default=None, pattern="^[0-9A-Fa-f]+$", description="Checksum in hexadecimal, of the algorithm chkAlg."
@@ -136,7 +138,7 @@ class DatasetDocument(_Document):
     files: list[ListedFile] | None = Field(
         default=None, description="All files of the dataset. Default: whatever lies in the folder."
     )
-    checksums: _Text | None = Field(
+    checksums: _Name | None = Field(
         default=None,
         description="Name of a file in the folder that lists all files with their checksums, as sha256sum writes it. "
         f"Default: {', '.join(CHECKSUM_FILES)}, when there is one; null: none.",
@@ -166,6 +168,12 @@ class DropRegistered(DropRead):
     """A drop whose dataset SciCat knows; ``settled``: there is nothing left to ask for."""
 
     settled: bool
+
+
+class DropMatched(DropRegistered):
+    """A drop whose folder was looked at; ``incomplete``: listed files were missing, and are looked for once more."""
+
+    incomplete: bool = False
 
 
 class DropEnded(Drop):
@@ -221,12 +229,12 @@ def prefix_of(marker_key: str) -> str | None:
     return f"{Keys.DROPS}{parts[1]}/"
 
 
-def run_id_of(event: ObjectEvent, marker: S3Object) -> str:
+def run_id_of(marker: S3Object) -> str:
     """The name of the execution that takes a drop in: the same for the same write of its dataset.json.
 
-    S3's sequencer tells two writes apart on AWS, the time of the write where the sequencer is constant.
+    It follows from what a listing tells, so that the event of the write and a sweep that misses it agree.
     """
-    identity = (marker.key, marker.etag, event.detail.object.sequencer, marker.modified.isoformat())
+    identity = (marker.key, marker.etag, marker.modified.isoformat())
     return f"drop-{hashlib.sha256(chr(10).join(identity).encode()).hexdigest()[:48]}"
 
 
@@ -308,8 +316,11 @@ def parse_checksums(body: bytes, name: str, chk_alg: ChkAlg) -> list[ListedFile]
 def check_list(listed: Sequence[ListedFile], content: DropContent) -> list[ListedFile]:
     """The listed files without the drop's own documents.
 
-    Raises DatasetRejected(``bad_drop``) when a file is listed twice or its checksum has a wrong length.
+    Raises DatasetRejected(``bad_drop``) when a file is listed twice or its checksum has a wrong length, and
+    (``bad_path``) when one has the name under which the service reports.
     """
+    if any(file.path == Keys.DROP_STATUS for file in listed):
+        raise DatasetRejected(Code.BAD_PATH, TAKEN_NAME, [Keys.DROP_STATUS])
     files = [file for file in listed if file.path not in content.documents]
     digits = _DIGITS[content.chk_alg]
     wrong = [file.path for file in files if file.chk is not None and len(file.chk) != digits]
@@ -321,6 +332,22 @@ def check_list(listed: Sequence[ListedFile], content: DropContent) -> list[Liste
     if twice:
         raise DatasetRejected(Code.BAD_DROP, f"{len(twice)} files are listed twice.", twice)
     return files
+
+
+def lacks(listed: Sequence[ListedFile], uploaded: Iterable[S3Object], prefix: str) -> bool:
+    """Whether a listed file is not there (yet)."""
+    wanted = {prefix + file.path for file in listed}
+    for found in uploaded:
+        wanted.discard(found.key)
+    return bool(wanted)
+
+
+def is_report(document: bytes) -> bool:
+    """Whether a ``dataset.status.json`` is the service's own, and no data of the same name."""
+    try:
+        return bool(DropStatus.model_validate_json(document).execution)
+    except ValidationError:
+        return False
 
 
 def match(

@@ -9,6 +9,9 @@ class Keys:
 
     UPLOADS: ClassVar[str] = "openem-network/datasets/"
     DROPS: ClassVar[str] = "incoming/"
+    LEASES: ClassVar[str] = "leases/"
+    SWEEP_LEASE: ClassVar[str] = "sweeps/lease.json"
+    ANSWERED_DROPS: ClassVar[str] = "sweeps/drops.json"
     DROP_MARKER: ClassVar[str] = "dataset.json"
     DROP_STATUS: ClassVar[str] = "dataset.status.json"
 
@@ -31,10 +34,23 @@ class Keys:
         """Staging, LTS and retrieval: a datablock's tar; also its ``archiveId``."""
         return f"{cls.datablocks(pid, run_id)}{pid.replace('/', '-')}_{number}.tar"
 
+    @staticmethod
+    def second_copy(datablock: str) -> str:
+        """LTS: where a datablock goes when the copy under its own key proved wrong; then its ``archiveId``."""
+        run, _, name = datablock.rpartition("/")
+        return f"{run}/second/{name}"
+
     @classmethod
     def selection(cls, pid: str, run_id: str, number: int) -> str:
         """Retrieval: a tar of the files that a retrieve job selected."""
         return f"{cls.datablocks(pid, run_id)}{pid.replace('/', '-')}_selected_{number}.tar"
+
+    @classmethod
+    def run_of(cls, datablock: str) -> tuple[str, str] | None:
+        """The pid and the run id of a datablock's key; None when the key is no datablock's."""
+        folder, _, name = datablock.rpartition("/datablocks/")
+        run_id, _, _ = name.partition("/")
+        return (folder.removeprefix(cls.UPLOADS), run_id) if folder.startswith(cls.UPLOADS) and run_id else None
 
     @staticmethod
     def result(job_id: str) -> str:
@@ -59,12 +75,12 @@ class Keys:
     @staticmethod
     def lease(pid: str) -> str:
         """Staging: the lease of a dataset."""
-        return f"leases/{_digest(pid)}.json"
+        return f"{Keys.LEASES}{_digest(pid)}.json"
 
     @staticmethod
     def delivery_lease(pid: str) -> str:
         """Staging: who brings a dataset's datablocks into the retrieval bucket."""
-        return f"leases/deliveries/{_digest(pid)}.json"
+        return f"deliveries/{_digest(pid)}.json"
 
     @staticmethod
     def waits(archive_id: str) -> str:
@@ -80,6 +96,11 @@ class Keys:
     def source(pid: str) -> str:
         """Staging: which drop a dataset came from; only the service writes it."""
         return f"sources/{_digest(pid)}.json"
+
+    @staticmethod
+    def owner(prefix: str) -> str:
+        """Staging: which dataset a dropped folder belongs to; only the service writes it."""
+        return f"sources/owners/{_digest(prefix)}.json"
 
 
 def _digest(name: str) -> str:

@@ -82,8 +82,10 @@ class LongTermStorage:
         """Whether S3 can copy between this and our own buckets by itself."""
         return self._same_account
 
-    def store(self, datablock: SealedDatablock, staging: Bucket, deadline: float) -> bool:
+    def store(self, datablock: SealedDatablock, staging: Bucket, deadline: float, *, source: str | None = None) -> bool:
         """Bring a sealed datablock from staging into the LTS; never over anything that is there.
+
+        ``source`` is its key in staging, where that is another one.
 
         False when ``deadline`` (``time.monotonic()``) came first: the next call goes on. The LTS completes
         the object only if its bytes have the checksum that was predicted when the tar was planned. Raises
@@ -92,10 +94,11 @@ class LongTermStorage:
         """
         if self._is_stored(datablock):
             return True
-        source = staging.head(datablock.key)
-        if source is None:
-            raise ServiceRefused(Code.LTS_WRITE, f"{datablock.key} is not in staging any more.")
-        hop = _Hop(datablock, staging, source.etag)
+        source = source or datablock.key
+        there = staging.head(source)
+        if there is None:
+            raise ServiceRefused(Code.LTS_WRITE, f"{source} is not in staging any more.")
+        hop = _Hop(datablock, staging, source, there.etag)
         upload_id = self._upload(datablock)
         parts = self._send(hop, upload_id, deadline)
         if parts is None:
@@ -113,9 +116,16 @@ class LongTermStorage:
         return StoredDatablock(key, head.size, head.crc64nvme, head.metadata.get(_CRC64NVME), state, expiry, head.etag)
 
     def holds(self, datablock: SealedDatablock) -> bool:
-        """Whether the LTS has the datablock with the predicted size and, computed by itself, the predicted checksum."""
+        """Whether the LTS has the datablock with the predicted size and, computed by itself, the predicted checksum.
+
+        If it says none, it must be the object that was read back (``proven_etag``).
+        """
         there = self.stored(datablock.key)
-        return there is not None and (there.size, there.crc64nvme) == (datablock.packed_size, datablock.crc64nvme)
+        if there is None or there.size != datablock.packed_size:
+            return False
+        if there.crc64nvme is None:
+            return there.etag == datablock.proven_etag
+        return there.crc64nvme == datablock.crc64nvme
 
     def ping(self) -> None:
         """Ask the LTS for anything. Raises ServiceUnavailable(LTS_UNAVAILABLE) when it does not answer."""
@@ -185,14 +195,14 @@ class LongTermStorage:
         return sent if len(sent) == len(parts) else None
 
     def _streamed(self, hop: "_Hop", upload_id: str, number: int, start: int, length: int) -> UploadedPart:
-        body = hop.staging.get(hop.datablock.key, hop.etag, start, length)
+        body = hop.staging.get(hop.source, hop.etag, start, length)
         with _refusal_means(Code.LTS_WRITE):
             return self._bucket.upload_part(hop.datablock.key, upload_id, number, body, crc64nvme(body))
 
     def _copied(self, hop: "_Hop", upload_id: str, number: int, start: int, length: int) -> UploadedPart:
-        key = hop.datablock.key
-        source = PinnedRange(hop.staging, key, hop.etag, start, length, key)
-        return self._bucket.copy_part(key, upload_id, number, source)
+        source = PinnedRange(hop.staging, hop.source, hop.etag, start, length, hop.source)
+        with _refusal_means(Code.LTS_WRITE):
+            return self._bucket.copy_part(hop.datablock.key, upload_id, number, source)
 
     def _complete(self, datablock: SealedDatablock, upload_id: str, parts: list[UploadedPart]) -> None:
         try:
@@ -211,6 +221,7 @@ class _Hop:
 
     datablock: SealedDatablock
     staging: Bucket
+    source: str
     etag: str
 
 
@@ -266,6 +277,5 @@ def _refusal_means(code: Code) -> Iterator[None]:
         reason = refused.reason
         if reason.code is Code.PACK_DIGEST:
             raise ServiceUnavailable(Code.LTS_VERIFY, reason.message) from refused
-        raise ServiceRefused(
-            code if reason.code is Code.INTERNAL else reason.code, reason.message, reason.files
-        ) from refused
+        means = {Code.INTERNAL: code, Code.S3_FULL: Code.LTS_FULL}.get(reason.code, reason.code)
+        raise ServiceRefused(means, reason.message, reason.files) from refused

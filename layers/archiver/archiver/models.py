@@ -69,8 +69,21 @@ class CatalogueDatablock:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogueTotals:
+    """What the catalogue counts by itself: bytes and number of a dataset's files; bytes of its tars, files in them."""
+
+    size: int
+    files: int
+    packed_size: int
+    files_archived: int
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogueDataset:
-    """A dataset with, where they were asked for, the files of its origdatablocks and its datablocks."""
+    """A dataset with, where they were asked for, the files of its origdatablocks and its datablocks.
+
+    ``updated_at`` is the catalogue's time of its last change (ISO 8601).
+    """
 
     pid: str
     owner_group: str
@@ -78,7 +91,8 @@ class CatalogueDataset:
     access_groups: tuple[str, ...]
     contact_email: str | None
     lifecycle: Mapping[str, Any]
-    size: int
+    totals: CatalogueTotals
+    updated_at: str
     files: tuple[CatalogueFile, ...]
     datablocks: tuple[CatalogueDatablock, ...]
 
@@ -90,7 +104,8 @@ class SourceFile:
     ``path`` is the catalogue's, relative to the dataset's prefix in the landing bucket; ``size`` in
     bytes; ``mtime_ns`` nanoseconds since the epoch, UTC; ``mode`` permission bits; ``etag`` the
     landing object's, unquoted. ``chk`` with ``chk_alg`` is the uploader's checksum when one was given.
-    ``time``, ``perm``, ``uid`` and ``gid`` are repeated to the catalogue as it gave them.
+    ``time``, ``perm``, ``uid`` and ``gid`` are repeated to the catalogue as it gave them. ``offline``: its bytes
+    lay on tape when it was pinned, or may have.
     """
 
     path: str
@@ -105,6 +120,7 @@ class SourceFile:
     perm: str | None = None
     uid: str | None = None
     gid: str | None = None
+    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +135,11 @@ class FileFingerprint:
 
 @dataclass(frozen=True, slots=True)
 class SealedDatablock:
-    """A tar complete in staging. ``crc64nvme`` is the prediction that S3 confirmed, base64 as S3 writes it."""
+    """A tar complete in staging. ``crc64nvme`` is the prediction that S3 confirmed, base64 as S3 writes it.
+
+    ``proven_etag`` is that of the archived object whose bytes were read back and had this CRC, where the
+    long-term storage itself reports none.
+    """
 
     number: int
     key: str
@@ -127,6 +147,7 @@ class SealedDatablock:
     size: int
     packed_size: int
     crc64nvme: str
+    proven_etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +192,21 @@ class Upload(BaseModel):
 
 
 class Lease(BaseModel):
-    """Who may write a dataset: one run, for as long as its execution goes on."""
+    """Who may write a dataset, or take in a drop: one run, for as long as its execution goes on.
+
+    ``subject`` is the dataset's pid or the drop's prefix. A run whose execution ended without giving its lease
+    back is settled by a sweep: ``swept_by`` is that sweep's execution, and the run itself may write no more.
+    """
 
     run_id: RunId
     execution_arn: str
+    subject: str = ""
+    swept_by: str = ""
+
+    @property
+    def worker_arn(self) -> str:
+        """The execution that works on the subject now; when it has ended, nobody does."""
+        return self.swept_by or self.execution_arn
 
 
 class Failure(BaseModel):
@@ -202,7 +234,6 @@ class ObjectEvent(State):
 
             key: str
             etag: str = ""
-            sequencer: str = ""
 
         bucket: Bucket
         object: Object
@@ -269,6 +300,25 @@ class RunClaimed(RunStarted):
     archived: bool
 
 
+class RunMatched(Run):
+    """A run whose files are pinned; ``offline``: some may have to be brought back from tape before they are read."""
+
+    offline: bool
+
+
+class UploadsProgress(Run):
+    """How far the files on tape are: those before ``asked`` were asked for, those before ``readable`` can be read.
+
+    Both are indexes into the run's list of files. Since then it waits ``since``; it looks again after
+    ``wait_seconds``, 0 when all can be read.
+    """
+
+    asked: int = 0
+    readable: int = 0
+    since: datetime | None = None
+    wait_seconds: int = 0
+
+
 class RunLanes(Run):
     """The workers of a run: each takes every ``len(lanes)``-th piece of the work."""
 
@@ -283,12 +333,13 @@ class LaneWork(Run):
 
 
 class LaneDone(LaneWork):
-    """Whether a worker's share is finished; if not, it is called again and goes on.
+    """Whether a worker's share is finished; if not, it is called again, after ``wait_seconds``, and goes on.
 
     ``on_tape``: some of it must be recalled (again) before it can be finished.
     """
 
     done: bool
+    wait_seconds: int = 0
     on_tape: bool = False
 
 
@@ -325,9 +376,13 @@ class RunFailed(RunStarted):
 
 
 class RunRolledBack(RunFailed):
-    """A failed run that took back what it made; ``archived``: it had come through after all."""
+    """A failed run that took back what it made; ``archived``: it had come through after all.
+
+    ``pending``: its archive is verified and kept, and SciCat will be told as soon as it answers.
+    """
 
     archived: bool
+    pending: bool = False
 
 
 class RunReported(State):
@@ -335,6 +390,57 @@ class RunReported(State):
 
     code: str
     message: str
+
+
+class SweepStarted(State):
+    """A sweep: the execution that puts right what others left behind."""
+
+    run_id: RunId
+    execution_arn: str
+
+
+class SweepProgress(SweepStarted):
+    """How far a sweep is with what it looks at now: all up to ``cursor``, or everything (``done``)."""
+
+    cursor: str = ""
+    done: bool = False
+
+
+class SweepClaimed(SweepProgress):
+    """A sweep that is the only one (``alone``), or has nothing to do."""
+
+    alone: bool
+
+
+class RunToSettle(State):
+    """A run whose execution ended and left its lease, and how the run is to end.
+
+    ``register``: its archive is verified and SciCat must be told; ``clean_up``: SciCat was told; ``roll_back``: it
+    came to nothing, because of ``failure``, as far as can be said after ``wait_seconds``; ``drop``: the ingest of
+    the folder ``prefix``.
+    """
+
+    ending: Literal["register", "clean_up", "roll_back", "drop"]
+    job_id: str
+    run_id: RunId
+    pid: str
+    prefix: str
+    execution_arn: str
+    failure: Failure | None = None
+    wait_seconds: int = 0
+
+
+class RunsSwept(SweepProgress):
+    """The next few runs to settle."""
+
+    runs: tuple[RunToSettle, ...] = ()
+
+
+class JobsSwept(SweepProgress):
+    """The next few jobs to finish; ``runs_found``: others follow when runs that were found with them are settled."""
+
+    jobs: tuple[JobEnded, ...] = ()
+    runs_found: bool = False
 
 
 class Snapshot(BaseModel):
@@ -350,7 +456,12 @@ class RunOutcome(BaseModel):
     """How a run ended, as the job's status and a person need it."""
 
     pid: Pid
-    outcome: Literal["done", "rejected", "failed"]
+    # Pending: the archive is verified, and SciCat does not answer.
+    outcome: Literal["done", "rejected", "failed", "pending"]
     code: str
     message: str
     files: tuple[str, ...] = ()
+    # How many files it is about, of which ``files`` names the first hundred.
+    count: int = 0
+    # Whether the dataset's own record tells it, too.
+    reported: bool = True

@@ -5,14 +5,20 @@ name or end a line is refused; everything else is kept byte for byte.
 """
 
 import re
-import unicodedata
 
 # S3 allows keys of 1,024 bytes (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
 MAX_KEY_BYTES = 1024
 # Members under it belong to the archiver: the manifest lies there.
 RESERVED_FOLDER = ".datablock"
 
-_ABSOLUTE = re.compile(r"^[A-Za-z]:[\\/]|^[\\/]{1,2}|^~")
+_RULES = (
+    (re.compile("[\ud800-\udfff]"), "is not valid Unicode"),
+    (re.compile(r"^(?:[A-Za-z]:[\\/]|[\\/]|~)"), "is absolute"),
+    # A '/' at the very end leaves no empty part behind it.
+    (re.compile(r"(?:^|/)(?:\.{0,2}/|\.{1,2}\Z)|^\Z"), "has an empty, '.' or '..' part"),
+    (re.compile(r"[\x00-\x1f\x7f-\x9f]"), "has a control character"),
+    (re.compile(rf"^{re.escape(RESERVED_FOLDER)}(?:/|\Z)"), f"lies in the reserved folder {RESERVED_FOLDER}"),
+)
 
 
 def wrong_path(path: str, key_prefix: str = "") -> str | None:
@@ -20,17 +26,13 @@ def wrong_path(path: str, key_prefix: str = "") -> str | None:
 
     ``key_prefix`` is the S3 prefix that the file lies under: both together must fit a key.
     """
-    parts = path.removesuffix("/").split("/")
-    bytes_of_key = len((key_prefix + path).encode(errors="surrogatepass"))
-    rules = (
-        (any(unicodedata.category(letter) == "Cs" for letter in path), "is not valid Unicode"),
-        (_ABSOLUTE.match(path) is not None, "is absolute"),
-        (any(part in ("", ".", "..") for part in parts), "has an empty, '.' or '..' part"),
-        (any(unicodedata.category(letter) == "Cc" for letter in path), "has a control character"),
-        (parts[0] == RESERVED_FOLDER, f"lies in the reserved folder {RESERVED_FOLDER}"),
-        (bytes_of_key > MAX_KEY_BYTES, f"is too long: its key has {bytes_of_key} bytes, {MAX_KEY_BYTES} are allowed"),
-    )
-    return next((sentence for broken, sentence in rules if broken), None)
+    for wrong, sentence in _RULES:
+        if wrong.search(path):
+            return sentence
+    bytes_of_key = len((key_prefix + path).encode())
+    if bytes_of_key > MAX_KEY_BYTES:
+        return f"is too long: its key has {bytes_of_key} bytes, {MAX_KEY_BYTES} are allowed"
+    return None
 
 
 def wrong_pid(pid: str) -> str | None:

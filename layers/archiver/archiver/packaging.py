@@ -5,7 +5,8 @@ done beside it. S3 itself keeps the parts; what was read and hashed lies in the 
 
     plan.json                              the datablocks
     datablocks/<number>/upload.json        the multipart upload
-    datablocks/<number>/slices/<n>.json    how far a slice is: position, fingerprints, hash state
+    datablocks/<number>/slices/<n>.json    how far a slice is: position, fingerprints, hash state;
+                                           <n>-again.json in the second upload, when S3 refused the first
     datablocks/<number>/fingerprints.json  all fingerprints, and
     datablocks/<number>/sealed.json        the sealed datablock, once it is complete
 """
@@ -78,9 +79,14 @@ class SliceOfDatablock:
 
 @dataclass(frozen=True, slots=True)
 class OpenUpload:
-    """The multipart upload that a datablock is built in."""
+    """The multipart upload that a datablock is built in; ``again`` when S3 refused the first one's bytes."""
 
     upload_id: str
+    again: bool = False
+
+    def slice_document(self, number: int, piece: int) -> str:
+        """How far a slice is in this upload."""
+        return _document(number, f"slices/{piece:06d}{'-again' if self.again else ''}.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +157,6 @@ def _document(number: int, name: str) -> str:
     return f"datablocks/{number:06d}/{name}"
 
 
-def _slice_document(number: int, piece: int) -> str:
-    return _document(number, f"slices/{piece:06d}.json")
-
-
 class Packager:
     """Builds the datablocks of one run. Every method may be called again, also after a crash.
 
@@ -201,7 +203,7 @@ class Packager:
         CHECKSUM_MISMATCH (naming file, expected, actual), CHANGED_AFTER_VALIDATE, or
         BAD_CHECKSUM_ALGORITHM for a file too long for a hash that cannot be saved half way.
         """
-        name = _slice_document(work.datablock, work.slice)
+        name = self._open_upload(work.datablock).slice_document(work.datablock, work.slice)
         progress = self._folder.load(name, SliceProgress)
         if progress is not None and progress.done:
             return True
@@ -212,6 +214,24 @@ class Packager:
             progress = progress or SliceProgress(position=piece.parts[0].start)
             worker = _SliceWorker(tar, piece, upload, transfers, progress)
             return worker.run(deadline, lambda reached: self._folder.save(name, reached))
+
+    def complete(self, number: int, deadline: float) -> bool:
+        """Seal a datablock; one whose bytes S3 refuses is packaged once more, from the start, in a new upload.
+
+        False when ``deadline`` (of ``time.monotonic``) came first: call again. Raises as ``package`` and ``seal``.
+        """
+        upload = self._open_upload(number)
+        pieces = planned_datablocks(self._folder)[number - 1].slices if upload.again else 0
+        if not all(self.package(SliceOfDatablock(number, piece), deadline) for piece in range(pieces)):
+            return False
+        try:
+            self.seal(number)
+        except ServiceRefused as refused:
+            if upload.again or refused.reason.code is not Code.PACK_DIGEST:
+                raise
+            self._begin_again(number, upload)
+            return self.complete(number, deadline)
+        return True
 
     def seal(self, number: int) -> SealedDatablock:
         """Send the last part and complete the upload, with the CRC64NVME that the files' own CRCs predict.
@@ -253,9 +273,16 @@ class Packager:
             self._tar = (number, _Tar(layout, self._source))
         return self._tar[1]
 
+    def _begin_again(self, number: int, refused: OpenUpload) -> None:
+        key = self._key_of(number)
+        self._folder.save(_document(number, "upload.json"), OpenUpload(self._staging.create_upload(key), again=True))
+        self._staging.abort_upload(key, refused.upload_id)
+
+    def _open_upload(self, number: int) -> OpenUpload:
+        return self._folder.need(_document(number, "upload.json"), OpenUpload)
+
     def _upload(self, number: int) -> "_Upload":
-        upload_id = self._folder.need(_document(number, "upload.json"), OpenUpload).upload_id
-        return _Upload(self._staging, self._key_of(number), upload_id)
+        return _Upload(self._staging, self._key_of(number), self._open_upload(number).upload_id)
 
     def _is_there(self, sealed: SealedDatablock) -> bool:
         head = self._staging.head(sealed.key)
@@ -264,8 +291,9 @@ class Packager:
     def _packaged(self, number: int, layout: Layout) -> list[FileFingerprint]:
         """The fingerprints of the files before the last part."""
         fingerprints: list[FileFingerprint] = []
+        upload = self._open_upload(number)
         for piece in layout.slices():
-            progress = self._folder.need(_slice_document(number, piece.number), SliceProgress)
+            progress = self._folder.need(upload.slice_document(number, piece.number), SliceProgress)
             if not progress.done:
                 raise LookupError(f"slice {piece.number} of datablock {number} is not finished")
             fingerprints += progress.fingerprints

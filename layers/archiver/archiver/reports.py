@@ -53,20 +53,27 @@ ROWS: Mapping[Row, frozenset[Code]] = {
     Row.SYSTEM: frozenset(
         {
             Code.CANCELLED,
+            Code.EXECUTION_LOST,
             Code.LANDING_OFFLINE,
             Code.PACK_DIGEST,
             Code.LTS_UNAVAILABLE,
+            Code.LTS_DEADLINE,
+            Code.LTS_FULL,
             Code.LTS_WRITE,
             Code.LTS_VERIFY,
             Code.CORRUPT_DATABLOCK,
             Code.RECALL_TIMEOUT,
             Code.RECALL_FAILED,
             Code.SCICAT_UNAVAILABLE,
+            Code.SCICAT_LOGIN,
             Code.SCICAT_FORBIDDEN,
             Code.SCICAT_REJECTED,
             Code.SCICAT_TOO_LARGE,
+            Code.CATALOGUE_ENTRY_TOO_LARGE,
             Code.ARCHIVE_ID_CONFLICT,
             Code.S3_UNAVAILABLE,
+            Code.S3_FULL,
+            Code.KMS,
             Code.PERMISSION,
             Code.TIMEOUT,
             Code.OUT_OF_MEMORY,
@@ -86,6 +93,7 @@ ROWS: Mapping[Row, frozenset[Code]] = {
 _ROW_OF = {code: row for row, codes in ROWS.items() for code in codes}
 
 _CANCELLED = Reason(Code.CANCELLED, "The work was cancelled.")
+_LOST = Reason(Code.EXECUTION_LOST, "The execution that did the work is gone.")
 _TIMEOUT = Reason(Code.TIMEOUT, "A step took longer than it may.")
 _OUT_OF_MEMORY = Reason(Code.OUT_OF_MEMORY, "A step ran out of memory.")
 
@@ -129,7 +137,9 @@ def reason_of(failure: Failure) -> Reason:
 
 def reason_of_silence(status: str | None) -> Reason:
     """Why a run left no outcome, from the status of its execution (None when there is no such execution)."""
-    return _NESTED_ENDS.get(status or "") or Reason(Code.INTERNAL, "The run ended without a report.")
+    if status is None:
+        return _LOST
+    return _NESTED_ENDS.get(status) or Reason(Code.INTERNAL, "The run ended without a report.")
 
 
 def archive_report(reason: Reason, execution_arn: str) -> Lifecycle | None:
@@ -167,7 +177,25 @@ def retrieve_report(reason: Reason, execution_arn: str) -> Lifecycle | None:
 def outcome(pid: str, reason: Reason) -> RunOutcome:
     """How a failed run ended, for the status of its job."""
     ended: Literal["rejected", "failed"] = "rejected" if row_of(reason.code) is Row.USER else "failed"
-    return RunOutcome(pid=pid, outcome=ended, code=reason.code, message=reason.message, files=reason.files)
+    return RunOutcome(
+        pid=pid, outcome=ended, code=reason.code, message=reason.message, files=reason.files, count=reason.count
+    )
+
+
+def pending(pid: str) -> RunOutcome:
+    """How a run ended whose archive is verified while SciCat does not answer: the sweep will tell it."""
+    message = "The archive is complete and verified; SciCat will be told as soon as it answers."
+    return RunOutcome(pid=pid, outcome="pending", code=Code.SCICAT_UNAVAILABLE, message=message)
+
+
+def reason_written(written: RunOutcome) -> Reason:
+    """Read back why a run failed, from what it wrote down."""
+    return Reason(Code(written.code), written.message, written.files, written.count)
+
+
+def failure_of(reason: Reason) -> Failure:
+    """``reason`` as a Catch would hand it over; ``reason_of`` reads it back."""
+    return Failure(error="ReasonWritten", cause=json.dumps({"errorMessage": reason.to_json()}))
 
 
 def job_report(kind: JobKind, outcomes: Sequence[RunOutcome]) -> tuple[JobStatusName, str]:

@@ -1,12 +1,19 @@
 """Put together what the steps of a run work with: its folder, its buckets, its limits."""
 
-from archiver import storage
+from aws_lambda_powertools import Logger
+
+from archiver import drops, storage, workflows
 from archiver.datablocks import Limits
+from archiver.drops import Drop
+from archiver.errors import ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
-from archiver.models import Run, Snapshot
+from archiver.lts import long_term_storage
+from archiver.models import JobKind, Run, S3Object, Snapshot
 from archiver.packaging import Packager, Source
 from archiver.settings import settings
 from archiver.storage import RunFolder
+
+logger = Logger(service="archiver", child=True)
 
 
 def packager(run: Run) -> Packager:
@@ -19,3 +26,52 @@ def packager(run: Run) -> Packager:
         key_of=lambda number: Keys.datablock(run.pid, run.run_id, number),
         limits=Limits(datablock_bytes=settings().datablock_bytes),
     )
+
+
+def machine_of_job(kind: JobKind) -> str:
+    """The workflow that does jobs of this kind; an execution's name is the job's id."""
+    return {
+        JobKind.ARCHIVE: settings().archive_state_machine_arn,
+        JobKind.RETRIEVE: settings().retrieve_state_machine_arn,
+    }[kind]
+
+
+def machine_of_run(kind: JobKind) -> str:
+    """The workflow that does one dataset of such a job; an execution's name is the run's id."""
+    return {
+        JobKind.ARCHIVE: settings().archive_dataset_state_machine_arn,
+        JobKind.RETRIEVE: settings().retrieve_dataset_state_machine_arn,
+    }[kind]
+
+
+def drop_of(marker: S3Object) -> Drop | None:
+    """The ingest of the folder in which this dataset.json lies; None when that is no drop's."""
+    prefix = drops.prefix_of(marker.key)
+    if prefix is None:
+        return None
+    name = drops.run_id_of(marker)
+    arn = workflows.execution_arn(settings().ingest_state_machine_arn, name)
+    return Drop(run_id=name, execution_arn=arn, prefix=prefix)
+
+
+def holds_foreign_report(drop: Drop) -> bool:
+    """Whether data of the user's own lies in the drop under the name of its report."""
+    key = drop.prefix + Keys.DROP_STATUS
+    found = storage.landing().head(key)
+    if found is None:
+        return False
+    report = storage.landing().read(key, drops.MARKER_LIMIT) if found.size <= drops.MARKER_LIMIT else b""
+    return not drops.is_report(report or b"")
+
+
+def abort_uploads(run: Run) -> None:
+    """Forget what the run began to upload, to staging and to the long-term storage, and did not complete.
+
+    A storage that does not let itself be tidied up holds nothing else up; the sweep comes by later.
+    """
+    own = Keys.datablocks(run.pid, run.run_id)
+    storage.staging().abort_uploads(own)
+    try:
+        long_term_storage().bucket.abort_uploads(own)
+    except (ServiceUnavailable, ServiceRefused) as error:
+        logger.warning("uploads are left in the long-term storage", extra={"reason": error.reason.to_json()})

@@ -1,5 +1,6 @@
 """The S3 wire: one bucket, the calls the service makes of it, and what each failure means."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import CompletedPartTypeDef, ListObjectsV2OutputTypeDef
 
+_LAST_CHARACTER = "\U0010ffff"
 MAX_KEYS_PER_DELETE = 1000  # DeleteObjects' own limit
 
 # What S3 says (an error code, or the bare status of a HEAD), sorted by what it means.
@@ -43,16 +45,33 @@ _NOTHING_TO_RESTORE = {"RestoreAlreadyInProgress", "ObjectAlreadyInActiveTierErr
 # botocore's word for a good answer that is no XML.
 _UNREADABLE = {"500"}
 _WRONG_DIGEST = {"BadDigest"}
+_SKEWED = {"RequestTimeTooSkewed"}
+# What S3 services without end of space (AWS) and those with one say of a lack of it.
+_FULL = {"507", "InsufficientStorage", "InsufficientStorageSpace", "QuotaExceeded", "XMinioStorageFull"}
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html: a key that is disabled, gone, or not for us.
+_NO_KEY = {
+    "KMS.DisabledException",
+    "KMS.InvalidKeyUsageException",
+    "KMS.InvalidStateException",
+    "KMS.KMSInvalidStateException",
+    "KMS.NotFoundException",
+}
 _FORBIDDEN = {
     "403",
     "AccessDenied",
     "AccountProblem",
     "AllAccessDisabled",
     "InvalidAccessKeyId",
-    "KMS.DisabledException",
     "NoSuchBucket",
     "SignatureDoesNotMatch",
 }
+# What is refused for good: what it means to us, and the sentence that says so.
+_REFUSALS = (
+    (_WRONG_DIGEST, Code.PACK_DIGEST, "The bytes do not have the promised checksum"),
+    (_FULL, Code.S3_FULL, "There is no space left"),
+    (_NO_KEY, Code.KMS, "The encryption key cannot be used"),
+    (_FORBIDDEN, Code.PERMISSION, "S3 does not allow it"),
+)
 _TRY_LATER = {
     "409",
     "ConditionalRequestConflict",
@@ -170,6 +189,22 @@ class Bucket:
         except _ERRORS as error:
             raise self._failure(error, prefix) from error
 
+    def folders(self, prefix: str, start_after: str = "") -> Iterator[str]:
+        """The folders directly under ``prefix`` (each ends with ``/``) after the folder ``start_after``."""
+        last = start_after
+        more = True
+        while more:
+            # Past every key of the last folder; continuation tokens are not used, as in ``list``.
+            after = last + _LAST_CHARACTER if last else ""
+            try:
+                page = self._client.list_objects_v2(Bucket=self.name, Prefix=prefix, Delimiter="/", StartAfter=after)
+            except _ERRORS as error:
+                raise self._failure(error, prefix) from error
+            for found in page.get("CommonPrefixes", ()):
+                last = found["Prefix"]
+                yield last
+            more = page["IsTruncated"]
+
     def head(self, key: str) -> ObjectHead | None:
         """What the object is, or None when there is none."""
         try:
@@ -245,7 +280,8 @@ class Bucket:
                 **condition,
             )
         except _ERRORS as error:
-            if condition and _code(error) in _CONDITION_FAILED:
+            # What is gone has no ETag to match: S3 answers 404 then.
+            if condition and _code(error) in _CONDITION_FAILED | _ABSENT:
                 return False
             raise self._failure(error, key) from error
         return True
@@ -304,7 +340,7 @@ class Bucket:
         return UploadedPart(number, _unquoted(answer["ETag"]), len(body), crc)
 
     def copy_part(self, key: str, upload_id: str, number: int, source: PinnedRange) -> UploadedPart:
-        """Let S3 copy one part from another object, pinned by its ETag. Raises as ``source.bucket.get`` does."""
+        """Let S3 copy one part from another object, pinned by its ETag; for that one it raises as its ``get`` does."""
         try:
             answer = self._client.upload_part_copy(
                 Bucket=self.name,
@@ -316,7 +352,9 @@ class Bucket:
                 CopySourceRange=f"bytes={source.start}-{source.start + source.length - 1}",
             )["CopyPartResult"]
         except _ERRORS as error:
-            raise source.bucket._pinned_failure(error, source.name) from error  # noqa: SLF001 - the same class
+            if _code(error) in _CHANGED | _OFFLINE:
+                raise source.bucket._pinned_failure(error, source.name) from error  # noqa: SLF001 - the same class
+            raise self._failure(error, f"{key} from s3://{source.bucket.name}/{source.key}") from error
         traffic.count("copied", source.length)
         return UploadedPart(number, _unquoted(answer["ETag"]), source.length, answer.get("ChecksumCRC64NVME", ""))
 
@@ -386,7 +424,22 @@ class Bucket:
         except _ERRORS as error:
             raise self._failure(error, prefix) from error
 
+    def abort_uploads(self, prefix: str) -> None:
+        """Forget every unfinished upload under ``prefix``."""
+        for key, upload_id in list(self.uploads(prefix)):
+            self.abort_upload(key, upload_id)
+
     # Archived objects, and links
+
+    def is_readable(self, key: str, etag: str, name: str) -> bool:
+        """Whether the first byte can be read: not while an archived object has no readable copy. Raises as ``get``."""
+        try:
+            self.get(key, etag, 0, 1, name)
+        except ServiceRefused as refused:
+            if refused.reason.code is not self._offline:
+                raise
+            return False
+        return True
 
     def restore(self, key: str, days: int, tier: str) -> None:
         """Ask for a readable copy of an archived object for ``days``; asking again is fine.
@@ -430,15 +483,17 @@ class Bucket:
 
     def _failure(self, error: Exception, name: str) -> Exception:
         code, status = _code(error), _status(error)
-        said = f"{code or type(error).__name__} for s3://{self.name}/{name}"
+        said = f"{code or type(error).__name__} for {_action(error)} s3://{self.name}/{name}{_encryption_key(error)}"
         if code in _OFFLINE:
             return ServiceRefused(self._offline, f"{name} is archived and cannot be read.", [name])
-        if code in _WRONG_DIGEST:
-            return ServiceRefused(Code.PACK_DIGEST, f"The bytes do not have the promised checksum: {said}.")
-        if code in _FORBIDDEN or isinstance(error, NoCredentialsError | CredentialRetrievalError):
-            return ServiceRefused(Code.PERMISSION, f"S3 does not allow it: {said}.")
+        if isinstance(error, NoCredentialsError | CredentialRetrievalError):
+            code = "AccessDenied"
+        for codes, means, sentence in _REFUSALS:
+            if code in codes:
+                return ServiceRefused(means, f"{sentence}: {said}.")
         if not isinstance(error, ClientError) or code in _TRY_LATER or status >= 500:
-            return ServiceUnavailable(self._unavailable, f"S3 did not answer: {said}.")
+            sentence = "This machine's clock is wrong" if code in _SKEWED else "S3 did not answer"
+            return ServiceUnavailable(self._unavailable, f"{sentence}: {said}.")
         return ServiceRefused(Code.INTERNAL, f"S3 refused the request: {said}.")
 
 
@@ -450,6 +505,17 @@ def _ask_for_plain_keys(params: dict[str, Any], context: dict[str, Any], **_: ob
 
 def _code(error: Exception) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def _action(error: Exception) -> str:
+    """What S3 was asked to do, by the name of its API."""
+    return f"{error.operation_name} of" if isinstance(error, ClientError) else "a request of"
+
+
+def _encryption_key(error: Exception) -> str:
+    """The encryption key that S3 names, if any; the rest of what it says is not repeated."""
+    named = re.search(r"arn:aws[\w-]*:kms:[\w:/-]+", str(error))
+    return f" with {named[0]}" if named else ""
 
 
 def _status(error: Exception) -> int:

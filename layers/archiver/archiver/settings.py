@@ -5,7 +5,7 @@ The names are the environment variables of ``template.yaml``; a test keeps the t
 
 import os
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -28,6 +28,8 @@ class Settings(BaseModel):
 
     scicat_url: Url
     scicat_secret: Name
+    # The form in which SciCat is asked about jobs; a release may serve both, or only the older one.
+    scicat_jobs_api: Literal["v3", "v4"] = "v4"
     pid_prefix: Name
 
     job_api_secret: Name

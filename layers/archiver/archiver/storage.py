@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import batched, islice
 
-from pydantic import TypeAdapter
+import orjson
+from pydantic import BaseModel, TypeAdapter
 
 from archiver import clients
 from archiver.errors import Code, ServiceRefused
@@ -31,7 +32,7 @@ def landing() -> Bucket:
 @cache
 def staging() -> Bucket:
     """Where tars are built, and where runs keep their notes."""
-    return Bucket(clients.s3(), settings().staging_bucket)
+    return Bucket(clients.s3(), settings().staging_bucket, changed=Code.PACK_DIGEST)
 
 
 @cache
@@ -108,8 +109,20 @@ def upload_of(pid: str) -> Upload:
 
 
 def record_upload(pid: str, upload: Upload) -> None:
-    """Write down which drop a dataset came from."""
+    """Write down which drop a dataset came from. From then on the folder is this dataset's, and no other one's."""
     staging().put(Keys.source(pid), upload.model_dump_json().encode())
+    staging().put(Keys.owner(upload.prefix), orjson.dumps(pid))
+
+
+def owner_of(upload: Upload) -> str | None:
+    """The pid of the dataset that a dropped folder belongs to, if any."""
+    body = staging().read(Keys.owner(upload.prefix), _DOCUMENT_LIMIT)
+    return None if body is None else str(orjson.loads(body))
+
+
+def owns_upload(pid: str, upload: Upload) -> bool:
+    """Whether the files are this dataset's still: the folder may have been dropped as another one since."""
+    return owner_of(upload) in {None, pid}
 
 
 def uploaded(upload: Upload) -> Iterator[S3Object]:
@@ -123,12 +136,31 @@ def uploaded(upload: Upload) -> Iterator[S3Object]:
             yield found
 
 
+class AnsweredDrops(BaseModel):
+    """The drops that were found answered on a ``day`` (UTC): they are looked at again the next day."""
+
+    day: str
+    prefixes: frozenset[str] = frozenset()
+
+
+def answered_drops(day: str) -> frozenset[str]:
+    """The drops that were found answered on this day."""
+    body = staging().read(Keys.ANSWERED_DROPS, _DOCUMENT_LIMIT)
+    known = AnsweredDrops(day=day) if body is None else AnsweredDrops.model_validate_json(body)
+    return known.prefixes if known.day == day else frozenset()
+
+
+def record_answered_drops(day: str, prefixes: frozenset[str]) -> None:
+    """Write down which drops were found answered on this day."""
+    staging().put(Keys.ANSWERED_DROPS, AnsweredDrops(day=day, prefixes=prefixes).model_dump_json().encode())
+
+
 def take_lease(pid: str, lease: Lease, ended: Callable[[Lease], bool]) -> Lease | None:
     """Become the one writer of a dataset. Returns None on success, else the lease that is held.
 
     A lease whose holder has ``ended`` is taken over; of two that try, one succeeds.
     """
-    return _take(Keys.lease(pid), lease, ended)
+    return _take(Keys.lease(pid), lease.model_copy(update={"subject": pid}), ended)
 
 
 def take_delivery_lease(pid: str, lease: Lease, ended: Callable[[Lease], bool]) -> Lease | None:
@@ -137,6 +169,31 @@ def take_delivery_lease(pid: str, lease: Lease, ended: Callable[[Lease], bool]) 
     It is never given back: the next one takes it over when this one's execution has ended.
     """
     return _take(Keys.delivery_lease(pid), lease, ended)
+
+
+def take_sweep_lease(lease: Lease, ended: Callable[[Lease], bool]) -> Lease | None:
+    """Become the one sweep; otherwise as ``take_delivery_lease``."""
+    return _take(Keys.SWEEP_LEASE, lease, ended)
+
+
+def leases(start_after: str = "") -> Iterator[tuple[str, Lease]]:
+    """The leases of all datasets and drops after the key ``start_after``, each with its key."""
+    for found in staging().list(Keys.LEASES, start_after):
+        lease = _read_lease(found.key)
+        if lease is not None:
+            yield found.key, lease
+
+
+def sweep_lease(key: str, lease: Lease, swept_by: str) -> bool:
+    """Let a sweep settle the run that holds this lease: from then on that run may write no more.
+
+    False when the lease is another one by now, or was given back.
+    """
+    head = staging().head(key)
+    if head is None or _read_lease(key) != lease:
+        return False
+    body = lease.model_copy(update={"swept_by": swept_by}).model_dump_json().encode()
+    return staging().put_if_match(key, body, head.etag)
 
 
 def _take(key: str, lease: Lease, ended: Callable[[Lease], bool]) -> Lease | None:
@@ -164,14 +221,15 @@ def _read_lease(key: str) -> Lease | None:
 
 
 def holds_lease(pid: str, run_id: str) -> bool:
-    """Whether this run is the one writer."""
+    """Whether this run, or a sweep on its behalf, is the one writer."""
     held = read_lease(pid)
     return held is not None and held.run_id == run_id
 
 
 def hold_lease(pid: str, run_id: str) -> None:
-    """Make sure that this run still is the one writer. Raises ServiceRefused("lease_lost") when it is not."""
-    if not holds_lease(pid, run_id):
+    """Make sure that this run may write. Raises ServiceRefused("lease_lost") when another one or a sweep took over."""
+    held = read_lease(pid)
+    if held is None or held.run_id != run_id or held.swept_by:
         raise ServiceRefused(Code.LEASE_LOST, "Another run took the dataset over.")
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -31,6 +32,11 @@ def execution_arn(state_machine_arn: str, name: str) -> str:
     return f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
 
 
+def is_execution_of(arn: str, state_machine_arn: str) -> bool:
+    """Whether an execution is one of this workflow's."""
+    return arn.startswith(execution_arn(state_machine_arn, ""))
+
+
 def status(arn: str) -> str | None:
     """``RUNNING``, ``SUCCEEDED``, ``FAILED``, ``TIMED_OUT`` or ``ABORTED``; None when there is no such execution."""
     client = clients.stepfunctions()
@@ -45,6 +51,28 @@ def status(arn: str) -> str | None:
 def has_ended(arn: str) -> bool:
     """Whether an execution is over; one that does not exist is."""
     return status(arn) != "RUNNING"
+
+
+def ended_at(arn: str) -> datetime | None:
+    """When an execution ended; None while it runs, and when there is no such execution."""
+    client = clients.stepfunctions()
+    try:
+        return client.describe_execution(executionArn=arn).get("stopDate")
+    except client.exceptions.ExecutionDoesNotExist:
+        return None
+    except (ClientError, BotoCoreError) as error:
+        raise _unavailable(error) from None
+
+
+def stop(arn: str) -> None:
+    """Stop an execution; one that has ended is fine."""
+    client = clients.stepfunctions()
+    try:
+        client.stop_execution(executionArn=arn)
+    except client.exceptions.ExecutionDoesNotExist:
+        return
+    except (ClientError, BotoCoreError) as error:
+        raise _unavailable(error) from None
 
 
 def end_wait(token: str) -> bool:

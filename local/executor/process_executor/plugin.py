@@ -16,6 +16,7 @@ from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor  # type: ignore[import-not-found]
 
 from .sandbox import Function, Sandbox, Tools
+from .stopping import let_a_stop_be_the_end
 
 
 class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is not typed
@@ -81,6 +82,7 @@ class ProcessExecutorPlugin(RuntimeExecutorPlugin):  # type: ignore[misc]
     def load(self, *_args: object, **_kwargs: object) -> type[ProcessExecutor]:
         """The executor's class."""
         ExecutionEnvironment.get_log_group_name = _log_group_name
+        let_a_stop_be_the_end()
         return ProcessExecutor
 
 

@@ -41,18 +41,23 @@ _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="function-spawne
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the environments of a machine share: AWS's programs, and where to write."""
+    """What the environments of a machine share: AWS's programs, and where to write.
+
+    ``preload``: a folder whose modules come before all others; a test that kills functions puts its own there.
+    """
 
     emulator: Path
     python: Path
     logs: Path
     scratch: Path
+    preload: str = ""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Tools":
-        """Read ``PROCESS_EXECUTOR_*``. Raises KeyError on the one that is missing."""
+        """Read ``PROCESS_EXECUTOR_*``. Raises KeyError on the one that is missing; PRELOAD may be."""
         names = ("EMULATOR", "PYTHON", "LOGS", "SCRATCH")
-        return cls(*(Path(environment[f"PROCESS_EXECUTOR_{name}"]) for name in names))
+        emulator, python, logs, scratch = (Path(environment[f"PROCESS_EXECUTOR_{name}"]) for name in names)
+        return cls(emulator, python, logs, scratch, environment.get("PROCESS_EXECUTOR_PRELOAD", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +221,11 @@ def function_error(body: bytes, request_id: str) -> dict[str, object] | None:
 
 def process_environment(function: Function, tools: Tools, scratch: Path, given: Mapping[str, str]) -> dict[str, str]:
     """The environment variables of a function's process: nothing of this machine's, all of Lambda's."""
-    path = [str(function.code), *(str(layer / "python") for layer in reversed(function.layers))]
+    path = [
+        *filter(None, [tools.preload]),
+        str(function.code),
+        *(str(layer / "python") for layer in reversed(function.layers)),
+    ]
     return {
         "PATH": f"{tools.python.parent}:/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",

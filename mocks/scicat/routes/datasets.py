@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from mocks.faults import between_writes
 from mocks.scicat import validation
 from mocks.scicat.answers import as_json, forbidden, refused, unhandled
 from mocks.scicat.documents import (
@@ -135,6 +136,8 @@ async def update_lifecycle(version: Version, pid: Pid, body: Body, caller: User,
     # A null is stored as it is by api v3, and means the default in api v4.
     meant = body if version is Version.V3 else _defaults_for_nulls(body)
     dataset["datasetlifecycle"] |= meant
+    # The whole dataset is saved, as it was read: what is counted in between is lost.
+    await between_writes()
     dataset["updatedAt"] = now()
     service.store.replace(Kind.DATASET, dataset)
     return as_json(dataset["datasetlifecycle"])

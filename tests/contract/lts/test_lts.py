@@ -88,7 +88,7 @@ def test_storing_again_what_is_stored_changes_nothing(
     assert lts.place(KEY) == "on tape"
 
 
-def test_storing_that_runs_out_of_time_goes_on_with_the_next_call(
+def test_g02_storing_that_runs_out_of_time_goes_on_with_the_next_call(
     lts: "TapeMock", staging: Bucket, storage: LongTermStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STREAMS", 1)
@@ -130,7 +130,7 @@ def test_g05_bytes_that_arrive_wrong_are_dropped_and_sent_anew(
     assert storage.store(a_datablock(), staging, FOREVER)
 
 
-def test_completion_whose_answer_is_lost_is_success_the_next_time(
+def test_g02_completion_whose_answer_is_lost_is_success_the_next_time(
     lts: "TapeMock", staging: Bucket, storage: LongTermStorage
 ) -> None:
     lts.tell("__faults", [{"match": r"^POST .*uploadId", "nth": 1, "drop": "after_commit"}])
@@ -141,7 +141,7 @@ def test_completion_whose_answer_is_lost_is_success_the_next_time(
 
 
 @pytest.mark.parametrize("status", [500, 503])
-def test_lts_that_does_not_answer_is_unavailable(
+def test_g01_lts_that_does_not_answer_is_unavailable(
     lts: "TapeMock", staging: Bucket, storage: LongTermStorage, status: int
 ) -> None:
     lts.tell("__faults", [{"match": ".", "status": status}])

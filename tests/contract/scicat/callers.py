@@ -1,6 +1,6 @@
 """How these tests ask a SciCat: callers, any bodies, and an archiver that only listens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import quote, unquote
@@ -66,6 +66,10 @@ class Scicat:
                 http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
             self.clients[account] = Caller(http)
         return self.clients[account]
+
+    def faults(self, *faults: Mapping[str, Any]) -> None:
+        """Let these happen to requests from now on (``mocks.faults``)."""
+        httpx.post(f"{self.server.url}/__faults", json=list(faults), trust_env=False).raise_for_status()
 
     def a_dataset(self, **fields: Any) -> str:
         """A dataset of group1 with one file of 3 bytes; its pid, quoted for a path."""

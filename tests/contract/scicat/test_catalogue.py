@@ -46,7 +46,7 @@ def test_a_dataset_is_registered_once_with_its_files(catalogue: Catalogue) -> No
     dataset = catalogue.dataset(pid, files=True)
     assert dataset is not None
     assert (dataset.pid, dataset.owner_group, dataset.owner) == (pid, "group1", "User One")
-    assert (dataset.access_groups, dataset.contact_email, dataset.size) == (("group2",), "user1@your.site", 3)
+    assert (dataset.access_groups, dataset.contact_email, dataset.totals.size) == (("group2",), "user1@your.site", 3)
     assert dataset.files == (FILE,)
     assert dataset.datablocks == ()
     assert "_id" not in dataset.lifecycle
@@ -76,7 +76,7 @@ def test_an_unknown_dataset_is_none_to_read_and_rejected_to_write(catalogue: Cat
         assert caught.value.reason.code is Code.DATASET_UNKNOWN
 
 
-def test_the_lifecycle_is_merged_and_nothing_else_changes(scicat: Scicat, catalogue: Catalogue) -> None:
+def test_f21_the_lifecycle_is_merged_and_nothing_else_changes(scicat: Scicat, catalogue: Catalogue) -> None:
     pid = unquote(scicat.a_dataset(accessGroups=["group2"]))
     before = catalogue.dataset(pid)
     catalogue.update_lifecycle(pid, archiveStatusMessage="started", archivable=False, retrievable=False)
@@ -88,7 +88,7 @@ def test_the_lifecycle_is_merged_and_nothing_else_changes(scicat: Scicat, catalo
     assert after.access_groups == ("group2",)
 
 
-def test_a_datablock_is_recorded_once_however_often_it_is_sent(scicat: Scicat, catalogue: Catalogue) -> None:
+def test_f06_a_datablock_is_recorded_once_however_often_it_is_sent(scicat: Scicat, catalogue: Catalogue) -> None:
     pid, datablock = unquote(scicat.a_dataset()), a_datablock()
     first = catalogue.add_datablock(pid, datablock)
     assert catalogue.add_datablock(pid, datablock) == first
@@ -98,7 +98,7 @@ def test_a_datablock_is_recorded_once_however_often_it_is_sent(scicat: Scicat, c
     assert dataset.datablocks[0].files == (CatalogueFile(FILE.path, 3, FILE.time, FILE.chk, "sha256", perm=FILE.perm),)
 
 
-def test_another_datablock_of_the_same_archive_id_is_a_conflict(scicat: Scicat, catalogue: Catalogue) -> None:
+def test_f05_another_datablock_of_the_same_archive_id_is_a_conflict(scicat: Scicat, catalogue: Catalogue) -> None:
     pid, datablock = unquote(scicat.a_dataset()), a_datablock()
     catalogue.add_datablock(pid, datablock)
     with pytest.raises(ServiceRefused) as caught:
@@ -153,6 +153,23 @@ def test_the_jobs_of_a_dataset_come_newest_first_and_of_the_kind_asked_for(
     assert [job.id for job in catalogue.jobs_of(unquote(pid), "retrieve")] == [retrieve]
 
 
+def test_the_jobs_that_are_not_finished_are_listed_over_all_pages(
+    scicat: Scicat, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archiver.scicat._JOBS_ASKED", 2)
+    pid = scicat.a_dataset(datasetlifecycle={"archivable": True, "retrievable": True})
+    waiting = {scicat.a_job(pid) for _ in range(3)} | {scicat.a_job(pid, "retrieve")}
+    begun, finished = scicat.a_job(pid), scicat.a_job(pid)
+    catalogue.update_job(begun, JobStatus.IN_PROGRESS, "jobStarted")
+    catalogue.update_job(finished, JobStatus.FINISHED, "jobFinished")
+
+    found = {job.id: job for job in catalogue.unfinished_jobs()}
+
+    assert {*waiting, begun} <= set(found)
+    assert finished not in found
+    assert all(job.created is not None and job.created.tzinfo is not None for job in found.values())
+
+
 def test_an_unknown_job_is_none_and_telling_it_is_passed_over(catalogue: Catalogue) -> None:
     assert catalogue.job(str(uuid4())) is None
     catalogue.update_job(str(uuid4()), JobStatus.FINISHED, "jobFinished")
@@ -196,7 +213,7 @@ def test_a_job_is_created_while_the_archiver_reads_it_back(start_scicat: StartSc
 
 
 @pytest.mark.parametrize("expired", list(ExpiredTokens))
-def test_an_expired_or_unknown_token_is_renewed_once_without_notice(
+def test_f01_an_expired_or_unknown_token_is_renewed_once_without_notice(
     start_scicat: StartScicat, expired: ExpiredTokens
 ) -> None:
     scicat = start_scicat(expired_tokens=expired)
@@ -210,7 +227,7 @@ def test_an_expired_or_unknown_token_is_renewed_once_without_notice(
     assert catalogue.jobs_of(pid, "archive") == []
 
 
-def test_tokens_that_are_always_expired_end_forbidden_and_not_in_a_loop(start_scicat: StartScicat) -> None:
+def test_f01_tokens_that_are_always_expired_end_forbidden_and_not_in_a_loop(start_scicat: StartScicat) -> None:
     scicat = start_scicat(token_seconds=0)
     with pytest.raises(ServiceRefused, match="SESSION_EXPIRED") as caught:
         as_account(scicat, "archiver").ping()
@@ -218,30 +235,51 @@ def test_tokens_that_are_always_expired_end_forbidden_and_not_in_a_loop(start_sc
 
 
 @pytest.mark.parametrize("account", ["archiveManager", "ingestor"])
-def test_an_account_that_lacks_a_right_is_forbidden(scicat: Scicat, account: str) -> None:
+def test_f03_an_account_that_lacks_a_right_is_forbidden(scicat: Scicat, account: str) -> None:
     job = scicat.a_job(scicat.a_dataset())
     with pytest.raises(ServiceRefused, match="Unauthorized to get this job") as caught:
         as_account(scicat, account).job(job)
     assert caught.value.reason.code is Code.SCICAT_FORBIDDEN
 
 
-def test_a_wrong_password_is_forbidden_and_appears_nowhere(scicat: Scicat, caplog: pytest.LogCaptureFixture) -> None:
+def test_f02_a_wrong_password_may_become_right_and_appears_nowhere(
+    scicat: Scicat, caplog: pytest.LogCaptureFixture
+) -> None:
     catalogue = Catalogue(scicat.server.url, lambda: ("archiver", "not-the-password"))
-    with pytest.raises(ServiceRefused) as caught:
+    with pytest.raises(ServiceUnavailable) as caught:
         catalogue.ping()
-    assert caught.value.reason.code is Code.SCICAT_FORBIDDEN
+    assert caught.value.reason.code is Code.SCICAT_LOGIN
     assert "not-the-password" not in str(caught.value) + caplog.text
 
 
-def test_a_record_that_scicat_finds_too_large_is_not_sent_again(scicat: Scicat, catalogue: Catalogue) -> None:
+def test_f19_a_record_that_scicat_finds_too_large_is_not_sent_again(scicat: Scicat, catalogue: Catalogue) -> None:
     pid = unquote(scicat.a_dataset())
     large = CatalogueFile("x" * 17_000_000, 1, FILE.time)
     with pytest.raises(ServiceRefused, match=r"bytes sent") as caught:
         catalogue.add_datablock(pid, CatalogueDatablock(None, f"{uuid4()}.tar", 1, 1, None, "1", (large,)))
-    assert caught.value.reason.code is Code.SCICAT_TOO_LARGE
+    assert caught.value.reason.code is Code.CATALOGUE_ENTRY_TOO_LARGE
 
 
-def test_a_scicat_that_is_not_there_is_unavailable() -> None:
+def test_f10_a_scicat_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(ServiceUnavailable) as caught:
         Catalogue("http://127.0.0.1:1", lambda: ("archiver", "secret")).ping()
     assert caught.value.reason.code is Code.SCICAT_UNAVAILABLE
+
+
+def test_f25_jobs_are_created_read_listed_and_told_in_the_older_form_as_in_the_newer(scicat: Scicat) -> None:
+    older = Catalogue(scicat.server.url, lambda: scicat.server.credentials("archiver"), "v3")
+    pid = unquote(scicat.a_dataset())
+    older.check()
+    job_id = older.create_job(
+        "archive", [pid], owner_group="group1", owner_user="user1", contact_email="user1@your.site"
+    )
+    job = older.job(job_id)
+    assert job is not None
+    assert (job.id, job.type, job.status, job.owner_user) == (job_id, "archive", JobStatus.SUBMITTED, "user1")
+    assert job.datasets == (JobDataset(pid, ()),)
+    assert [one.id for one in older.jobs_of(pid, "archive")] == [job_id]
+    older.update_job(job_id, JobStatus.FINISHED, "jobFinished", {"result": []})
+    newer = as_account(scicat, "archiver").job(job_id)
+    assert newer is not None
+    assert (newer.status, newer.owner_group, newer.result) == (JobStatus.FINISHED, "group1", {"result": []})
+    assert older.job(str(uuid4())) is None

@@ -75,6 +75,7 @@ def test_help_names_every_option_and_its_variable() -> None:
     for option in (*options, "pid-prefix", "token-seconds", "expired-tokens"):
         assert f"--{option}" in text
         assert f"SCICAT_MOCK_{option.replace('-', '_').upper()}" in text
+    assert "POST /__faults" in text
 
 
 def test_the_command_serves_on_the_loopback_interface_with_options_from_the_environment(

@@ -1,10 +1,14 @@
 """What the tests of steps share."""
 
+import json
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
+from tests.account import ACCOUNT_ID, state_machine_arn
 from tests.catalogue import Scicat
 from tests.dataset import ADataset
 
@@ -20,3 +24,35 @@ def a_dataset(aws: "S3Client", scicat: Scicat) -> Callable[..., ADataset]:
         return ADataset(aws, scicat, **fields)
 
     return build
+
+
+@pytest.fixture
+def an_execution(aws: "S3Client") -> Callable[..., str]:
+    """Make ``an_execution("archive_dataset", "any-run", "ABORTED")``; returns its ARN."""
+    assert aws
+    client = boto3.client("stepfunctions")
+
+    def make(workflow: str, name: str, status: str) -> str:
+        wait = {"Type": "Wait", "Seconds": 600, "Next": "End"}
+        ends = {"FAILED": {"Type": "Fail"}, "SUCCEEDED": {"Type": "Succeed"}}
+        definition = {
+            "StartAt": "End" if status in ends else "Wait",
+            "States": {"Wait": wait, "End": ends.get(status, {"Type": "Succeed"})},
+        }
+        arn = state_machine_arn(workflow)
+        known = {one["stateMachineArn"] for one in client.list_state_machines()["stateMachines"]}
+        if arn in known:
+            client.update_state_machine(stateMachineArn=arn, definition=json.dumps(definition))
+        else:
+            role = f"arn:aws:iam::{ACCOUNT_ID}:role/any"
+            client.create_state_machine(name=workflow, definition=json.dumps(definition), roleArn=role)
+        execution: str = client.start_execution(stateMachineArn=arn, name=name)["executionArn"]
+        if status == "ABORTED":
+            while len(client.get_execution_history(executionArn=execution)["events"]) < 2:
+                time.sleep(0.01)  # moto cannot stop what has not entered its first state
+            client.stop_execution(executionArn=execution)
+        while client.describe_execution(executionArn=execution)["status"] != status:
+            time.sleep(0.01)
+        return execution
+
+    return make

@@ -21,7 +21,9 @@ def test_a_dataset_is_claimed_once_and_scicat_knows_that_its_archiving_started(
     lifecycle = dataset.lifecycle
     assert lifecycle["archiveStatusMessage"] == "started"
     assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, False)
-    assert storage.read_lease(dataset.pid) == Lease(run_id="any-job-1", execution_arn="arn:any:execution")
+    assert storage.read_lease(dataset.pid) == Lease(
+        run_id="any-job-1", execution_arn="arn:any:execution", subject=dataset.pid
+    )
 
 
 def test_a_dataset_that_another_run_works_on_is_busy_and_untouched(
@@ -86,3 +88,15 @@ def test_c25_a_pid_that_could_not_stand_in_a_key_is_rejected_and_nothing_is_clai
         handler(dataset.run, lambda_context)
     assert storage.read_lease(dataset.pid) is None
     assert dataset.lifecycle["archiveStatusMessage"] != "started"
+
+
+def test_f23_a_verified_archive_that_an_execution_left_is_not_begun_anew_but_left_to_the_sweep(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = a_dataset()
+    dataset.claim()
+    dataset.folder.save("verified.json", [])
+    monkeypatch.setattr(workflows, "status", lambda _: "FAILED")
+    with pytest.raises(ServiceRefused, match="busy"):
+        handler(dataset.run | {"run_id": "other-job-1"}, lambda_context)
+    assert storage.holds_lease(dataset.pid, dataset.run_id)

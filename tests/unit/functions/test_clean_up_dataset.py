@@ -3,13 +3,15 @@
 from collections.abc import Callable
 
 from archiver import storage
+from archiver.models import Lease, Upload
 from archiver.packaging import sealed_datablocks
 from functions.clean_up_dataset.app import handler
 from tests.account import LambdaContext
 from tests.dataset import TO_COMPLETE, TO_SEALED, TO_VERIFIED, ADataset, do_steps
+from tests.template import RESOURCES
 
 
-def test_an_archived_dataset_leaves_its_documents_and_nothing_else(
+def test_j01_an_archived_dataset_leaves_its_documents_and_nothing_else_however_often_it_is_cleaned_up(
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:
     dataset = a_dataset()
@@ -21,7 +23,7 @@ def test_an_archived_dataset_leaves_its_documents_and_nothing_else(
     assert storage.read_lease(dataset.pid) is None
 
 
-def test_a_file_that_came_or_changed_since_stays(
+def test_d02_d07_a_file_that_came_or_changed_since_stays(
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:
     dataset = a_dataset()
@@ -30,6 +32,17 @@ def test_a_file_that_came_or_changed_since_stays(
         dataset.s3.put_object(Bucket="landing", Key=dataset.prefix + path, Body=b"later")
     handler(dataset.run, lambda_context)
     assert dataset.landing() == {dataset.prefix + path for path in ("a.mrc", "b-new.mrc", "dataset.json")}
+
+
+def test_the_files_of_a_folder_that_is_another_datasets_now_stay(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    do_steps(dataset, *TO_COMPLETE, context=lambda_context)
+    storage.record_upload("20.500.11935/another", Upload(prefix=dataset.prefix))
+    before = dataset.landing()
+    handler(dataset.run, lambda_context)
+    assert dataset.landing() == before
 
 
 def test_nothing_goes_before_scicat_says_that_it_is_archived(
@@ -54,3 +67,32 @@ def test_nothing_goes_when_the_long_term_storage_lost_a_tar(
     handler(dataset.run, lambda_context)
     assert dataset.landing() == before
     assert [found.key for found in storage.staging().list("openem-network/")] == [sealed.key]
+
+
+def test_j06_a_run_that_lost_its_lease_deletes_nothing(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    do_steps(dataset, *TO_COMPLETE, context=lambda_context)
+    storage.release_lease(dataset.pid, dataset.run_id)
+    before = dataset.landing()
+    other = Lease(run_id="another-run", execution_arn="arn:any:execution")
+    assert storage.take_lease(dataset.pid, other, ended=lambda _: False) is None
+    handler(dataset.run, lambda_context)
+    assert dataset.landing() == before
+    assert storage.holds_lease(dataset.pid, other.run_id)
+
+
+def test_j03_where_versions_are_kept_the_bucket_forgets_them_by_rule(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    dataset.s3.put_bucket_versioning(Bucket="landing", VersioningConfiguration={"Status": "Enabled"})
+    do_steps(dataset, *TO_COMPLETE, context=lambda_context)
+    handler(dataset.run, lambda_context)
+    assert dataset.landing() == {dataset.prefix + "dataset.json"}
+    versions = {found["Key"] for found in dataset.s3.list_object_versions(Bucket="landing")["Versions"]}
+    assert versions > dataset.landing(), "a delete hides a version, and does not remove it"
+    for bucket in ("LandingBucket", "StagingBucket"):
+        rules = RESOURCES[bucket]["Properties"]["LifecycleConfiguration"]["Rules"]
+        assert [rule["NoncurrentVersionExpiration"]["NoncurrentDays"] for rule in rules if "Noncurrent" in str(rule)]

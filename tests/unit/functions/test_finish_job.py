@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from archiver import links, results, storage
+from archiver import links, reports, results, storage
 from archiver.delivery import Delivered
 from archiver.keys import Keys
 from archiver.models import JobBegun, JobKind, Run, RunOutcome, WantedDatablock
@@ -206,3 +206,37 @@ def test_h06_a_long_result_is_written_beside_the_datablocks(
     (link,) = re.findall(r"    fetch (http\S+)", script)
     rows = aws.get_object(Bucket=retrieval, Key=stands_for(link).key)["Body"].read().decode()
     assert rows.count("\n") == 20
+
+
+def test_f23_a_job_with_an_archive_that_waits_for_scicat_is_not_told_yet(scicat: Scicat) -> None:
+    job_id = a_job(scicat, JobKind.ARCHIVE, DONE, reports.pending("any/1"))
+
+    assert finish(job_id, JobKind.ARCHIVE)["status"] == "pending"
+    assert scicat.told == []
+
+
+def test_a_retrieval_that_could_not_tell_how_it_failed_has_it_told_with_its_job(scicat: Scicat) -> None:
+    untold = RunOutcome(pid="any/0", outcome="failed", code="recall_failed", message="Any.", reported=False)
+    job_id = a_job(scicat, JobKind.RETRIEVE, untold)
+
+    assert finish(job_id, JobKind.RETRIEVE)["status"] == "finishedUnsuccessful"
+
+    lifecycle = scicat.lifecycle("any/0")
+    assert lifecycle["retrieveStatusMessage"] == "scheduleRetrieveJobFailed"
+    assert lifecycle["retrieveReturnMessage"]["code"] == "recall_failed"
+    assert lifecycle["retrievable"] is True
+    assert RunFolder(f"{job_id}-1").need("outcome.json", RunOutcome).reported
+
+
+def test_an_archiving_that_ended_before_it_said_anything_is_left_to_the_sweep(scicat: Scicat) -> None:
+    job_id = a_job(scicat, JobKind.ARCHIVE, None)
+    client = boto3.client("stepfunctions")
+    nothing = {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}
+    role = f"arn:aws:iam::{ACCOUNT_ID}:role/any"
+    client.create_state_machine(name="archive_dataset", definition=json.dumps(nothing), roleArn=role)
+
+    assert "any/0: execution_lost: " in finish(job_id, JobKind.ARCHIVE)["message"]
+
+    ((_, lease),) = storage.leases()
+    assert (lease.run_id, lease.subject) == (f"{job_id}-1", "any/0")
+    assert RunFolder(lease.run_id).need("outcome.json", RunOutcome).code == "execution_lost"

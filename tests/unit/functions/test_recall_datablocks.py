@@ -17,7 +17,8 @@ from archiver.keys import Keys
 from archiver.models import CatalogueDatablock, CatalogueFile, RecallProgress, WantedDatablock
 from archiver.scicat import Job, JobDataset
 from archiver.storage import RunFolder
-from functions.recall_datablocks.app import LONGEST_WAIT, SHORTEST_WAIT, handler, wait_after
+from archiver.waits import LONGEST_WAIT, SHORTEST_WAIT, wait_after
+from functions.recall_datablocks.app import handler
 from tests.account import LambdaContext, forget_what_processes_remember
 from tests.archive import let_recalls_take, put_on_tape
 

@@ -3,18 +3,24 @@
 import hashlib
 from collections.abc import Callable
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from archiver import scicat
+from archiver.datablocks import Limits, plan
 from archiver.errors import DatasetRejected, ServiceRefused
-from archiver.models import CatalogueFile
+from archiver.models import CatalogueFile, FileFingerprint, SealedDatablock, SourceFile
 from archiver.scicat import catalogue
+from functions.register_datablocks import app
 from functions.register_datablocks.app import handler
 from tests.account import LambdaContext
 from tests.catalogue import ANY_TIME
 from tests.dataset import TO_VERIFIED, ADataset, do_steps
 
 
-def test_registering_twice_makes_one_record_with_every_files_sha256(
+def test_f16_registering_twice_makes_one_record_with_every_files_sha256(
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:
     dataset = a_dataset()
@@ -31,7 +37,7 @@ def test_registering_twice_makes_one_record_with_every_files_sha256(
     }
 
 
-def test_a_list_of_files_that_changed_meanwhile_rejects_the_dataset(
+def test_d09_a_list_of_files_that_changed_meanwhile_rejects_the_dataset(
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:
     dataset = a_dataset()
@@ -41,7 +47,7 @@ def test_a_list_of_files_that_changed_meanwhile_rejects_the_dataset(
         handler(dataset.run, lambda_context)
 
 
-def test_a_run_whose_lease_was_taken_over_registers_nothing(
+def test_j06_a_run_whose_lease_was_taken_over_registers_nothing(
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:
     dataset = a_dataset()
@@ -51,3 +57,17 @@ def test_a_run_whose_lease_was_taken_over_registers_nothing(
     )
     with pytest.raises(ServiceRefused, match="lease_lost"):
         handler(dataset.run, lambda_context)
+
+
+@given(st.lists(st.text('ab /"\\äß東🐈', min_size=1, max_size=12), min_size=10, max_size=40, unique=True))
+def test_f19_no_record_is_larger_than_the_plan_allows(names: list[str]) -> None:
+    limits = Limits(catalogue_bytes=12_000)
+    paths = sorted(name * 80 for name in names)
+    files = [SourceFile(path, 5, 0, time=ANY_TIME, perm="-rw-rw-r--", uid="1000", gid="1000") for path in paths]
+    for planned in plan(files, limits):
+        entries = files[planned.first : planned.first + planned.files]
+        listed = tuple(app._entry(file, FileFingerprint(file.path, 5, "0" * 64, 0)) for file in entries)
+        sealed = SealedDatablock(planned.number, "any/key.tar", planned.files, planned.size, planned.packed_size, "any")
+        body = orjson.dumps(scicat._datablock_body(app._record(sealed, listed)))
+        # Beside the files, a record says a few words of its tar.
+        assert len(body) <= limits.catalogue_bytes + 200

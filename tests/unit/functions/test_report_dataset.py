@@ -5,7 +5,7 @@ from typing import Any
 
 from archiver import storage
 from archiver.errors import Code, DatasetRejected, ServiceRefused
-from archiver.models import RunOutcome
+from archiver.models import Lease, RunOutcome
 from functions.report_dataset.app import handler
 from tests.account import LambdaContext
 from tests.dataset import ADataset
@@ -62,3 +62,16 @@ def test_a_busy_dataset_and_its_lease_are_not_touched(
     held = storage.read_lease(dataset.pid)
     assert held is not None
     assert held.run_id == dataset.run_id
+
+
+def test_f04_a_dataset_that_scicat_no_longer_knows_is_given_back_all_the_same(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    run = dataset.run | {"pid": "20.500.11935/deleted"}
+    lease = Lease(run_id=dataset.run_id, execution_arn="arn:any:execution")
+    storage.take_lease(run["pid"], lease, ended=lambda _: False)
+    told = handler(run | failed(ServiceRefused(Code.LTS_VERIFY, "It is not there.")), lambda_context)
+    assert told is not None
+    assert told["code"] == "lts_verify"
+    assert storage.read_lease(run["pid"]) is None

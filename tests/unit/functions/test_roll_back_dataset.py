@@ -2,13 +2,18 @@
 
 from collections.abc import Callable
 
-from archiver import storage
+import pytest
+
+from archiver import reports, storage
+from archiver.errors import Code, Reason, ServiceUnavailable
 from archiver.keys import Keys
+from archiver.lts import long_term_storage
 from archiver.models import RunOutcome
 from archiver.scicat import catalogue
 from functions.roll_back_dataset.app import handler
 from tests.account import LambdaContext
-from tests.dataset import ADataset, a_datablock
+from tests.dataset import TO_VERIFIED, ADataset, a_datablock, do_steps
+from tests.s3_faults import ALWAYS, S3Faults
 
 ANY_FAILURE = {"failure": {"Error": "States.Timeout", "Cause": ""}}
 
@@ -19,7 +24,7 @@ def records(dataset: ADataset) -> list[str]:
     return sorted(block.archive_id for block in found.datablocks)
 
 
-def test_records_tars_and_uploads_of_the_run_go_and_all_others_stay(
+def test_g22_records_tars_and_uploads_of_the_run_go_and_all_others_stay(
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:
     dataset = a_dataset()
@@ -27,16 +32,20 @@ def test_records_tars_and_uploads_of_the_run_go_and_all_others_stay(
     for key in (own, other):
         catalogue().add_datablock(dataset.pid, a_datablock(key))
         storage.staging().put(key, b"tar")
-        storage.staging().create_upload(key.replace("_1.tar", "_2.tar"))
+        for bucket in (storage.staging(), long_term_storage().bucket):
+            bucket.create_upload(key.replace("_1.tar", "_2.tar"))
+        dataset.s3.put_object(Bucket="lts", Key=key, Body=b"archived")
     before = dataset.landing()
 
     told = handler(dataset.run | ANY_FAILURE, lambda_context)
 
-    assert told == dataset.run | ANY_FAILURE | {"archived": False}
+    assert told == dataset.run | ANY_FAILURE | {"archived": False, "pending": False}
     assert records(dataset) == [other]
     prefix = Keys.datablocks(dataset.pid, "")[:-1]
     assert [found.key for found in storage.staging().list(prefix)] == [other]
-    assert [key for key, _ in storage.staging().uploads(prefix)] == [other.replace("_1.tar", "_2.tar")]
+    for bucket in (storage.staging(), long_term_storage().bucket):
+        assert [key for key, _ in bucket.uploads(prefix)] == [other.replace("_1.tar", "_2.tar")]
+    assert {found.key for found in long_term_storage().bucket.list(prefix)} == {own, other}
     assert dataset.landing() == before
 
 
@@ -88,3 +97,45 @@ def test_rolling_back_twice_is_the_same(a_dataset: Callable[..., ADataset], lamb
     dataset = a_dataset()
     first = handler(dataset.run | ANY_FAILURE, lambda_context)
     assert handler(dataset.run | ANY_FAILURE, lambda_context) == first
+
+
+def test_f23_a_verified_archive_that_only_scicat_does_not_know_yet_is_kept(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    do_steps(dataset, *TO_VERIFIED, context=lambda_context)
+    silent = reports.failure_of(Reason(Code.SCICAT_UNAVAILABLE, "SciCat did not answer."))
+    before = [found.key for found in storage.staging().list(Keys.UPLOADS)]
+    dataset.scicat.faults({"match": "/api/", "status": 503})
+
+    told = handler(dataset.run | {"failure": silent.model_dump()}, lambda_context)
+
+    assert told is not None
+    assert (told["archived"], told["pending"]) == (False, True)
+    assert dataset.folder.need("outcome.json", RunOutcome).outcome == "pending"
+    assert [found.key for found in storage.staging().list(Keys.UPLOADS)] == before
+    assert storage.holds_lease(dataset.pid, dataset.run_id)
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_f02_the_reason_is_written_down_before_scicat_is_asked(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    dataset.scicat.faults({"match": "/api/", "status": 503})
+    with pytest.raises(ServiceUnavailable):
+        handler(dataset.run | ANY_FAILURE, lambda_context)
+    assert dataset.folder.need("outcome.json", RunOutcome).code == "timeout"
+
+
+def test_g10_a_storage_that_is_down_keeps_no_failed_run_from_its_report(
+    a_dataset: Callable[..., ADataset], s3_faults: S3Faults, lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    own = Keys.datablock(dataset.pid, dataset.run_id, 1)
+    storage.staging().put(own, b"tar")
+    s3_faults.refuse("*", "ServiceUnavailable", 503, bucket="lts", times=ALWAYS)
+    told = handler(dataset.run | ANY_FAILURE, lambda_context)
+    assert told is not None
+    assert told["archived"] is False
+    assert storage.staging().head(own) is None

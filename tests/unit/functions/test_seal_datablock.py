@@ -12,6 +12,8 @@ from archiver.packaging import sealed_datablocks
 from functions.seal_datablock.app import handler
 from tests.account import LambdaContext
 from tests.dataset import ADataset, do_steps
+from tests.permissions import as_function
+from tests.s3_faults import S3Faults
 
 BEFORE = ("claim_dataset", "snapshot_dataset", "plan_datablocks")
 LANE = {"lane": 0, "lanes": 1}
@@ -42,3 +44,17 @@ def test_a_tar_of_which_a_slice_is_not_read_is_not_sealed(
     with pytest.raises(LookupError):
         handler(dataset.run | LANE, lambda_context)
     assert list(storage.staging().list("openem-network/")) == []
+
+
+def test_e06_a_tar_that_was_completed_without_an_answer_is_sealed(
+    a_dataset: Callable[..., ADataset], s3_faults: S3Faults, lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    do_steps(dataset, *BEFORE, "package_datablock", context=lambda_context)
+    # botocore repeats what is not answered, and S3 does not know the upload any more.
+    s3_faults.refuse("CompleteMultipartUpload", "NoSuchUpload", 404, after_commit=True)
+    told = as_function("SealDatablock", handler)(dataset.run | LANE, lambda_context)
+    assert told is not None
+    assert told["done"] is True
+    (sealed,) = sealed_datablocks(dataset.folder)
+    assert [found.key for found in storage.staging().list("openem-network/")] == [sealed.key]

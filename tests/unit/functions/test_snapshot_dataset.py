@@ -4,10 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
+from archiver import filelist, storage
 from archiver.errors import DatasetRejected
-from archiver.models import Snapshot
+from archiver.models import Snapshot, Upload
+from archiver.remarks import Remark, RemarkCode
 from functions.snapshot_dataset.app import handler
 from tests.account import LambdaContext
+from tests.catalogue import ANY_TIME
 from tests.dataset import ADataset
 
 
@@ -22,7 +25,7 @@ def test_every_file_is_pinned_by_its_etag(a_dataset: Callable[..., ADataset], la
     assert (snapshot.files, snapshot.size, snapshot.prefix) == (2, 11, dataset.prefix)
 
 
-def test_a_dataset_with_a_missing_file_is_rejected_and_nothing_is_deleted(
+def test_d01_a_dataset_with_a_missing_file_is_rejected_and_nothing_is_deleted(
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:
     dataset = a_dataset()
@@ -33,6 +36,36 @@ def test_a_dataset_with_a_missing_file_is_rejected_and_nothing_is_deleted(
     assert (rejected.value.reason.code, rejected.value.reason.files) == ("missing_files", ("deep/b.mrc",))
     assert dataset.landing() == before
     assert dataset.folder.load("snapshot.json", Snapshot) is None
+
+
+def test_c21_a_sum_of_sizes_that_scicat_has_wrong_is_remarked_and_no_reason_to_refuse(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset(files={})
+    dataset.s3.put_object(Bucket="landing", Key=f"{dataset.prefix}a.mrc", Body=b"first")
+    block = {"size": 99, "dataFileList": [{"path": "a.mrc", "size": 5, "time": ANY_TIME}]}
+    dataset.scicat.add_origdatablock(dataset.pid, block)
+    handler(dataset.run, lambda_context)
+    (remark,) = dataset.folder.need("remarks.json", list[Remark])
+    assert (remark.code, "99 bytes" in remark.message) == (RemarkCode.SIZE_DIFFERS, True)
+
+
+def test_c18_a_list_too_long_for_memory_is_matched_all_the_same(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setattr(filelist, "FILES_IN_MEMORY", 5)
+    dataset = a_dataset(files={f"{number * 7 % 23:02}": b"any" for number in range(23)})
+    handler(dataset.run, lambda_context)
+    assert [file.path for file in dataset.folder.files()] == [f"{number:02}" for number in range(23)]
+
+
+def test_a_folder_that_was_dropped_as_another_dataset_since_is_not_archived_as_this_one(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    storage.record_upload("20.500.11935/another", Upload(prefix=dataset.prefix))
+    with pytest.raises(DatasetRejected, match="Another dataset was dropped"):
+        handler(dataset.run, lambda_context)
 
 
 def test_a_dataset_that_scicat_does_not_know_is_rejected(

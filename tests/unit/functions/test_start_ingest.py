@@ -1,20 +1,27 @@
 """The step StartIngest."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import boto3
 import pytest
+import time_machine
+from moto.events.models import EventPattern
 
 from archiver.errors import Code, Reason, ServiceUnavailable
 from archiver.models import ObjectEvent
 from functions.start_ingest.app import handler
 from tests import dropping
 from tests.account import ROOT, LambdaContext, state_machine_arn
+from tests.template import RESOURCES
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+
+ANY_MOMENT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -54,12 +61,10 @@ def test_a01_a_second_delivery_of_the_same_event_starts_nothing(aws: "S3Client")
 
 
 def test_another_write_of_the_same_dataset_json_is_another_execution(aws: "S3Client") -> None:
-    dropping.drop(aws, {})
-    event = dropping.an_event(aws)
-    handler(event, LambdaContext())
-
-    event["detail"]["object"]["sequencer"] = "0000000000000099"
-    handler(event, LambdaContext())
+    for second in range(2):
+        with time_machine.travel(ANY_MOMENT + timedelta(seconds=second)):
+            dropping.drop(aws, {})
+        handler(dropping.an_event(aws), LambdaContext())
 
     assert len(started()) == 2
 
@@ -118,3 +123,32 @@ def test_a12_an_ingest_that_cannot_be_started_is_an_error_for_eventbridge_to_rep
 def test_the_sample_event_is_understood() -> None:
     event = ObjectEvent.model_validate(json.loads((ROOT / "events" / "object-created.json").read_text()))
     assert event.possible_keys == ("incoming/2026-11-20 apoferritin/dataset.json",)
+
+
+def the_rules_pattern() -> str:
+    """The pattern of the deployed rule, for the bucket of these tests."""
+    pattern = RESOURCES["StartIngest"]["Properties"]["Events"]["DatasetDropped"]["Properties"]["Pattern"]
+    return json.dumps(pattern).replace('"LandingBucket"', '"landing"')
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key", "told"),
+    [
+        ("landing", "incoming/any drop/dataset.json", True),
+        ("landing", "incoming/any drop/Movies/0001.mrc", False),
+        ("landing", "incoming/any drop/SHA256SUMS", False),
+        ("landing", "incoming/any drop/dataset.status.json", False),
+        ("landing", "incoming/any drop/dataset.json.bak", False),
+        ("landing", "openem-network/datasets/20.500.11935/any/raw_files/dataset.json", False),
+        ("another", "incoming/any drop/dataset.json", False),
+    ],
+)
+def test_a11_a14_the_rule_tells_of_dataset_json_in_our_bucket_and_of_no_data(
+    bucket: str, key: str, *, told: bool
+) -> None:
+    event: Any = {
+        "source": "aws.s3",
+        "detail-type": "Object Created",
+        "detail": {"bucket": {"name": bucket}, "object": {"key": key}},
+    }
+    assert EventPattern.load(the_rules_pattern()).matches_event(event) is told

@@ -35,6 +35,7 @@ def test_file_has_the_names_of_the_architecture_page_and_is_read_back(tmp_path: 
             "archive_dataset": "any-ArchiveDatasetArn",
             "retrieve": "any-RetrieveArn",
             "retrieve_dataset": "any-RetrieveDatasetArn",
+            "sweep": "any-SweepArn",
         },
         "logs": str(Configuration.of({}).logs),
         "accounts": {"user1": {"username": "user1", "password": "any-password"}},

@@ -90,7 +90,7 @@ class _Dependency:
 def _dependencies() -> list[_Dependency]:
     s3_endpoint = clients.s3().meta.endpoint_url
     return [
-        _Dependency("scicat", settings().scicat_url, Code.SCICAT_UNAVAILABLE, scicat.catalogue().ping),
+        _Dependency("scicat", settings().scicat_url, Code.SCICAT_UNAVAILABLE, scicat.catalogue().check),
         _Dependency("s3", s3_endpoint, Code.S3_UNAVAILABLE, _look_into_landing),
         _Dependency(
             "lts", settings().lts_endpoint_url or s3_endpoint, Code.LTS_UNAVAILABLE, lts.long_term_storage().ping

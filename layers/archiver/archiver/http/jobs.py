@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from archiver import workflows
+from archiver import runs, workflows
 from archiver.errors import Code
 from archiver.http import progress
 from archiver.http.auth import BASIC
@@ -19,7 +19,6 @@ from archiver.http.patience import Asked
 from archiver.http.progress import RunProgress
 from archiver.models import JobBegun, JobKind, JobRequest, Run
 from archiver.scicat import catalogue
-from archiver.settings import settings
 from archiver.storage import RunFolder
 
 router = APIGatewayRouter()
@@ -100,7 +99,7 @@ def start(posted: Annotated[JobPosted, Body()]) -> JobAccepted:
         raise WrongRequest(["body", "type"], f"SciCat knows this job as {job.type!r}.", "job_type_mismatch")
     if not job.status.startswith(_ENDED):
         request = JobRequest(job_id=job_id, kind=posted.type)
-        workflows.start(_state_machine(posted.type), job_id, request.model_dump(mode="json"))
+        workflows.start(runs.machine_of_job(posted.type), job_id, request.model_dump(mode="json"))
     return JobAccepted(uuid=posted.id, name=job_id)
 
 
@@ -126,16 +125,16 @@ def show(
 ) -> JobState:
     """The state of the job's execution, and per dataset: step, files and bytes done of total, how it ended."""
     for kind in JobKind:
-        state = workflows.status(workflows.execution_arn(_state_machine(kind), str(job_id)))
+        state = workflows.status(workflows.execution_arn(runs.machine_of_job(kind), str(job_id)))
         if state is not None:
             begun = RunFolder(str(job_id)).load("job.json", JobBegun)
-            runs = begun.runs if begun else ()
+            of_job = begun.runs if begun else ()
             return JobState(
                 uuid=job_id,
                 type=kind,
                 state=ExecutionState(state),
-                total=len(runs),
-                datasets=_progress(kind, runs[offset : offset + limit]),
+                total=len(of_job),
+                datasets=_progress(kind, of_job[offset : offset + limit]),
             )
     raise Refusal(HTTPStatus.NOT_FOUND, "job_unknown", f"No job {job_id} was ever started here.")
 
@@ -143,11 +142,3 @@ def show(
 def _progress(kind: JobKind, runs: tuple[Run, ...]) -> list[RunProgress]:
     with ThreadPoolExecutor(_READERS) as readers:
         return list(readers.map(lambda run: progress.of(run, kind), runs))
-
-
-def _state_machine(kind: JobKind) -> str:
-    arns = {
-        JobKind.ARCHIVE: settings().archive_state_machine_arn,
-        JobKind.RETRIEVE: settings().retrieve_state_machine_arn,
-    }
-    return arns[kind]

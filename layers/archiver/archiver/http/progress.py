@@ -4,10 +4,9 @@ from collections import Counter
 
 from pydantic import BaseModel, Field
 
-from archiver import workflows
+from archiver import runs, workflows
 from archiver.datablocks import PlannedDatablock
 from archiver.models import JobKind, Run, RunOutcome, Snapshot, WantedDatablock
-from archiver.settings import settings
 from archiver.storage import RunFolder
 
 
@@ -38,7 +37,7 @@ def of(run: Run, kind: JobKind) -> RunProgress:
     return RunProgress(
         pid=run.pid,
         run=run.run_id,
-        step=workflows.latest_step(workflows.execution_arn(_state_machine(kind), run.run_id)),
+        step=workflows.latest_step(workflows.execution_arn(runs.machine_of_run(kind), run.run_id)),
         files=files,
         bytes=size,
         code=outcome and outcome.code,
@@ -72,11 +71,3 @@ def _delivered(folder: RunFolder) -> tuple[Amount, Amount]:
     sizes = [one.packed_size for one in wanted if f"delivered/{one.number:06d}.json" in noted]
     total = sum(one.packed_size for one in wanted)
     return Amount(done=len(sizes), total=len(wanted)), Amount(done=sum(sizes), total=total)
-
-
-def _state_machine(kind: JobKind) -> str:
-    arns = {
-        JobKind.ARCHIVE: settings().archive_dataset_state_machine_arn,
-        JobKind.RETRIEVE: settings().retrieve_dataset_state_machine_arn,
-    }
-    return arns[kind]

@@ -1,0 +1,105 @@
+"""Find the jobs that SciCat waits for in vain: start those that nobody started, name those that are to be finished.
+
+A job whose execution ended is finished when all its runs are settled. Runs that its end left running are stopped, and
+those that it left unbegun are given their outcome and a lease, by which SweepRuns settles them like any other.
+"""
+
+import time
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from archiver import outcomes, reports, runs, storage, workflows
+from archiver.errors import Reason
+from archiver.models import JobBegun, JobEnded, JobKind, JobRequest, JobsSwept, Run, RunOutcome
+from archiver.scicat import Job, JobStatus, catalogue
+from archiver.step import deadline, logger, step
+from archiver.storage import RunFolder
+
+# SciCat calls the archiver when it has stored a job; a call that arrives takes seconds.
+PATIENCE = timedelta(minutes=5)
+# So many are finished at once.
+MAX_JOBS = 20
+
+
+class _Run(StrEnum):
+    """Whether a run of a job that ended is over."""
+
+    SETTLED = "settled"
+    # This very sweep will settle it.
+    FOUND = "found"
+    # Another sweep will, or it is about to end by itself.
+    LATER = "later"
+
+
+@step
+def handler(sweep: JobsSwept) -> JobsSwept:
+    jobs = sorted(catalogue().unfinished_jobs(), key=lambda job: job.id)
+    cursor, runs_found, ended = sweep.cursor, sweep.runs_found, list[JobEnded]()
+    done = True
+    for job in jobs:
+        if job.id <= sweep.cursor:
+            continue
+        if len(ended) == MAX_JOBS or time.monotonic() >= deadline():
+            done = False
+            break
+        end, ends = _look_at(job)
+        ended += [end] if end is not None else []
+        runs_found |= _Run.FOUND in ends
+        cursor = job.id
+    return JobsSwept(
+        run_id=sweep.run_id,
+        execution_arn=sweep.execution_arn,
+        cursor="" if done else cursor,
+        done=done,
+        jobs=tuple(ended),
+        runs_found=runs_found,
+    )
+
+
+def _look_at(job: Job) -> tuple[JobEnded | None, set[_Run]]:
+    """How the job is to be finished, if it is; and how its runs are, if its execution ended."""
+    request = JobRequest(job_id=job.id, kind=JobKind(job.type))
+    machine = runs.machine_of_job(request.kind)
+    status = workflows.status(workflows.execution_arn(machine, job.id))
+    if status == "RUNNING":
+        return None, set()
+    if status is None and job.status == JobStatus.SUBMITTED:
+        if job.created is not None and datetime.now(UTC) - job.created >= PATIENCE:
+            logger.warning("a job that nobody started is started", extra={"job": job.id})
+            workflows.start(machine, job.id, request.model_dump(mode="json"))
+        return None, set()
+    return _look_at_end(request, status)
+
+
+def _look_at_end(request: JobRequest, status: str | None) -> tuple[JobEnded | None, set[_Run]]:
+    begun = RunFolder(request.job_id).load("job.json", JobBegun)
+    # Of an execution that failed, its runs know more.
+    why = None if begun is not None and status in {"SUCCEEDED", "FAILED"} else reports.reason_of_silence(status)
+    ends = {_settle(run, request.kind, why) for run in begun.runs} if begun is not None else set[_Run]()
+    if ends - {_Run.SETTLED}:
+        return None, ends
+    logger.warning("a job that SciCat waits for is finished", extra={"job": request.job_id})
+    failure = None if why is None else reports.failure_of(why)
+    return JobEnded(**request.model_dump(), failure=failure), ends
+
+
+def _settle(run: Run, kind: JobKind, why: Reason | None) -> _Run:
+    """See to it that a run of a job that ended (because of ``why``, or by itself) is over."""
+    arn = workflows.execution_arn(runs.machine_of_run(kind), run.run_id)
+    if workflows.status(arn) == "RUNNING":
+        if why is None:
+            return _Run.LATER
+        workflows.stop(arn)
+        return _Run.FOUND
+    if kind is JobKind.RETRIEVE:
+        return _Run.SETTLED  # FinishJob tells what a retrieval left untold
+    written = RunFolder(run.run_id).load("outcome.json", RunOutcome)
+    lease = storage.read_lease(run.pid)
+    if lease is not None and lease.run_id == run.run_id:
+        # What waits for SciCat, or could not be settled in this sweep, is for another one.
+        pending = written is not None and written.outcome == "pending"
+        return _Run.LATER if lease.swept_by or pending else _Run.FOUND
+    if written is not None:
+        return _Run.SETTLED
+    found = outcomes.leave_to_sweep(run, arn, why or reports.reason_of_silence(workflows.status(arn)))
+    return _Run.FOUND if found else _Run.SETTLED

@@ -1,0 +1,118 @@
+"""Find the runs whose execution ended without giving its lease back, and say how each is to end.
+
+From here on such a run may write no more, except where its archive is verified and only SciCat is still to be told.
+What has waited for an hour is counted: an alarm tells that somebody must look.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Literal
+
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+from archiver import reports, storage, workflows
+from archiver.drops import DropStatus
+from archiver.errors import Code, Reason
+from archiver.keys import Keys
+from archiver.models import Failure, Lease, RunOutcome, RunsSwept, RunToSettle, SweepProgress
+from archiver.settings import MIB, settings
+from archiver.step import logger, step
+from archiver.storage import RunFolder
+
+# Each may name a hundred files, and a state holds 262,144 bytes.
+MAX_RUNS = 8
+# A stop does not reach the function that was called last. Those that write to SciCat end within this time, or look at
+# their lease before each change.
+LAST_CALL = timedelta(minutes=2)
+# What could not be settled for so long needs a person.
+OVERDUE = timedelta(hours=1)
+
+
+@step
+def handler(sweep: SweepProgress) -> RunsSwept:
+    left = list(islice(_left_behind(sweep.cursor), MAX_RUNS))
+    runs = tuple(run for key, lease in left if (run := _settled(key, lease, sweep)) is not None)
+    done = len(left) < MAX_RUNS
+    return RunsSwept(
+        run_id=sweep.run_id,
+        execution_arn=sweep.execution_arn,
+        cursor="" if done else left[-1][0],
+        done=done,
+        runs=runs,
+    )
+
+
+def _left_behind(cursor: str) -> Iterator[tuple[str, Lease]]:
+    """The leases after the key ``cursor`` on whose subject nobody works any more."""
+    return ((key, lease) for key, lease in storage.leases(cursor) if workflows.has_ended(lease.worker_arn))
+
+
+def _settled(key: str, lease: Lease, sweep: SweepProgress) -> RunToSettle | None:
+    """How the run is to end; None when its lease was given back or taken over meanwhile."""
+    ended = workflows.ended_at(lease.execution_arn)
+    over_for = LAST_CALL if ended is None else datetime.now(UTC) - ended
+    if over_for > OVERDUE:
+        _tell_that_it_is_overdue(lease)
+    is_drop = workflows.is_execution_of(lease.execution_arn, settings().ingest_state_machine_arn)
+    if not is_drop and _outcome(lease) == "pending":
+        return _run(lease, "register")
+    if not storage.sweep_lease(key, lease, sweep.execution_arn):
+        return None
+    if is_drop:
+        return _run(lease, "drop", _failure_of_drop(lease))
+    # Once more: now the run cannot change it.
+    if _outcome(lease) == "done":
+        return _run(lease, "clean_up")
+    wait = max(timedelta(), LAST_CALL - over_for)
+    return _run(lease, "roll_back", reports.failure_of(_reason(lease)), round(wait.total_seconds()))
+
+
+def _run(
+    lease: Lease,
+    ending: Literal["register", "clean_up", "roll_back", "drop"],
+    failure: Failure | None = None,
+    wait_seconds: int = 0,
+) -> RunToSettle:
+    job_id, _, _ = lease.run_id.rpartition("-")
+    logger.warning("a run that left its lease is settled", extra={"run": lease.run_id, "ending": ending})
+    return RunToSettle(
+        ending=ending,
+        job_id=job_id,
+        run_id=lease.run_id,
+        pid=lease.subject,
+        prefix=lease.subject,
+        execution_arn=lease.execution_arn,
+        failure=failure,
+        wait_seconds=wait_seconds,
+    )
+
+
+def _outcome(lease: Lease) -> str | None:
+    written = RunFolder(lease.run_id).load("outcome.json", RunOutcome)
+    return None if written is None else written.outcome
+
+
+def _reason(lease: Lease) -> Reason:
+    """Why the run failed: as it wrote down, or as its execution ended."""
+    written = RunFolder(lease.run_id).load("outcome.json", RunOutcome)
+    if written is not None:
+        return reports.reason_written(written)
+    return reports.reason_of_silence(workflows.status(lease.execution_arn))
+
+
+def _failure_of_drop(lease: Lease) -> Failure | None:
+    """Why the ingest failed: as dataset.status.json says, or as its execution ended; None when it came through."""
+    body = storage.landing().read(lease.subject + Keys.DROP_STATUS, MIB)
+    written = None if body is None else DropStatus.model_validate_json(body)
+    if written is not None and written.execution == lease.execution_arn and written.code is not None:
+        return reports.failure_of(Reason(Code(written.code), written.message, written.files, written.count))
+    if RunFolder(lease.run_id).load("outcome.json", DropStatus) is not None:
+        return None
+    return reports.failure_of(reports.reason_of_silence(workflows.status(lease.execution_arn)))
+
+
+def _tell_that_it_is_overdue(lease: Lease) -> None:
+    logger.error("a run cannot be settled", extra={"run": lease.run_id, "subject": lease.subject})
+    with single_metric(name="OverdueRuns", unit=MetricUnit.Count, value=1):
+        pass

@@ -1,0 +1,44 @@
+"""How a run failed: written down first, then told to SciCat."""
+
+from aws_lambda_powertools import Logger
+
+from archiver import reports, storage
+from archiver.errors import Code, DatasetRejected, Reason
+from archiver.models import Lease, Run, RunOutcome
+from archiver.reports import Lifecycle
+from archiver.scicat import catalogue
+from archiver.storage import RunFolder
+
+logger = Logger(service="archiver", child=True)
+
+
+def tell(pid: str, lifecycle: Lifecycle | None) -> None:
+    """Write ``lifecycle``, if there is one, to the dataset. One that SciCat no longer knows has nobody left to tell."""
+    if lifecycle is None:
+        return
+    try:
+        catalogue().update_lifecycle(pid, **lifecycle)
+    except DatasetRejected as rejected:
+        if rejected.reason.code is not Code.DATASET_UNKNOWN:
+            raise
+        logger.warning("SciCat no longer knows the dataset", extra={"pid": pid})
+
+
+def report_retrieval(run: Run, execution_arn: str, reason: Reason) -> RunOutcome:
+    """Write down why a retrieval failed, tell it, and write down that it was told."""
+    outcome = reports.outcome(run.pid, reason)
+    # First for ourselves: the job's status does not depend on whether SciCat answers.
+    RunFolder(run.run_id).save("outcome.json", outcome.model_copy(update={"reported": False}))
+    tell(run.pid, reports.retrieve_report(reason, execution_arn))
+    RunFolder(run.run_id).save("outcome.json", outcome)
+    return outcome
+
+
+def leave_to_sweep(run: Run, execution_arn: str, reason: Reason) -> bool:
+    """Write down why an archiving ended before it said anything, and give it a lease, by which the sweep settles it.
+
+    False when another run works on the dataset: then there is nothing to tell of this one.
+    """
+    RunFolder(run.run_id).save("outcome.json", reports.outcome(run.pid, reason))
+    lease = Lease(run_id=run.run_id, execution_arn=execution_arn)
+    return storage.take_lease(run.pid, lease, ended=lambda _: False) is None

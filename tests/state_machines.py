@@ -1,0 +1,43 @@
+"""The project's state machines as the template deploys them: their files, with every name resolved."""
+
+import re
+from pathlib import Path
+
+from tests.account import ACCOUNT_ID, REGION, ROOT, state_machine_arn
+
+_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
+
+
+def definitions() -> dict[str, str]:
+    """Each workflow's definition, by its file's stem."""
+    paths = sorted((ROOT / "statemachine").glob("*.asl.json"))
+    return {workflow_of(path): _definition(path) for path in paths}
+
+
+def workflow_of(path: Path) -> str:
+    """The name of the workflow in a file."""
+    return path.name.partition(".")[0]
+
+
+def snake(name: str) -> str:
+    """``ClaimDataset`` as its folder is called."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _definition(path: Path) -> str:
+    """The file with its ``${...Arn}`` resolved as the template's DefinitionSubstitutions would.
+
+    ``${<Workflow>StateMachineArn}`` is a state machine, ``${<Name>Bucket}`` a bucket, any other
+    ``${<Step>Arn}`` a function.
+    """
+    machines = {workflow_of(other) for other in path.parent.glob("*.asl.json")}
+
+    def resolved(match: re.Match[str]) -> str:
+        if match[1].endswith("Bucket"):
+            return snake(match[1].removesuffix("Bucket"))
+        name = match[1].removesuffix("Arn").removesuffix("StateMachine").removesuffix("Workflow")
+        if snake(name) in machines:
+            return state_machine_arn(snake(name))
+        return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{name}"
+
+    return _PLACEHOLDER.sub(resolved, path.read_text())
