@@ -21,8 +21,9 @@ PATIENCE = timedelta(minutes=10)
 @step
 def handler(sweep: SweepProgress) -> SweepProgress:
     now = datetime.now(UTC)
-    day = now.date().isoformat()
-    known = storage.answered_drops(day)
+    # A dropped dataset.json may be replaced, and that event be lost too: an answer counts for an hour.
+    hour = now.strftime("%Y-%m-%dT%H")
+    known = storage.answered_drops(hour)
     answered = set(known)
     done, last = True, sweep.cursor
     for folder in storage.landing().folders(Keys.DROPS, sweep.cursor):
@@ -33,7 +34,7 @@ def handler(sweep: SweepProgress) -> SweepProgress:
             answered.add(folder)
         last = folder
     if answered != known:
-        storage.record_answered_drops(day, frozenset(answered))
+        storage.record_answered_drops(hour, frozenset(answered))
     return SweepProgress(run_id=sweep.run_id, execution_arn=sweep.execution_arn, cursor="" if done else last, done=done)
 
 

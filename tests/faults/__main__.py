@@ -20,6 +20,8 @@ from tests.account import ROOT
 from tests.faults.machine import TALLY, Service
 from tests.faults.table import FaultTest, fault_tests
 
+# It takes minutes, so ``make test`` does without it.
+_EVERY_CHECKPOINT = "tests/e2e/every_checkpoint.py"
 _EXAMPLES_A_ROUND = 10
 _STEPS_AN_EXAMPLE = 40
 
@@ -40,15 +42,15 @@ def _run_tests(tests: Sequence[FaultTest]) -> bool:
     """Run them, those that need the local stack apart; True when all of them pass."""
     on_stack = [test for test in tests if test.file.startswith("tests/e2e/")]
     alone = [test for test in tests if test not in on_stack]
-    fine = _pytest(alone, "-n", "2") & (not on_stack or _pytest(on_stack))
+    fine = _pytest([test.node for test in alone], "-n", "2")
+    fine &= _pytest([*(test.node for test in on_stack), _EVERY_CHECKPOINT], "-s")
     print(f"These are the tests of {len({one for test in tests for one in test.ids})} faults (docs/faults.md).")
     return fine
 
 
-def _pytest(tests: Sequence[FaultTest], *options: str) -> bool:
+def _pytest(nodes: Sequence[str], *options: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        nodes = [test.node for test in tests]
         command = [sys.executable, "-m", "pytest", "-q", "--no-header", f"--junitxml={report}", *options, *nodes]
         ended = subprocess.run(command, cwd=ROOT, check=False)
         suite = Xml.parse(report).getroot().find("testsuite")

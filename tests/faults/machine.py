@@ -46,9 +46,9 @@ SERVICES = st.sampled_from(["s3", "lts", "scicat", "states"])
 _DROPS = ("incoming/one/", "incoming/two/", "incoming/three/")
 # A recall waits, is asked again and gives up after some hundred looks, each a few steps; everything else is shorter.
 _ENDLESS = 5_000
-# So many put everything right: what one starts may leave work to the next. The first of a day looks at every drop.
+# So many put everything right: what one starts may leave work to the next. The first of an hour looks at every drop.
 _SWEEPS = 4
-_BETWEEN_SWEEPS = 25 * 3600
+_BETWEEN_SWEEPS = 3600 + 60
 
 
 @dataclass(slots=True)

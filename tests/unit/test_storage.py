@@ -94,9 +94,9 @@ def test_leases_are_listed_after_a_key_and_those_of_deliveries_are_not(aws: "S3C
     assert [key for key, _ in storage.leases(keys[0])] == keys[1:]
 
 
-def test_answered_drops_are_remembered_for_a_day(aws: "S3Client") -> None:
+def test_answered_drops_are_remembered_for_an_hour(aws: "S3Client") -> None:
     assert aws
-    assert storage.answered_drops("2026-11-23") == frozenset()
-    storage.record_answered_drops("2026-11-23", frozenset({"incoming/any/"}))
-    assert storage.answered_drops("2026-11-23") == {"incoming/any/"}
-    assert storage.answered_drops("2026-11-24") == frozenset()
+    assert storage.answered_drops("2026-11-23T08") == frozenset()
+    storage.record_answered_drops("2026-11-23T08", frozenset({"incoming/any/"}))
+    assert storage.answered_drops("2026-11-23T08") == {"incoming/any/"}
+    assert storage.answered_drops("2026-11-23T09") == frozenset()

@@ -137,22 +137,22 @@ def uploaded(upload: Upload) -> Iterator[S3Object]:
 
 
 class AnsweredDrops(BaseModel):
-    """The drops that were found answered on a ``day`` (UTC): they are looked at again the next day."""
+    """The drops that were found answered in an ``hour`` (UTC): they are looked at again in the next one."""
 
-    day: str
+    hour: str
     prefixes: frozenset[str] = frozenset()
 
 
-def answered_drops(day: str) -> frozenset[str]:
-    """The drops that were found answered on this day."""
+def answered_drops(hour: str) -> frozenset[str]:
+    """The drops that were found answered in this hour."""
     body = staging().read(Keys.ANSWERED_DROPS, _DOCUMENT_LIMIT)
-    known = AnsweredDrops(day=day) if body is None else AnsweredDrops.model_validate_json(body)
-    return known.prefixes if known.day == day else frozenset()
+    known = AnsweredDrops(hour=hour) if body is None else AnsweredDrops.model_validate_json(body)
+    return known.prefixes if known.hour == hour else frozenset()
 
 
-def record_answered_drops(day: str, prefixes: frozenset[str]) -> None:
-    """Write down which drops were found answered on this day."""
-    staging().put(Keys.ANSWERED_DROPS, AnsweredDrops(day=day, prefixes=prefixes).model_dump_json().encode())
+def record_answered_drops(hour: str, prefixes: frozenset[str]) -> None:
+    """Write down which drops were found answered in this hour."""
+    staging().put(Keys.ANSWERED_DROPS, AnsweredDrops(hour=hour, prefixes=prefixes).model_dump_json().encode())
 
 
 def take_lease(pid: str, lease: Lease, ended: Callable[[Lease], bool]) -> Lease | None:

@@ -68,7 +68,7 @@ def test_what_is_no_finished_drop_is_left_alone(aws: "S3Client", clock: time_mac
     assert swept()["done"] is True
 
 
-def test_an_answered_drop_is_looked_at_once_a_day(aws: "S3Client", clock: time_machine.Traveller) -> None:
+def test_an_answered_drop_is_looked_at_once_an_hour(aws: "S3Client", clock: time_machine.Traveller) -> None:
     dropping.drop(aws, {})
     aws.put_object(Bucket="landing", Key=f"{dropping.PREFIX}dataset.status.json", Body=b"{}")
     clock.shift(timedelta(minutes=11))
@@ -82,7 +82,7 @@ def test_an_answered_drop_is_looked_at_once_a_day(aws: "S3Client", clock: time_m
     assert listed.count(f"{dropping.PREFIX}dataset.json") == 1
     assert not exists(ingest_of())
 
-    clock.shift(timedelta(days=1))
+    clock.shift(timedelta(hours=1))
     swept()
     assert listed.count(f"{dropping.PREFIX}dataset.json") == 2
 
