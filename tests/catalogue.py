@@ -17,14 +17,15 @@ from mocks.scicat.testing import run_mock_scicat
 from tests.account import SECRETS
 
 ANY_TIME = "2026-11-23T08:00:00.000Z"
-_PASSWORD = "any-password"
+PASSWORD = "any-password"
 _ACCOUNTS = (
     Account(
         SECRETS["scicat"]["username"],
         SECRETS["scicat"]["password"],
         frozenset({"archivemanager", "ingestor", "jobmanager"}),
     ),
-    Account("user1", _PASSWORD, frozenset({"group1"})),
+    Account("user1", PASSWORD, frozenset({"group1"})),
+    Account("user2", PASSWORD, frozenset({"group2"})),
 )
 
 
@@ -56,6 +57,10 @@ class Scicat:
         if lifecycle:
             self.set_lifecycle(pid, **lifecycle)
 
+    def add_origdatablock(self, pid: str, block: Mapping[str, Any]) -> None:
+        """A list of files, whatever it says."""
+        self._ask("archiver", "POST", f"/api/v3/datasets/{quote(pid, safe='')}/origdatablocks", block)
+
     def add_archived_dataset(self, pid: str, datablocks: Sequence[Mapping[str, Any]]) -> None:
         """A dataset that an archive job has come through."""
         told = {"archiveStatusMessage": "datasetOnArchiveDisk", "archivable": False, "retrievable": True}
@@ -66,6 +71,11 @@ class Scicat:
         datasets = [{"pid": pid, "files": list(files)} for pid in pids]
         body = {"type": kind, "ownerUser": "user1", "ownerGroup": "group1", "jobParams": {"datasetList": datasets}}
         return str(self._ask("user1", "POST", "/api/v4/jobs", body)["id"])
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Every job."""
+        found: list[dict[str, Any]] = self._ask("archiver", "GET", "/api/v4/jobs")
+        return found
 
     def set_lifecycle(self, pid: str, **fields: Any) -> None:
         """Change the lifecycle of a dataset, as somebody else would."""
@@ -96,10 +106,11 @@ class Scicat:
         return answer.json()
 
     def _answer(self, account: str, method: str, path: str, body: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self._token(account)}"}
+        headers = {"Authorization": f"Bearer {self.token(account)}"}
         return httpx.request(method, self.url + path, json=body, headers=headers, trust_env=False)
 
-    def _token(self, account: str) -> str:
+    def token(self, account: str) -> str:
+        """A SciCat token of the account, good for an hour."""
         if account not in self._tokens:
             password = next(one.password for one in _ACCOUNTS if one.username == account)
             login = {"username": account, "password": password}

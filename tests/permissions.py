@@ -37,6 +37,7 @@ _NAMES: Mapping[str, str] = {
     "SciCatSecret": "SCICAT_SECRET",
     "JobApiSecret": "JOB_API_SECRET",
     "LinkSecret": "LINK_SECRET",
+    "TokenSecret": "TOKEN_SECRET",
     "LtsSecret": "LTS_SECRET",
 }
 _PLACEHOLDER = re.compile(r"\$\{([^}]+)\}")
@@ -68,6 +69,7 @@ _OF_OBJECT = {
 _OF_BUCKET = {"ListObjectsV2": "s3:ListBucket", "ListMultipartUploads": "s3:ListBucketMultipartUploads"}
 _OF_ARN = {
     "StartExecution": ("states:StartExecution", "stateMachineArn"),
+    "StopExecution": ("states:StopExecution", "executionArn"),
     "DescribeExecution": ("states:DescribeExecution", "executionArn"),
     "GetExecutionHistory": ("states:GetExecutionHistory", "executionArn"),
 }

@@ -1,4 +1,4 @@
-"""Delete what is archived from the landing bucket, the run's tars from staging, and give the lease back.
+"""Delete what is archived from the landing bucket, the run's tars from staging, and give space and lease back.
 
 It trusts nobody: the landing files go only when SciCat says that the dataset is archived and the
 long-term storage holds each of its tars with the recorded checksum. They go by explicit key, and
@@ -7,7 +7,7 @@ only if they still are the objects that were read.
 
 from collections.abc import Iterator
 
-from archiver import storage
+from archiver import landing_zone, storage
 from archiver.lts import long_term_storage
 from archiver.models import Run, SealedDatablock, Snapshot
 from archiver.scicat import catalogue
@@ -22,6 +22,7 @@ def handler(run: Run) -> Run:
     if verified and storage.holds_lease(run.pid, run.run_id) and _is_archived(run, verified):
         storage.landing().delete(_archived_keys(run, folder))
         storage.staging().delete(datablock.key for datablock in verified)
+        landing_zone.release(run.pid)
     storage.release_lease(run.pid, run.run_id)
     return run
 

@@ -64,6 +64,14 @@ class Job:
         return not self.status.startswith("finished")
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user of SciCat, with the groups that SciCat's rules know the user by."""
+
+    username: str
+    groups: frozenset[str]
+
+
 # Below, what the wire looks like; nothing of it leaves this module.
 
 _CONNECT_SECONDS, _READ_SECONDS = 5.0, 40.0
@@ -287,6 +295,20 @@ class Catalogue:
             raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat does not know the dataset {pid}.")
         return dataset
 
+    # Users
+
+    def identity(self, token: str) -> Identity | None:
+        """The user of a SciCat token, by SciCat's own word; None when SciCat does not accept it."""
+        path = "/api/v3/users/my/identity"
+        with _translated():
+            for attempt in _attempts():
+                with attempt:
+                    answer = self._exchange("GET", path, token=token)
+                    if answer.unavailable:
+                        raise _UnansweredError(_told(answer), answer.retry_after)
+                    return None if answer.status in {401, 403} else _read(answer, _identity)
+        raise AssertionError("the last attempt returns or raises")
+
     # Asking
 
     def _expect(self, method: str, path: str) -> _Answer:
@@ -505,6 +527,11 @@ def _job(body: _Json) -> Job:
         owner_group=body.get("ownerGroup"),
         result=body.get("jobResultObject") or None,
     )
+
+
+def _identity(body: _Json) -> Identity:
+    profile = body["profile"]
+    return Identity(str(profile["username"]), frozenset(profile.get("accessGroups") or ()))
 
 
 def _newest_first(body: _Json) -> list[Job]:

@@ -47,6 +47,17 @@ def has_ended(arn: str) -> bool:
     return status(arn) != "RUNNING"
 
 
+def stop(arn: str) -> None:
+    """Stop an execution; one that has ended is fine."""
+    client = clients.stepfunctions()
+    try:
+        client.stop_execution(executionArn=arn)
+    except client.exceptions.ExecutionDoesNotExist:
+        return
+    except (ClientError, BotoCoreError) as error:
+        raise _unavailable(error) from None
+
+
 def end_wait(token: str) -> bool:
     """Let the state that waits with this task token go on. False when it does not wait any more."""
     client = clients.stepfunctions()
