@@ -9,7 +9,7 @@ SAM := .venv-sam/bin/sam
 export UV
 SOURCES := functions layers/archiver/archiver local mocks tests
 
-.PHONY: help up down status reload sweep logs demo test test-fast test-e2e faults docs check format lock deploy invoke clean
+.PHONY: help up down status reload sweep logs demo test test-fast test-e2e faults docs check format openapi lock deploy invoke clean
 
 help: ## Show what there is to run
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ check: .venv/.synced .venv-sam/.synced ## Format, lint, types, import rules, tem
 
 format: .venv/.synced ## Format the code
 	@.venv/bin/ruff check --quiet --fix-only $(SOURCES); .venv/bin/ruff format $(SOURCES)
+
+openapi: .venv/.synced ## Write what the HTTP API is into docs/openapi.json
+	@$(PYTHON) -c 'from archiver.http.app import api; print(api.get_openapi_json_schema())' > docs/openapi.json
 
 lock: $(UV) ## Lock the dependencies again, with versions and hashes
 	@compile() { $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.13 "$$@"; }; \

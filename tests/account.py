@@ -17,6 +17,7 @@ SECRETS = {
     "scicat": {"username": "archiver", "password": "archiver"},
     "job-api": {"username": "scicat", "password": "any-job-password"},
     "link": {"key": "any-key-that-is-long-enough-to-sign-links"},
+    "token": {"key": "any-key-that-is-long-enough-to-sign-tokens"},
 }
 # The environment of a function, as the template sets it.
 ENVIRONMENT = {
@@ -33,6 +34,7 @@ ENVIRONMENT = {
     "PID_PREFIX": "20.500.11935",
     "JOB_API_SECRET": "job-api",
     "LINK_SECRET": "link",
+    "TOKEN_SECRET": "token",
     "PUBLIC_API_URL": f"{NOWHERE}/api/v1",
 }
 

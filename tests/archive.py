@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from archiver import clients
+from archiver import clients, storage
 from archiver.datablocks import Limits, layout_of
 from archiver.datasets import packed
 from archiver.digests import crc64nvme, crc64nvme_to_base64
@@ -59,6 +59,14 @@ def put_on_tape(s3: "S3Client", key: str, body: bytes, recorded: bytes | None = 
     """Write ``body`` where reading needs a recall; ``recorded`` are the bytes that should have been there."""
     checksum = crc64nvme_to_base64(crc64nvme(body if recorded is None else recorded))
     s3.put_object(Bucket="lts", Key=key, Body=body, StorageClass="GLACIER", Metadata={"crc64nvme": checksum})
+
+
+def deliver(key: str, body: bytes) -> None:
+    """Write the copy of a datablock that a retrieval leaves, with its proven checksum."""
+    bucket = storage.retrieval()
+    upload_id = bucket.create_upload(key)
+    part = bucket.upload_part(key, upload_id, 1, body, crc64nvme(body))
+    bucket.complete_upload(key, upload_id, [part], crc64nvme_to_base64(crc64nvme(body)))
 
 
 def let_recalls_take(looks: int) -> None:

@@ -20,6 +20,11 @@ def basic(username: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
+def bearer(token: str) -> dict[str, str]:
+    """The headers of a user who has this token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What API Gateway would send; header names in lower case."""

@@ -18,16 +18,17 @@ from mocks.scicat.testing import run_mock_scicat
 from tests.account import SECRETS
 
 ANY_TIME = "2026-11-23T08:00:00.000Z"
-_PASSWORD = "any-password"
 # Faults are for the service, not for who arranges and looks.
 _SPARED = {SPARED.decode(): "1"}
+PASSWORD = "any-password"
 _ACCOUNTS = (
     Account(
         SECRETS["scicat"]["username"],
         SECRETS["scicat"]["password"],
         frozenset({"archivemanager", "ingestor", "jobmanager"}),
     ),
-    Account("user1", _PASSWORD, frozenset({"group1"})),
+    Account("user1", PASSWORD, frozenset({"group1"})),
+    Account("user2", PASSWORD, frozenset({"group2"})),
 )
 
 
@@ -87,6 +88,11 @@ class Scicat:
         """Delete a dataset, as somebody else would."""
         self._ask("archiver", "DELETE", f"/api/v3/datasets/{quote(pid, safe='')}")
 
+    def jobs(self) -> list[dict[str, Any]]:
+        """Every job."""
+        found: list[dict[str, Any]] = self._ask("archiver", "GET", "/api/v4/jobs")
+        return found
+
     def set_lifecycle(self, pid: str, **fields: Any) -> None:
         """Change the lifecycle of a dataset, as somebody else would."""
         self._ask("archiver", "PATCH", f"/api/v3/datasets/{quote(pid, safe='')}/datasetlifecycle", fields)
@@ -128,10 +134,11 @@ class Scicat:
         return answer.json()
 
     def _answer(self, account: str, method: str, path: str, body: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self._token(account)}", **_SPARED}
+        headers = {"Authorization": f"Bearer {self.token(account)}", **_SPARED}
         return httpx.request(method, self.url + path, json=body, headers=headers, trust_env=False)
 
-    def _token(self, account: str) -> str:
+    def token(self, account: str) -> str:
+        """A SciCat token of the account, good for an hour."""
         if account not in self._tokens:
             password = next(one.password for one in _ACCOUNTS if one.username == account)
             login = {"username": account, "password": password}

@@ -37,6 +37,7 @@ _NAMES: Mapping[str, str] = {
     "SciCatSecret": "SCICAT_SECRET",
     "JobApiSecret": "JOB_API_SECRET",
     "LinkSecret": "LINK_SECRET",
+    "TokenSecret": "TOKEN_SECRET",
     "LtsSecret": "LTS_SECRET",
 }
 _PLACEHOLDER = re.compile(r"\$\{([^}]+)\}")

@@ -1,4 +1,4 @@
-"""Delete what is archived from the landing bucket, the run's tars and open uploads, and give the lease back.
+"""Delete what is archived from the landing bucket, the run's tars and open uploads, and give space and lease back.
 
 It trusts nobody: the landing files go only when SciCat says that the dataset is archived and the
 long-term storage holds each of its tars with the recorded checksum. They go by explicit key, and
@@ -7,7 +7,7 @@ only if they still are the objects that were read.
 
 from collections.abc import Iterator
 
-from archiver import runs, storage
+from archiver import landing_zone, runs, storage
 from archiver.lts import long_term_storage
 from archiver.models import Run, SealedDatablock, Snapshot
 from archiver.packaging import sealed_datablocks
@@ -24,6 +24,7 @@ def handler(run: Run) -> Run:
         storage.landing().delete(_archived_keys(run, folder))
         storage.staging().delete(datablock.key for datablock in sealed_datablocks(folder))
         runs.abort_uploads(run)  # one whose beginning nobody heard of, or that another worker's tar made needless
+        landing_zone.release(run.pid)
     storage.release_lease(run.pid, run.run_id)
     return run
 

@@ -73,8 +73,8 @@ class Gate:
         }
 
     async def answer(self, request: Request) -> Response:
-        """Answer one S3 request; a browser at the root is shown the status page instead of a list of buckets."""
-        if request.url.path == "/" and "text/html" in request.headers.get("accept", ""):
+        """Answer one S3 request; the root, asked for without a signature, is the status page."""
+        if request.url.path == "/" and request.method == "GET" and "authorization" not in request.headers:
             return RedirectResponse("/__page")
         asked = understand(request)
         if asked.bucket not in ("", self._options.bucket):
@@ -105,7 +105,7 @@ class Gate:
     async def _list(self, request: Request, asked: S3Request) -> Response:
         answer = await self._backend.send(request)
         body = await answer.aread()
-        if answer.is_success:
+        if answer.is_success and body:
             archived = {o.key for o in self._library.tape() if o.bucket == asked.bucket and tape_headers(o)}
             body = with_storage_classes(body, archived)
         headers = answer_headers(answer)

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -98,7 +98,13 @@ def settings_of_its_own(state: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """The whole stack, started once; when it goes down nothing of it is left."""
-    environment = settings_of_its_own(tmp_path_factory.mktemp("stack"))
+    with a_stack(settings_of_its_own(tmp_path_factory.mktemp("stack"))) as running:
+        yield running
+
+
+@contextmanager
+def a_stack(environment: dict[str, str]) -> Iterator[RunningStack]:
+    """A stack with these settings, until the block ends."""
     preload = Path(environment["PROCESS_EXECUTOR_PRELOAD"])
     preload.mkdir()
     shutil.copy(ROOT / "tests/e2e/dying.py", preload / "sitecustomize.py")

@@ -32,15 +32,18 @@ def test_whoever_reads_from_a_bucket_may_list_it(function: str) -> None:
     assert read <= {permission.resource for permission in given if permission.action == "s3:ListBucket"}
 
 
-def test_only_the_clean_up_may_delete_from_the_landing_zone_and_nobody_from_the_archive() -> None:
+def test_only_the_clean_up_and_who_gives_up_an_upload_may_delete_from_landing_and_nobody_from_the_archive() -> None:
     deleting = [
         (function, permission.resource)
         for function in FUNCTIONS
         for permission in permissions_of(function)
         if permission.action == "s3:DeleteObject"
     ]
-    assert {function for function, resource in deleting if resource.startswith("arn:aws:s3:::landing/")} == {
-        "CleanUpDataset"
+    landing = "arn:aws:s3:::landing"
+    assert {(function, resource) for function, resource in deleting if resource.startswith(landing)} == {
+        ("CleanUpDataset", f"{landing}/incoming/*"),
+        ("CleanUpDataset", f"{landing}/openem-network/datasets/*"),
+        ("Api", f"{landing}/openem-network/datasets/*"),
     }
     assert not [function for function, resource in deleting if resource.startswith("arn:aws:s3:::lts/")]
 

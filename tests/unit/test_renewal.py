@@ -14,6 +14,7 @@ from archiver.errors import Code, ServiceRefused
 from archiver.renewal import renew
 from archiver.s3 import Bucket
 from archiver.settings import MIB
+from tests.archive import deliver
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -28,11 +29,8 @@ def retrieval(aws: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """The retrieval bucket with one delivered tar of 12 MiB; S3 copies 5 MiB at a time."""
     assert aws
     monkeypatch.setattr(renewal, "_PART", 5 * MIB)
-    bucket = storage.retrieval()
-    upload_id = bucket.create_upload(KEY)
-    part = bucket.upload_part(KEY, upload_id, 1, BODY, crc64nvme(BODY))
-    bucket.complete_upload(KEY, upload_id, [part], crc64nvme_to_base64(crc64nvme(BODY)))
-    return bucket
+    deliver(KEY, BODY)
+    return storage.retrieval()
 
 
 @pytest.fixture

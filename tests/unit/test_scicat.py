@@ -14,7 +14,7 @@ from moto import mock_aws
 from archiver import scicat
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.models import CatalogueDatablock, CatalogueFile
-from archiver.scicat import Catalogue, JobStatus
+from archiver.scicat import Catalogue, Identity, JobStatus
 from tests.loopback import QuietHandler, serving
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
@@ -219,11 +219,43 @@ def test_a_404_that_is_not_scicats_is_no_statement_about_a_dataset(script: Scrip
         assert caught.value.reason.code is Code.SCICAT_REJECTED
 
 
-def test_b44_a_redirect_is_not_followed(script: Script, catalogue: Catalogue) -> None:
+@pytest.mark.parametrize("ask", [lambda catalogue: catalogue.dataset(PID), lambda catalogue: catalogue.identity("any")])
+def test_b44_a_redirect_is_not_followed(
+    script: Script, catalogue: Catalogue, ask: Callable[[Catalogue], object]
+) -> None:
     script.answers = [Answer(302, None, {"Location": f"{script.url}/elsewhere"})]
     with pytest.raises(ServiceRefused):
-        catalogue.dataset(PID)
+        ask(catalogue)
     assert len(script.asked) == 1
+
+
+IDENTITY = {"profile": {"username": "user1", "accessGroups": ["group1"]}}
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([Answer(200, IDENTITY)], Identity("user1", frozenset({"group1"}))),
+        ([Answer(500), Answer(0), Answer(200, IDENTITY)], Identity("user1", frozenset({"group1"}))),
+        ([Answer(200, {"profile": {"username": "user1"}})], Identity("user1", frozenset())),
+        ([Answer(401, {"message": "SESSION_EXPIRED"})], None),
+        ([Answer(403, {"message": "Forbidden resource"})], None),
+    ],
+)
+def test_a_users_token_is_shown_to_scicat_and_no_other(
+    script: Script, catalogue: Catalogue, answers: list[Answer], expected: Identity | None
+) -> None:
+    script.answers = answers
+    assert catalogue.identity("any") == expected
+    assert script.logins == 0
+
+
+@pytest.mark.parametrize("body", [None, {}, {"profile": None}, {"profile": {"accessGroups": []}}, []])
+def test_an_identity_that_names_nobody_is_not_believed(script: Script, catalogue: Catalogue, body: Any) -> None:
+    script.answers = [Answer(200, body)]
+    with pytest.raises(ServiceRefused) as caught:
+        catalogue.identity("any-token")
+    assert "any-token" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,13 @@ def test_what_the_template_leaves_out_has_its_default(environment: pytest.Monkey
         ("SLICE_SECONDS", "900"),
         ("LANES", "many"),
         ("LTS_RECALL_TIER", "Fast"),
+        ("TOKEN_SECRET", ""),
+        ("ACCESS_TOKEN_HOURS", "0"),
+        ("IDENTITY_ALGORITHMS", ""),
+        ("IDENTITY_ALGORITHMS", "none"),
+        ("IDENTITY_ALGORITHMS", "RS256,HS256"),
+        ("IDENTITY_ISSUER", "https://login.example.org/realms/any"),
+        ("ACCESS_GROUPS_MAY_UPLOAD", "perhaps"),
     ],
 )
 def test_a_wrong_variable_is_named_and_its_value_is_not(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -35,3 +42,11 @@ def test_every_missing_variable_is_named(environment: pytest.MonkeyPatch) -> Non
         environment.delenv(name)
     with pytest.raises(ValueError, match=r"STAGING_BUCKET: .*; SCICAT_SECRET: "):
         settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("", ()), (" , ", ()), ("one", ("one",)), ("one, two ,three", ("one", "two", "three"))]
+)
+def test_words_have_commas_between_them(environment: pytest.MonkeyPatch, text: str, words: tuple[str, ...]) -> None:
+    environment.setenv("ADMINISTRATOR_GROUPS", text)
+    assert settings().administrator_groups == words

@@ -9,6 +9,7 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+    from types_boto3_secretsmanager import SecretsManagerClient
     from types_boto3_stepfunctions import SFNClient
 
 # It tells of every client where it found its credentials.
@@ -50,3 +51,9 @@ def s3_at(endpoint_url: str, access_key_id: str, secret_access_key: str) -> "S3C
 def stepfunctions() -> "SFNClient":
     """Step Functions of this AWS account."""
     return boto3.client("stepfunctions", config=_CONFIG)
+
+
+@cache
+def secretsmanager() -> "SecretsManagerClient":
+    """Secrets Manager of this AWS account."""
+    return boto3.client("secretsmanager", config=_CONFIG)

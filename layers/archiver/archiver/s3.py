@@ -1,7 +1,7 @@
 """The S3 wire: one bucket, the calls the service makes of it, and what each failure means."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -470,6 +470,22 @@ class Bucket:
             },
             ExpiresIn=seconds,
         )
+
+    def _ask[T](self, call: Callable[[], T], name: str) -> T:
+        """The answer to a call."""
+        try:
+            return call()
+        except _ERRORS as error:
+            raise self._failure(error, name) from error
+
+    def _ask_unless[T](self, refused: Set[str], call: Callable[[], T], name: str) -> T | None:
+        """The answer to a call; None when S3 refuses it by one of the error codes ``refused``."""
+        try:
+            return call()
+        except _ERRORS as error:
+            if _code(error) in refused:
+                return None
+            raise self._failure(error, name) from error
 
     # What a failure means
 

@@ -71,6 +71,14 @@ class Job:
         return not self.status.startswith("finished")
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user of SciCat, with the groups that SciCat's rules know the user by."""
+
+    username: str
+    groups: frozenset[str]
+
+
 # Below, what the wire looks like; nothing of it leaves this module.
 
 _CONNECT_SECONDS, _READ_SECONDS = 5.0, 40.0
@@ -385,6 +393,20 @@ class Catalogue:
             return self.dataset(pid) is None
         except (ServiceUnavailable, ServiceRefused):
             return False
+
+    # Users
+
+    def identity(self, token: str) -> Identity | None:
+        """The user of a SciCat token, by SciCat's own word; None when SciCat does not accept it."""
+        path = "/api/v3/users/my/identity"
+        with _translated():
+            for attempt in _attempts():
+                with attempt:
+                    answer = self._exchange("GET", path, token=token)
+                    if answer.unavailable:
+                        raise _UnansweredError(_told(answer), answer.retry_after)
+                    return None if answer.status in {401, 403} else _read(answer, _identity)
+        raise AssertionError("the last attempt returns or raises")
 
     # Asking
 
@@ -793,6 +815,11 @@ def _job_datasets(listed: _Json) -> tuple[JobDataset, ...]:
 
 def _newest_first(body: _Json, api: _JobsApi) -> list[Job]:
     return [api.read(one) for one in sorted(body, key=lambda one: str(one[api.created_at]), reverse=True)]
+
+
+def _identity(body: _Json) -> Identity:
+    profile = body["profile"]
+    return Identity(str(profile["username"]), frozenset(profile.get("accessGroups") or ()))
 
 
 def _dataset(body: _Json) -> CatalogueDataset:

@@ -4,7 +4,9 @@ from typing import cast
 
 from aws_lambda_powertools.utilities import parameters
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from archiver import clients
 from archiver.errors import Code, ServiceUnavailable
 
 # Asked again after this time, so that a changed secret is noticed without a deployment.
@@ -24,6 +26,24 @@ def fields(arn: str) -> dict[str, str]:
     try:
         return cast("dict[str, str]", parameters.get_secret(arn, transform="json", max_age=_CACHE_SECONDS))
     except GetParameterError:
+        raise _unavailable(arn) from None
+
+
+def versions(arn: str) -> list[str]:
+    """A secret that is rotated: its text and, after a rotation, the one before. Asks each time; raises as ``text``."""
+    current, previous = _version(arn, "AWSCURRENT"), _version(arn, "AWSPREVIOUS")
+    if current is None:
+        raise _unavailable(arn)
+    return [current] if previous is None else [current, previous]
+
+
+def _version(arn: str, stage: str) -> str | None:
+    client = clients.secretsmanager()
+    try:
+        return client.get_secret_value(SecretId=arn, VersionStage=stage)["SecretString"]
+    except client.exceptions.ResourceNotFoundException:
+        return None
+    except (BotoCoreError, ClientError):
         raise _unavailable(arn) from None
 
 

@@ -5,15 +5,21 @@ The names are the environment variables of ``template.yaml``; a test keeps the t
 
 import os
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 MIB = 1024**2
 GIB = 1024**3
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+(/\S*)?$")]
+
+# Words with commas between them; an empty variable has none.
+Words = Annotated[tuple[Name, ...], BeforeValidator(lambda text: [word for word in text.split(",") if word.strip()])]
+# Whoever has a public key can verify with these, and not sign.
+Algorithm = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^((RS|PS|ES)(256|384|512)|EdDSA)$")]
+Algorithms = Annotated[tuple[Algorithm, ...], BeforeValidator(lambda text: text.split(","))]
 
 
 class Settings(BaseModel):
@@ -34,6 +40,25 @@ class Settings(BaseModel):
 
     job_api_secret: Name
     link_secret: Name
+    token_secret: Name
+    # An access token outlives the upload of the largest file, a refresh token the upload of a dataset.
+    access_token_hours: int = Field(default=12, ge=1, le=72)
+    refresh_token_days: int = Field(default=7, ge=1, le=30)
+    # An identity provider whose tokens are accepted as well as our own; empty means none.
+    identity_issuer: str = ""
+    identity_audience: str = ""
+    identity_keys_url: str = ""
+    identity_algorithms: Algorithms = ("RS256",)
+    # Clients of the provider (``azp``) whose users may call; none means any.
+    identity_clients: Words = ()
+    # Groups of SciCat whose members may upload to, and look at, every dataset.
+    administrator_groups: Words = ()
+    # Whether a dataset's access groups may upload to it, as its owner group may; they may look at it anyway.
+    access_groups_may_upload: bool = True
+    # Web pages whose scripts may call the API ("https://scicat.example.org").
+    cors_origins: Words = ()
+    # What one caller may ask for in the long run.
+    requests_per_second: int = Field(default=100, ge=1, le=10_000)
     # Where users reach the API (".../api/v1"); empty means API Gateway's own address of this deployment.
     public_api_url: str = ""
 
@@ -45,6 +70,8 @@ class Settings(BaseModel):
     # How long a recalled tar is kept; a link to it ends a day before.
     retrieval_days: int = Field(default=8, ge=2, le=365)
 
+    # How much the landing bucket may hold of datasets whose upload was granted, in GiB.
+    landing_budget_gib: int = Field(default=100 * 1024, ge=0)
     # The size at which a datablock closes.
     datablock_bytes: int = Field(default=20 * GIB, ge=10 * MIB)
     # How long one invocation works before it hands the rest to the next.
@@ -59,6 +86,13 @@ class Settings(BaseModel):
     retrieve_state_machine_arn: str = ""
     retrieve_dataset_state_machine_arn: str = ""
 
+    @model_validator(mode="after")
+    def _identity_provider_is_whole(self) -> Self:
+        """A provider without an audience would let in whoever it knows, for whatever purpose."""
+        if self.identity_issuer and not (self.identity_audience and self.identity_keys_url):
+            raise ValueError("IDENTITY_ISSUER needs IDENTITY_AUDIENCE and IDENTITY_KEYS_URL")
+        return self
+
 
 @cache
 def settings() -> Settings:
@@ -67,5 +101,6 @@ def settings() -> Settings:
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        wrong = "; ".join(f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False))
+        found = error.errors(include_input=False)
+        wrong = "; ".join(": ".join([*(str(name).upper() for name in e["loc"][:1]), e["msg"]]) for e in found)
         raise ValueError(f"The environment is not complete: {wrong}") from None

@@ -3,7 +3,7 @@
 import json
 import string
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import boto3
 import jsonschema
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from archiver.models import JobBegun, JobKind, Run
 from archiver.storage import RunFolder
-from tests.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, event
+from tests.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event
 from tests.catalogue import Scicat
 
 PID = "20.500.11935/any"
@@ -31,7 +31,15 @@ jobs = st.dictionaries(
     st.sampled_from(["id", "type", "other"]), st.sampled_from([JOB_ID, "archive", "retrieve"]) | json_values
 )
 bodies = st.one_of(jobs.map(json.dumps), json_values.map(json.dumps), st.text())
-content_types = st.sampled_from(["application/json", "application/json; charset=utf-8", "text/plain", ""])
+FORM = "application/x-www-form-urlencoded"
+forms = (
+    st.dictionaries(
+        st.sampled_from(["grant_type", "refresh_token", "client_id"]),
+        st.sampled_from(["refresh_token", ""]) | st.text(),
+    ).map(lambda fields: urlencode(fields, errors="surrogatepass"))
+    | st.text()
+)
+content_types = st.sampled_from([FORM, "application/json", "application/json; charset=utf-8", "text/plain", ""])
 credentials = st.one_of(
     st.just(basic(*JOB_API_ACCOUNT)),
     st.text(string.printable),
@@ -81,6 +89,40 @@ def test_the_progress_route_keeps_its_word(api: Api, document: dict[str, Any], j
 
     assert answer.status < 500
     keeps_its_word(document, "GET", "/archiver/jobs/{job_id}", answer)
+
+
+@many_times
+@given(body=forms, headers=st.fixed_dictionaries({"Content-Type": content_types, "Authorization": credentials}))
+def test_the_refresh_route_keeps_its_word(
+    api: Api, document: dict[str, Any], body: str, headers: dict[str, str]
+) -> None:
+    answer = api.answer(event("POST", "/token/refresh", body, headers))
+
+    assert answer.status < 500
+    keeps_its_word(document, "POST", "/token/refresh", answer)
+
+
+@many_times
+@given(credential=credentials | st.text(string.printable).map(lambda text: f"Bearer {text}"))
+def test_the_login_route_keeps_its_word(api: Api, document: dict[str, Any], credential: str) -> None:
+    answer = api.answer(event("POST", "/token", headers={"Authorization": credential}))
+
+    assert answer.status in {401, 429}
+    keeps_its_word(document, "POST", "/token", answer)
+
+
+def test_what_a_user_who_logs_in_is_answered_is_as_documented(
+    api: Api, scicat: Scicat, document: dict[str, Any]
+) -> None:
+    given = api.answer(event("POST", "/token", headers=bearer(scicat.token("user1"))))
+    form = urlencode({"grant_type": "refresh_token", "refresh_token": given.json["refresh_token"]})
+    refreshed = api.answer(event("POST", "/token/refresh", form, {"Content-Type": FORM}))
+    keys = api.get("/.well-known/jwks.json")
+
+    assert (given.status, refreshed.status, keys.status) == (201, 200, 200)
+    keeps_its_word(document, "POST", "/token", given)
+    keeps_its_word(document, "POST", "/token/refresh", refreshed)
+    keeps_its_word(document, "GET", "/.well-known/jwks.json", keys)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

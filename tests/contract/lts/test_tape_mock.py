@@ -344,7 +344,7 @@ def test_page_shows_objects_drives_and_queue_and_runs_no_script_of_a_hostile_nam
 
 
 def test_browser_is_led_from_the_root_to_the_page_and_an_s3_client_is_not(lts: "TapeMock") -> None:
-    led = httpx.get(lts.url, headers={"Accept": "text/html,*/*"}, follow_redirects=True)
+    led = httpx.get(lts.url, follow_redirects=True)
     assert "<title>Tape library" in led.text
     assert "Buckets" in lts.s3.list_buckets()
 

@@ -8,7 +8,7 @@ import pytest
 
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models import CatalogueDatablock, CatalogueFile
-from archiver.scicat import Catalogue, JobDataset, JobStatus
+from archiver.scicat import Catalogue, Identity, JobDataset, JobStatus
 from mocks.scicat.configuration import ExpiredTokens
 from tests.contract.scicat.callers import Archiver, Received, Scicat, any_dataset
 
@@ -240,6 +240,20 @@ def test_f03_an_account_that_lacks_a_right_is_forbidden(scicat: Scicat, account:
     with pytest.raises(ServiceRefused, match="Unauthorized to get this job") as caught:
         as_account(scicat, account).job(job)
     assert caught.value.reason.code is Code.SCICAT_FORBIDDEN
+
+
+@pytest.mark.parametrize("expired", list(ExpiredTokens))
+def test_a_users_token_names_the_user_and_the_groups_until_it_expires(
+    start_scicat: StartScicat, expired: ExpiredTokens
+) -> None:
+    scicat = start_scicat(expired_tokens=expired)
+    logins, user = scicat.server.logins, scicat.server.accounts["user1"]
+    catalogue = as_account(scicat, "archiver")
+    token = logins.new_token(user)
+    assert catalogue.identity(token) == Identity("user1", user.groups)
+    logins.expire_tokens()
+    assert catalogue.identity(token) is None
+    assert catalogue.identity("any.other.token") is None
 
 
 def test_f02_a_wrong_password_may_become_right_and_appears_nowhere(

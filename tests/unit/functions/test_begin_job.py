@@ -87,7 +87,7 @@ def a_job(*pids: str) -> Job:
         ([f"{number:0300}" for number in range(900)], Code.TOO_MANY_DATASETS),
     ],
 )
-def test_a_job_of_no_datasets_or_of_more_than_an_execution_holds_is_refused(pids: list[str], code: Code) -> None:
+def test_b04_a_job_of_no_datasets_or_of_more_than_an_execution_holds_is_refused(pids: list[str], code: Code) -> None:
     with pytest.raises(DatasetRejected) as refused:
         begin(JobRequest(job_id="any-job", kind=JobKind.ARCHIVE), a_job(*pids))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.archiver_api import Api
+from tests.identity_provider import Provider, a_provider
 
 
 @pytest.fixture
@@ -19,3 +20,10 @@ def log(api: Api) -> Iterator[io.StringIO]:
     before = handler.setStream(stream)
     yield stream
     handler.setStream(before)
+
+
+@pytest.fixture
+def provider(environment: pytest.MonkeyPatch) -> Iterator[Provider]:
+    """An identity provider whose users may call."""
+    with a_provider(environment) as running:
+        yield running

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from archiver import links
+from archiver.http import tokens
 from archiver.http.app import MAX_BODY_BYTES
-from tests.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, event
+from archiver.http.callers import Caller
+from tests.account import ROOT
+from tests.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event
 
 JSON = "application/json"
 # Powertools leaves the files of its page to the garbage collector.
@@ -36,24 +39,16 @@ def test_the_docs_page_needs_nothing_from_anywhere_else(api: Api) -> None:
     assert len(answer.body) < 5_000_000
 
 
-def test_the_document_describes_every_route_under_the_address_it_was_read_from(api: Api) -> None:
+def test_the_document_is_the_one_that_is_committed(api: Api) -> None:
     answer = api.get("/openapi.json")
 
     assert (answer.status, answer.headers["content-type"]) == (200, JSON)
     assert answer.json["servers"] == [{"url": "."}]
-    assert set(answer.json["paths"]) == {
-        "/archiver/jobs",
-        "/archiver/jobs/{job_id}",
-        "/datablocks/revocations",
-        "/datablocks/{token}",
-        "/datablocks/{token}/renewal",
-        "/health/livez",
-        "/health/readyz",
-        "/jobs",
-    }
+    committed = json.loads((ROOT / "docs" / "openapi.json").read_text())
+    assert answer.json == committed, "run: make openapi"
 
 
-@pytest.mark.parametrize("path", ["/", "/nope", "/archiver", "/archiver/jobs/any/cancel", "/a<b>{c}", "/%2e%2e/docs"])
+@pytest.mark.parametrize("path", ["/", "/nope", "/archiver", "/archiver/jobs/any/nope", "/a<b>{c}", "/%2e%2e/docs"])
 def test_a_route_that_does_not_exist_is_not_found(api: Api, path: str) -> None:
     answer = api.get(path)
 
@@ -124,6 +119,48 @@ def test_a_body_that_arrives_in_base64_is_read(api: Api) -> None:
     answer = api.answer(request | {"isBase64Encoded": True})
 
     assert [wrong["loc"] for wrong in answer.json["detail"]] == [["body", "id"]]
+
+
+PRESIGN = "/s3/presignedUrls"
+
+
+def is_seen_by_the_ingestor(answer: Answer, code: str) -> bool:
+    """Whether the Ingestor takes the answer for a refusal and finds in it what it looks for, in either form."""
+    body = answer.json
+    forms = {500: {"code", "message", "details", "timestamp"}}
+    forms[422] = forms[500] | {"detail"}
+    return set(body) == forms[answer.status] and body["code"] == code and bool(body["message"])
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "code"),
+    [
+        ("{}", {"Authorization": "Bearer any"}, "unauthorized"),
+        ("{}", {"Content-Type": "text/plain"}, "unsupported_media_type"),
+        (" " * (MAX_BODY_BYTES + 1), {}, "body_too_large"),
+        ("{}", {}, "not_valid"),
+        ("not JSON", {}, "not_valid"),
+    ],
+)
+def test_the_ingestor_sees_every_refusal_where_it_takes_others_for_success(
+    api: Api, body: str, headers: dict[str, str], code: str
+) -> None:
+    answer = api.post(PRESIGN, body, bearer(tokens.issue(Caller("user1")).access_token) | headers)
+
+    assert answer.status == 422
+    assert is_seen_by_the_ingestor(answer, code)
+    assert all(set(wrong) == {"loc", "msg", "type"} for wrong in answer.json["detail"])
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_the_ingestor_sees_that_a_service_does_not_answer(api: Api) -> None:
+    asked = {"dataset_id": "any", "object_name": "openem-network/datasets/any/raw_files/any", "parts": 1}
+
+    answer = api.post(PRESIGN, asked, bearer(tokens.issue(Caller("user1")).access_token))
+
+    assert answer.status == 500
+    assert is_seen_by_the_ingestor(answer, "scicat_unavailable")
+    assert "retry-after" in answer.headers
 
 
 @opens_docs

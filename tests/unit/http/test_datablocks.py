@@ -7,11 +7,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import boto3
 import pytest
 import requests
+import time_machine
 from types_boto3_s3 import S3Client
 
-from archiver import links
+from archiver import links, renewal
 from archiver.keys import Keys
 from tests.account import forget_what_processes_remember
+from tests.archive import deliver
 from tests.archiver_api import Answer, Api, event
 
 ANY_PID = "20.500.11935/any"
@@ -22,7 +24,8 @@ BYTES = b"any tar"
 @pytest.fixture
 def copy(aws: S3Client) -> str:
     """The key of a recalled tar."""
-    aws.put_object(Bucket="retrieval", Key=KEY, Body=BYTES)
+    assert aws
+    deliver(KEY, BYTES)
     return KEY
 
 
@@ -115,6 +118,25 @@ def test_a_link_is_renewed_without_credentials_while_it_works(api: Api, copy: st
     assert renewed.status == 201
     assert datetime.fromisoformat(renewed.json["expires"]) > datetime.now(UTC) + timedelta(days=6.9)
     assert follow(api.get(path_of(renewed.json["url"])), "GET").content == BYTES
+
+
+def test_the_copy_behind_a_renewed_link_is_kept_as_long(api: Api, copy: str, aws: S3Client) -> None:
+    path = link(copy)
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=6)):
+        renewed = api.answer(event("POST", f"{path}/renewal"))
+        kept = aws.head_object(Bucket="retrieval", Key=copy)["LastModified"].date()
+
+        assert (renewed.status, kept) == (201, datetime.now(UTC).date())
+
+
+def test_a_tar_that_is_not_renewed_in_time_is_asked_for_again(
+    api: Api, copy: str, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setattr(renewal, "renew", lambda *_: False)
+
+    answer = api.answer(event("POST", f"{link(copy)}/renewal"))
+
+    assert (answer.status, answer.json["code"], answer.headers["retry-after"]) == (503, "renewing", "1")
 
 
 def test_a_renewed_link_has_the_address_that_its_caller_used(

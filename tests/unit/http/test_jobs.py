@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import boto3
@@ -15,7 +15,7 @@ from archiver.models import JobBegun, JobKind, Run, RunOutcome, Snapshot, Wanted
 from archiver.scicat import JobStatus
 from archiver.storage import RunFolder
 from tests.account import state_machine_arn
-from tests.archiver_api import Api
+from tests.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event
 from tests.catalogue import Scicat
 
 UNKNOWN_JOB = "00000000-0000-4000-8000-000000000000"
@@ -23,6 +23,8 @@ PID = "20.500.11935/any"
 PATHS = ["/archiver/jobs", "/jobs"]
 # One step, which moto does by itself.
 CLAIM = {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:any", "End": True}
+WAIT = json.dumps({"StartAt": "Any", "States": {"Any": {"Type": "Wait", "Seconds": 600, "End": True}}})
+AS_SCICAT = {"Authorization": basic(*JOB_API_ACCOUNT)}
 DEFINITION = json.dumps({"StartAt": "ClaimDataset", "States": {"ClaimDataset": CLAIM}})
 
 
@@ -60,7 +62,7 @@ def test_a_job_is_started_under_its_own_id(api: Api, scicat: Scicat, machines: A
     assert started(machines, kind) == {job_id: {"job_id": job_id, "kind": kind}}
 
 
-def test_a_job_that_is_posted_again_gets_the_same_answer_and_one_execution(
+def test_b01_a_job_that_is_posted_again_gets_the_same_answer_and_one_execution(
     api: Api, scicat: Scicat, machines: Any
 ) -> None:
     job_id = a_job(scicat)
@@ -84,7 +86,7 @@ def test_a_job_that_has_ended_is_answered_alike_but_not_started(
     assert not started(machines, "archive")
 
 
-def test_the_whole_job_of_api_v3_is_as_good_as_its_id_and_type(api: Api, scicat: Scicat, machines: Any) -> None:
+def test_b06_of_the_whole_job_of_api_v3_only_id_and_type_are_read(api: Api, scicat: Scicat, machines: Any) -> None:
     job_id = a_job(scicat, "retrieve")
     whole = {
         "id": job_id,
@@ -305,9 +307,63 @@ def test_a_dataset_that_failed_shows_why(api: Api, machines: Any) -> None:
 
 
 def test_a_job_that_was_never_started_is_not_found(api: Api) -> None:
-    answer = api.show(UNKNOWN_JOB)
+    answers = [api.show(UNKNOWN_JOB), cancel(api)]
 
-    assert (answer.status, answer.json["code"]) == (404, "job_unknown")
+    assert [(answer.status, answer.json["code"]) for answer in answers] == [(404, "job_unknown")] * 2
+
+
+def cancel(api: Api, job_id: str = UNKNOWN_JOB, headers: Mapping[str, str] | None = None) -> Answer:
+    """Ask for the job's end, as SciCat unless the headers say otherwise."""
+    return api.answer(event("POST", f"/archiver/jobs/{job_id}/cancel", headers=headers or AS_SCICAT))
+
+
+@pytest.fixture
+def waiting(api: Api) -> Any:
+    """State machines whose executions do not end by themselves. Returns the client of Step Functions."""
+    assert api
+    client = boto3.client("stepfunctions")
+    machines = client.list_state_machines()["stateMachines"]
+    for machine in machines:
+        client.update_state_machine(stateMachineArn=machine["stateMachineArn"], definition=WAIT)
+    return client
+
+
+def state_of(machines: Any, name: str, execution: str) -> str:
+    arn = state_machine_arn(name).replace(":stateMachine:", ":execution:") + f":{execution}"
+    return str(machines.describe_execution(executionArn=arn)["status"])
+
+
+@pytest.mark.parametrize("kind", list(JobKind))
+def test_a_cancelled_job_is_stopped_with_the_runs_of_its_datasets(api: Api, waiting: Any, kind: JobKind) -> None:
+    execute(waiting, kind, UNKNOWN_JOB)
+    run = begun(UNKNOWN_JOB, kind)
+    execute(waiting, f"{kind}_dataset", run.run_id)
+
+    first, second = cancel(api), cancel(api)
+
+    assert (first.status, first.json) == (202, {"uuid": UNKNOWN_JOB})
+    assert state_of(waiting, kind, UNKNOWN_JOB) == "ABORTED"
+    assert state_of(waiting, f"{kind}_dataset", run.run_id) == "ABORTED"
+    assert (second.status, second.json["code"]) == (409, "job_ended")
+    assert api.show(UNKNOWN_JOB).json["state"] == "ABORTED"
+
+
+def test_a_job_that_has_not_begun_its_datasets_can_be_cancelled(api: Api, waiting: Any) -> None:
+    execute(waiting, "archive", UNKNOWN_JOB)
+
+    assert cancel(api).status == 202
+    assert state_of(waiting, "archive", UNKNOWN_JOB) == "ABORTED"
+
+
+def test_a_job_is_its_owners_to_see_and_to_cancel(api: Api, scicat: Scicat, waiting: Any) -> None:
+    job_id = a_job(scicat)
+    execute(waiting, "archive", job_id)
+    owner, other = bearer(scicat.token("user1")), bearer(scicat.token("user2"))
+
+    seen = [api.get(f"/archiver/jobs/{job_id}", headers).status for headers in (owner, other)]
+    cancelled = [cancel(api, job_id, headers).status for headers in (other, owner)]
+
+    assert (seen, cancelled) == ([200, 404], [404, 202])
 
 
 def test_what_is_not_a_job_id_is_refused(api: Api) -> None:

@@ -4,7 +4,7 @@ A new group of routes is one more module with a router, and one more ``include_r
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -19,9 +19,10 @@ from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
     OpenAPIResponseValidationMiddleware,
 )
 from aws_lambda_powertools.event_handler.openapi.models import Server
+from aws_lambda_powertools.event_handler.openapi.params import Form
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from archiver.http import auth, datablocks, errors, health, jobs
+from archiver.http import auth, cors, datablocks, dataset_uploads, errors, health, jobs, login, uploads
 from archiver.http.errors import Refusal, WrongRequest
 
 logger = Logger(service="archiver", utc=True)
@@ -29,7 +30,7 @@ logger = Logger(service="archiver", utc=True)
 MAX_BODY_BYTES = 1_000_000
 
 # Answers are for one caller, and none of them is a page that another one may show; /docs needs its own scripts.
-_HEADERS = {
+_HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
@@ -69,11 +70,20 @@ def _limit_body(api: Api, next_middleware: NextMiddleware) -> Response[Any]:
     if len(_body(api)) > MAX_BODY_BYTES:
         message = f"A body may have {MAX_BODY_BYTES} bytes."
         raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", message)
-    media_type = api.current_event.headers.get("Content-Type", "").partition(";")[0].strip()
-    if _route(api).dependant.body_params and media_type != content_types.APPLICATION_JSON:
-        message = f"This route reads {content_types.APPLICATION_JSON}."
+    media_type = api.current_event.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    read = _media_type(_route(api))
+    if read and media_type != read:
+        message = f"This route reads {read}."
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
     return next_middleware(api)
+
+
+def _media_type(route: Route) -> str | None:
+    """The type of the bodies that the route reads; None when it reads none."""
+    fields = [param.field_info for param in route.dependant.body_params]
+    if any(isinstance(field, Form) for field in fields):
+        return "application/x-www-form-urlencoded"
+    return content_types.APPLICATION_JSON if fields else None
 
 
 def _body(api: Api) -> bytes:
@@ -81,6 +91,11 @@ def _body(api: Api) -> bytes:
         return (api.current_event.decoded_body or "").encode()
     except ValueError:
         raise WrongRequest(["body"], "This is not UTF-8.", "not_utf8") from None
+
+
+def _as_documented(respond: Callable[[Any], Response[dict[str, Any]]]) -> Callable[[Any], Response[dict[str, Any]]]:
+    """A refusal, in a form that the refusing route documents."""
+    return lambda error: errors.as_documented(respond(error), _route(api))
 
 
 def _route(api: APIGatewayRestResolver) -> Route:
@@ -98,10 +113,10 @@ api.use(
         OpenAPIResponseValidationMiddleware(),
     ]
 )
-for router in (health.router, jobs.router, datablocks.router):
+for router in (health.router, login.router, jobs.router, datablocks.router, uploads.router, dataset_uploads.router):
     api.include_router(router)
 for exception, respond in errors.ANSWERS.items():
-    api.exception_handler(exception)(respond)
+    api.exception_handler(exception)(_as_documented(respond))
 api.configure_openapi(
     title="ScopeMArchiver",
     version="1.0.0",
@@ -119,21 +134,30 @@ def describe() -> Response[str]:
 
 
 @api.not_found
-def refuse_route(_: NotFoundError) -> Response[dict[str, Any]]:
-    """404, or 405 where another method would have been right."""
-    if allowed := api.methods(api.current_event.path):
+def refuse_route(_: NotFoundError) -> Response[Any]:
+    """404, or 405 where another method would have been right; 204 to a browser that asks for a page it may serve."""
+    allowed = api.methods(api.current_event.path)
+    if allowed and api.current_event.http_method == "OPTIONS" and cors.allows(_origin(api.current_event.headers)):
+        return Response(HTTPStatus.NO_CONTENT.value, headers=cors.preflight(allowed))
+    if allowed:
         message = "This route does not know the method."
         headers = {"Allow": ", ".join(allowed)}
         return errors.problem(Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, headers=headers))
     return errors.problem(Refusal(HTTPStatus.NOT_FOUND, "not_found", "There is no such route."))
 
 
+def _origin(headers: Mapping[str, str]) -> str | None:
+    """Which page's script asks."""
+    return next((value for name, value in headers.items() if name.lower() == "origin"), None)
+
+
 def answer(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """API Gateway's request as the answer that API Gateway sends; never raises, and logs no body, header or path."""
     started = time.monotonic()
-    logger.append_keys(route=None, request_id=event["requestContext"].get("requestId"))
+    request_id = event["requestContext"].get("requestId")
+    logger.append_keys(route=None, caller=None, token_id=None, refused=None, request_id=request_id)
     response = api.resolve(event, context)
-    for name, value in _HEADERS.items():
+    for name, value in {**_HEADERS, **cors.headers(_origin(event.get("headers") or {}))}.items():
         response["multiValueHeaders"].setdefault(name, [value])
     milliseconds = round((time.monotonic() - started) * 1000)
     logger.info("answered", extra={"status": response["statusCode"], "milliseconds": milliseconds})

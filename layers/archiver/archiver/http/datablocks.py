@@ -1,5 +1,6 @@
 """Download links: a recalled tar, for whoever holds its link (see ``archiver.links``)."""
 
+import time
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -9,7 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from archiver import links, storage
+from archiver import links, renewal, storage
 from archiver.http.auth import BASIC
 from archiver.http.errors import Refusal, documented
 from archiver.links import Link
@@ -20,12 +21,14 @@ router = APIGatewayRouter()
 
 # Long enough to begin a download; one that has begun goes on when the URL ends.
 _URL_SECONDS = 15 * 60
+# S3 copies some 20 GB of a tar within this time; API Gateway waits for 29 seconds.
+_RENEWAL_SECONDS = 20.0
 _ASK_AGAIN = "Ask SciCat for a new retrieve job of the dataset: its result has new links."
 _REFUSALS = documented(HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class RenewedLink(BaseModel):
-    """A link to the same tar that works longer, unless its copy is given up before."""
+    """A link to the same tar that works longer; its copy is kept as long."""
 
     url: str
     expires: datetime
@@ -73,15 +76,22 @@ def download(token: str) -> Response[None]:
     tags=["datablocks"],
     summary="Renew a link before it expires",
     description=(
-        "Whoever has a link that works is given one to the same tar that expires later. The copy behind it is not kept "
-        "any longer: once it is gone, a new retrieve job brings it back."
+        "Whoever has a link that works is given one to the same tar that expires later, and the copy behind it is kept "
+        "as long. A large tar may take more than one request: 503 then says when to ask again."
     ),
     status_code=HTTPStatus.CREATED,
     responses=_REFUSALS,
 )
 def renew(token: str) -> RenewedLink:
-    """Writes a new link; the old one works on until it expires."""
+    """Lets the days of the copy begin anew, then writes a new link; the old one works on until it expires."""
     old = _working(token)
+    if not renewal.renew(old.key, storage.retrieval(), time.monotonic() + _RENEWAL_SECONDS):
+        raise Refusal(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "renewing",
+            "The tar is large and is still being renewed. Please ask again.",
+            headers={"Retry-After": "1"},
+        )
     link = links.issue(old.key, old.pid, datetime.now(UTC))
     return RenewedLink(url=links.url(link, _base()), expires=link.expires)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.api_gateway import Route
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 from pydantic import BaseModel, Field
@@ -46,6 +47,10 @@ class ValidationProblem(BaseModel):
     detail: list[WrongField]
 
 
+class RefusedUpload(Problem, ValidationProblem):
+    """Why a request of the Ingestor was refused, in both forms at once."""
+
+
 class Refusal(Exception):
     """A route's decision not to do what it was asked; ``message`` and ``details`` are shown to the caller."""
 
@@ -66,21 +71,52 @@ class WrongRequest(Exception):
 
 
 def documented(*statuses: HTTPStatus) -> dict[int, OpenAPIResponse]:
-    """The OpenAPI entries of the refusals a route may answer."""
-    return {status.value: _documented(status) for status in statuses}
+    """The OpenAPI entries of the refusals a route may answer; whoever asks too often is refused everywhere."""
+    return {status.value: _documented(status) for status in (*statuses, HTTPStatus.TOO_MANY_REQUESTS)}
 
 
-def _documented(status: HTTPStatus) -> OpenAPIResponse:
-    form = ValidationProblem if status is HTTPStatus.UNPROCESSABLE_ENTITY else Problem
+def _documented(status: HTTPStatus, form: type[BaseModel] | None = None) -> OpenAPIResponse:
+    form = form or (ValidationProblem if status is HTTPStatus.UNPROCESSABLE_ENTITY else Problem)
     return {"description": status.phrase, "content": {content_types.APPLICATION_JSON: {"model": form}}}
+
+
+# The Ingestor takes every status but these two for a success where it presigns, completes and finalizes. A route
+# that documents its refusals so has all of them mapped to these, wherever they are raised.
+FOR_INGESTOR: Mapping[int, OpenAPIResponse] = {
+    HTTPStatus.UNPROCESSABLE_ENTITY.value: _documented(HTTPStatus.UNPROCESSABLE_ENTITY, RefusedUpload),
+    HTTPStatus.INTERNAL_SERVER_ERROR.value: _documented(HTTPStatus.INTERNAL_SERVER_ERROR),
+}
+
+
+def as_documented(response: Response[dict[str, Any]], route: Route) -> Response[dict[str, Any]]:
+    """A refusal in a form that the route documents."""
+    body = response.body
+    if body is None or not FOR_INGESTOR.items() <= (route.responses or {}).items():
+        return response
+    if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        response.status_code = HTTPStatus.INTERNAL_SERVER_ERROR.value
+        return response
+    response.status_code = HTTPStatus.UNPROCESSABLE_ENTITY.value
+    response.body = _in_both_forms(body)
+    return response
+
+
+def _in_both_forms(body: dict[str, Any]) -> dict[str, Any]:
+    if "detail" in body:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in body["detail"])
+        return body | _problem(Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "not_valid", "The request is wrong.", wrong))
+    return body | {"detail": [{"loc": ["body"], "msg": body["message"], "type": body["code"]}]}
 
 
 def problem(refusal: Refusal) -> Response[dict[str, Any]]:
     """The answer to a refused request."""
-    body = Problem(
+    return Response(refusal.status.value, content_types.APPLICATION_JSON, _problem(refusal), refusal.headers)
+
+
+def _problem(refusal: Refusal) -> dict[str, Any]:
+    return Problem(
         code=refusal.code, message=refusal.message, details=refusal.details, timestamp=datetime.now(UTC)
     ).model_dump(mode="json")
-    return Response(refusal.status.value, content_types.APPLICATION_JSON, body, refusal.headers)
 
 
 def _validation_problem(wrong: Sequence[WrongField]) -> Response[dict[str, Any]]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from archiver import clients, lts, scicat, storage
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.http.errors import documented
 from archiver.http.patience import Asked
 from archiver.keys import Keys
 from archiver.settings import settings
@@ -51,7 +52,12 @@ class NotReady(BaseModel):
     errors: list[Failing]
 
 
-@router.get("/health/livez", tags=["health"], summary="Is the service alive?")
+@router.get(
+    "/health/livez",
+    tags=["health"],
+    summary="Is the service alive?",
+    responses={HTTPStatus.OK: {"description": "It is"}, **documented()},
+)
 def live() -> Alive:
     """Answers as long as the function runs."""
     return Alive(status="healthy", timestamp=datetime.now(UTC))
@@ -64,6 +70,7 @@ def live() -> Alive:
     responses={
         200: {"description": "Ready", "content": {content_types.APPLICATION_JSON: {"model": Ready}}},
         503: {"description": "Not ready", "content": {content_types.APPLICATION_JSON: {"model": NotReady}}},
+        **documented(),
     },
 )
 def ready() -> Response[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""SciCat's jobs: SciCat's url action starts them here, and anybody who knows the account sees how far they are."""
+"""SciCat's jobs: SciCat's url action starts them here; it and their owners see how far they are, and cancel them."""
 
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
@@ -12,13 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from archiver import runs, workflows
 from archiver.errors import Code
-from archiver.http import progress
-from archiver.http.auth import BASIC
+from archiver.http import auth, progress
+from archiver.http.auth import BASIC, BEARER
 from archiver.http.errors import Refusal, WrongRequest, documented
 from archiver.http.patience import Asked
 from archiver.http.progress import RunProgress
 from archiver.models import JobBegun, JobKind, JobRequest, Run
 from archiver.scicat import catalogue
+from archiver.settings import settings
 from archiver.storage import RunFolder
 
 router = APIGatewayRouter()
@@ -55,6 +56,12 @@ class ExecutionState(StrEnum):
     FAILED = "FAILED"
     TIMED_OUT = "TIMED_OUT"
     ABORTED = "ABORTED"
+
+
+class JobCancelled(BaseModel):
+    """The job's work was told to stop; SciCat hears of its end within the hour."""
+
+    uuid: UUID
 
 
 class JobState(BaseModel):
@@ -116,7 +123,7 @@ def start(posted: Annotated[JobPosted, Body()]) -> JobAccepted:
             HTTPStatus.SERVICE_UNAVAILABLE,
         ),
     },
-    security=[BASIC],
+    security=[BASIC, BEARER],
 )
 def show(
     job_id: Annotated[UUID, Path(description="SciCat's id of the job")],
@@ -124,21 +131,76 @@ def show(
     limit: Annotated[int, Query(ge=1, le=_DATASETS_SHOWN, description="So many datasets are shown")] = _DATASETS_SHOWN,
 ) -> JobState:
     """The state of the job's execution, and per dataset: step, files and bytes done of total, how it ended."""
+    kind, state = _execution(job_id)
+    of_job = _runs(job_id)
+    return JobState(
+        uuid=job_id,
+        type=kind,
+        state=state,
+        total=len(of_job),
+        datasets=_progress(kind, of_job[offset : offset + limit]),
+    )
+
+
+@router.post(
+    "/archiver/jobs/<job_id>/cancel",
+    tags=["jobs"],
+    summary="Cancel a job",
+    description="Stops the work on the job and on each of its datasets. What is archived already stays archived.",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=documented(
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+    security=[BASIC, BEARER],
+)
+def cancel(job_id: Annotated[UUID, Path(description="SciCat's id of the job")]) -> JobCancelled:
+    """Stops the job's execution first, so that it starts no further run; then the runs that it had started."""
+    kind, state = _execution(job_id)
+    if state is not ExecutionState.RUNNING:
+        raise Refusal(HTTPStatus.CONFLICT, "job_ended", f"The job has ended: {state}.")
+    workflows.stop(workflows.execution_arn(runs.machine_of_job(kind), str(job_id)))
+    with ThreadPoolExecutor(_READERS) as stoppers:
+        list(stoppers.map(lambda run: workflows.stop(progress.execution_arn(run, kind)), _runs(job_id)))
+    return JobCancelled(uuid=job_id)
+
+
+def _execution(job_id: UUID) -> tuple[JobKind, ExecutionState]:
+    """What the job does, and the state of that. Refuses a job that never started, or is not the caller's (404)."""
+    if not _is_callers(job_id):
+        raise _unknown(job_id)
     for kind in JobKind:
         state = workflows.status(workflows.execution_arn(runs.machine_of_job(kind), str(job_id)))
         if state is not None:
-            begun = RunFolder(str(job_id)).load("job.json", JobBegun)
-            of_job = begun.runs if begun else ()
-            return JobState(
-                uuid=job_id,
-                type=kind,
-                state=ExecutionState(state),
-                total=len(of_job),
-                datasets=_progress(kind, of_job[offset : offset + limit]),
-            )
-    raise Refusal(HTTPStatus.NOT_FOUND, "job_unknown", f"No job {job_id} was ever started here.")
+            return kind, ExecutionState(state)
+    raise _unknown(job_id)
 
 
-def _progress(kind: JobKind, runs: tuple[Run, ...]) -> list[RunProgress]:
+def _is_callers(job_id: UUID) -> bool:
+    """Whether the caller is SciCat, or owns the job, alone or with a group, or is an administrator."""
+    caller = auth.caller()
+    if caller.may_start_jobs:
+        return True
+    job = Asked(lambda: catalogue().job(str(job_id)), Code.SCICAT_UNAVAILABLE).answer()
+    if job is None:
+        return False
+    groups = {job.owner_group, *settings().administrator_groups}
+    return job.owner_user == caller.username or not caller.groups.isdisjoint(groups)
+
+
+def _unknown(job_id: UUID) -> Refusal:
+    return Refusal(HTTPStatus.NOT_FOUND, "job_unknown", f"No job {job_id} of yours was ever started here.")
+
+
+def _runs(job_id: UUID) -> tuple[Run, ...]:
+    begun = RunFolder(str(job_id)).load("job.json", JobBegun)
+    return begun.runs if begun else ()
+
+
+def _progress(kind: JobKind, of_job: tuple[Run, ...]) -> list[RunProgress]:
     with ThreadPoolExecutor(_READERS) as readers:
-        return list(readers.map(lambda run: progress.of(run, kind), runs))
+        return list(readers.map(lambda run: progress.of(run, kind), of_job))

@@ -37,12 +37,17 @@ def of(run: Run, kind: JobKind) -> RunProgress:
     return RunProgress(
         pid=run.pid,
         run=run.run_id,
-        step=workflows.latest_step(workflows.execution_arn(runs.machine_of_run(kind), run.run_id)),
+        step=workflows.latest_step(execution_arn(run, kind)),
         files=files,
         bytes=size,
         code=outcome and outcome.code,
         message=outcome and outcome.message,
     )
+
+
+def execution_arn(run: Run, kind: JobKind) -> str:
+    """The execution that does a run."""
+    return workflows.execution_arn(runs.machine_of_run(kind), run.run_id)
 
 
 def _packaged(folder: RunFolder) -> tuple[Amount, Amount]:

@@ -1,0 +1,75 @@
+"""Which dataset a caller may upload to or look at, by what SciCat says of the dataset now."""
+
+from functools import cache
+from http import HTTPStatus
+
+from archiver import storage, workflows
+from archiver.errors import Code
+from archiver.http.callers import Caller
+from archiver.http.errors import Refusal
+from archiver.http.patience import Asked
+from archiver.http.remembered import Remembered
+from archiver.models import CatalogueDataset
+from archiver.scicat import catalogue
+from archiver.settings import settings
+
+# The Ingestor asks for each of a dataset's files: so long SciCat is not asked again.
+_REMEMBERED_SECONDS, _REMEMBERED_DATASETS = 15.0, 1_000
+# What SciCat says of a dataset from its claim on, for as long as an upload could only do harm.
+_BEING_ARCHIVED = frozenset({"started", "datasetOnArchiveDisk", "isOnCentralDisk"})
+
+
+def writable(caller: Caller, pid: str) -> CatalogueDataset:
+    """The dataset, without its files, for a caller who may upload to it. Refuses others (403), and unknown pids (404).
+
+    Uploads are the owner group's, and the access groups' where the deployment says so: SciCat itself lets these
+    only look.
+    """
+    return _allowed(caller, pid, access_groups=settings().access_groups_may_upload)
+
+
+def readable(caller: Caller, pid: str) -> CatalogueDataset:
+    """The dataset, without its files, for a caller who may look at it. Refuses as ``writable`` does."""
+    return _allowed(caller, pid, access_groups=True)
+
+
+def is_locked(dataset: CatalogueDataset) -> bool:
+    """Whether the dataset is archived or being archived, by SciCat's word or by the lease of a run."""
+    archived = dataset.lifecycle.get("retrievable") is True
+    claimed = dataset.lifecycle.get("archiveStatusMessage") in _BEING_ARCHIVED
+    return archived or claimed or _has_a_run(dataset.pid)
+
+
+def refuse_locked(dataset: CatalogueDataset) -> None:
+    """Refuse to change what is archived or being archived (409)."""
+    if is_locked(dataset):
+        raise Refusal(HTTPStatus.CONFLICT, "dataset_locked", "The dataset is archived, or being archived.")
+
+
+def _has_a_run(pid: str) -> bool:
+    """Whether a run holds the dataset's lease; one that was stopped may have left it behind."""
+    lease = storage.read_lease(pid)
+    return lease is not None and not workflows.has_ended(lease.execution_arn)
+
+
+def _allowed(caller: Caller, pid: str, *, access_groups: bool) -> CatalogueDataset:
+    dataset = _datasets().get((caller, pid), lambda: _ask_scicat(pid))
+    if dataset is None or dataset.pid != pid:
+        raise Refusal(HTTPStatus.NOT_FOUND, "dataset_unknown", "SciCat does not know this dataset.")
+    groups = {dataset.owner_group, *settings().administrator_groups}
+    if access_groups:
+        groups.update(dataset.access_groups)
+    # SciCat may hold a dataset of nobody, and a provider a group without a name.
+    if caller.groups.isdisjoint(groups - {""}):
+        raise Refusal(HTTPStatus.FORBIDDEN, "forbidden", "The dataset belongs to others.")
+    return dataset
+
+
+def _ask_scicat(pid: str) -> CatalogueDataset | None:
+    return Asked(lambda: catalogue().dataset(pid), Code.SCICAT_UNAVAILABLE).answer()
+
+
+@cache
+def _datasets() -> Remembered[tuple[Caller, str], CatalogueDataset | None]:
+    """Datasets as one caller saw them, known or not."""
+    return Remembered(_REMEMBERED_SECONDS, _REMEMBERED_DATASETS)

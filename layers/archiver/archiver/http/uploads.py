@@ -1,0 +1,248 @@
+"""Uploads of files: clients ask here for presigned requests, send their bytes to S3, and say when all is sent.
+
+The key of a file is built from its dataset; a multipart upload belongs to the user who began it.
+"""
+
+import base64
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
+from aws_lambda_powertools.event_handler.router import APIGatewayRouter
+
+from archiver import landing_zone, uploads
+from archiver.errors import MAX_NAMED_FILES
+from archiver.http import receiving
+from archiver.http.auth import BEARER
+from archiver.http.errors import FOR_INGESTOR, Refusal, WrongRequest
+from archiver.http.receiving import File
+from archiver.http.upload_bodies import (
+    URLS_PER_PAGE,
+    AbortAsked,
+    Aborted,
+    Completed,
+    FileStored,
+    ObjectName,
+    PartMissing,
+    PartNumber,
+    PartSent,
+    PartsStored,
+    PartStored,
+    UploadId,
+    Urls,
+    UrlsAsked,
+)
+from archiver.inbox import ClientPart, inbox
+from archiver.landing_zone import ClientUpload
+from archiver.models import Pid
+
+router = APIGatewayRouter()
+
+# As long as the largest file may take; on AWS a URL also ends with the session of the role that signed it.
+_URL_SECONDS = 12 * 3600
+# An answer has less than 2 MB; the keys and the credentials in its URLs may be long.
+_PAGE_BYTES = 1_600_000
+
+
+@router.post(
+    "/s3/presignedUrls",
+    tags=["uploads"],
+    summary="Where may a file be sent?",
+    description=(
+        "A file in one part gets the URL of a plain PUT, one in many parts a multipart upload with a URL for each. "
+        "Asking again gives new URLs of the same upload; many parts are answered in pages. Who states checksums has to "
+        "send the required_headers, and S3 refuses other bytes. Who states none sends no x-amz-* header, unless to an "
+        "S3 service that takes unsigned ones."
+    ),
+    status_code=HTTPStatus.CREATED,
+    responses=dict(FOR_INGESTOR),
+    security=[BEARER],
+)
+def presign(asked: Annotated[UrlsAsked, Body()]) -> Urls:
+    """Signs a page of requests; begins the multipart upload unless the caller has one of the file already."""
+    each = uploads.part_size(asked.size, asked.parts) if asked.size else None
+    numbers, checksums = _wanted(asked)
+    file = receiving.file(asked.dataset_id, asked.object_name)
+    upload_id, sign = "", partial(_sign_whole, file.key)
+    if asked.parts > 1:
+        upload_id = landing_zone.begin_upload(file.pid, file.key, file.username, asked.parts).upload_id
+        sign = partial(_sign_part, file.key, upload_id)
+    urls = list(_page(sign, zip(numbers, checksums, strict=True)))
+    return Urls(
+        upload_id=upload_id,
+        urls=urls,
+        required_headers=_required_headers(asked.checksums_sha256, len(urls)),
+        next_part=_following(numbers.start + len(urls), asked.parts),
+        part_size=each,
+    )
+
+
+def _wanted(asked: UrlsAsked) -> tuple[range, Sequence[str | None]]:
+    """The numbers of the parts that a page is for, and the checksums of those parts if they were stated."""
+    left = asked.parts - asked.first_part + 1
+    if left < 1:
+        raise WrongRequest(["body", "first_part"], f"The file has {asked.parts} parts.", "no_such_part")
+    stated = asked.checksums_sha256
+    if stated and len(stated) > left:
+        raise WrongRequest(["body", "checksums_sha256"], f"There are {left} parts from first_part on.", "too_long")
+    count = len(stated) if stated else min(left, URLS_PER_PAGE)
+    return range(asked.first_part, asked.first_part + count), stated or [None] * count
+
+
+def _sign_whole(key: str, _number: int, checksum: str | None) -> str:
+    return inbox().presign_put(key, _URL_SECONDS, checksum)
+
+
+def _sign_part(key: str, upload_id: str, number: int, checksum: str | None) -> str:
+    return inbox().presign_part(key, upload_id, number, _URL_SECONDS, checksum)
+
+
+def _page(sign: Callable[[int, str | None], str], parts: Iterable[tuple[int, str | None]]) -> Iterator[str]:
+    """URLs in base64, of as many parts as one answer can hold."""
+    length = 0
+    for number, checksum in parts:
+        url = base64.b64encode(sign(number, checksum).encode()).decode()
+        length += len(url)
+        if length > _PAGE_BYTES:
+            return
+        yield url
+
+
+def _required_headers(checksums: Sequence[str] | None, count: int) -> list[dict[str, str]] | None:
+    return [{"x-amz-checksum-sha256": checksum} for checksum in checksums[:count]] if checksums else None
+
+
+def _following(part: int, parts: int) -> int | None:
+    return part if part <= parts else None
+
+
+@router.get(
+    "/s3/uploads/<upload_id>/parts",
+    tags=["uploads"],
+    summary="Which parts of a file are stored?",
+    description="So that a client may go on with an upload: what S3 has, and new URLs for what it has not.",
+    responses=receiving.REFUSALS,
+    security=[BEARER],
+)
+def show_parts(
+    upload_id: Annotated[UploadId, Path(description="As presignedUrls answered")],
+    dataset_id: Annotated[Pid, Query(description="SciCat's pid of the dataset")],
+    object_name: Annotated[ObjectName, Query()],
+    first_part: Annotated[PartNumber, Query()] = 1,
+    limit: Annotated[int, Query(ge=1, le=URLS_PER_PAGE, description="So many parts are shown")] = URLS_PER_PAGE,
+) -> PartsStored:
+    """A page of the parts that are stored, and of those that are missing."""
+    file = receiving.file(dataset_id, object_name)
+    known = file.upload(upload_id)
+    numbers = range(first_part, min(first_part + limit, known.parts + 1))
+    page = inbox().client_parts(file.key, upload_id, first_part - 1, limit)
+    if page is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, "upload_unknown", "The upload was completed or aborted.")
+    stored = {part.number: part for part in page.parts if part.number in numbers}
+    missing = [number for number in numbers if number not in stored]
+    urls = list(_page(partial(_sign_part, file.key, upload_id), ((number, None) for number in missing)))
+    end = missing[len(urls)] if len(urls) < len(missing) else numbers.stop
+    return PartsStored(
+        upload_id=upload_id,
+        total=known.parts,
+        parts=[_shown(part) for part in stored.values() if part.number < end],
+        missing=[PartMissing(part_number=number, url=url) for number, url in zip(missing, urls, strict=False)],
+        next_part=_following(end, known.parts),
+    )
+
+
+def _shown(part: ClientPart) -> PartStored:
+    return PartStored(part_number=part.number, etag=part.etag, size=part.size, checksum_sha256=part.sha256)
+
+
+@router.post(
+    "/s3/completeUpload",
+    tags=["uploads"],
+    summary="All parts of a file are sent",
+    description="Verifies what S3 has against what the client sent, and makes the file visible. May be repeated.",
+    status_code=HTTPStatus.CREATED,
+    responses=dict(FOR_INGESTOR),
+    security=[BEARER],
+)
+def complete(sent: Annotated[Completed, Body()]) -> FileStored:
+    """Completes a multipart upload, or looks whether a file that was sent in one piece is there."""
+    file = receiving.file(sent.dataset_id, sent.object_name)
+    known = file.upload(sent.upload_id) if sent.upload_id else None
+    if known and not known.ended:
+        _assemble(file, known, sent)
+    _refuse_other_bytes(file, sent)
+    if known and not known.ended:
+        landing_zone.end_upload(file.pid, file.key, file.username, known)
+    return FileStored(location=f"s3://{inbox().name}/{file.key}", key=file.key)
+
+
+def _assemble(file: File, known: ClientUpload, sent: Completed) -> None:
+    """Let S3 make the file of its parts; one that it has made already, in an earlier request, is fine."""
+    stored = inbox().all_client_parts(file.key, known.upload_id)
+    if stored is None:
+        return
+    parts = list(stored)
+    _refuse_other_parts(known, parts, sent)
+    taken = inbox().finish(file.key, known.upload_id, parts)
+    if not taken and inbox().client_parts(file.key, known.upload_id, limit=1) is not None:
+        message = f"S3 does not take the parts. Each but the last must have {uploads.MIN_PART_BYTES} bytes."
+        raise _wrong("parts_refused", message)
+
+
+def _refuse_other_parts(known: ClientUpload, parts: Sequence[ClientPart], sent: Completed) -> None:
+    """Refuse parts that are missing or not those that were sent, and a checksum that is not theirs (422)."""
+    there = {part.number for part in parts}
+    missing = [number for number in range(1, known.parts + 1) if number not in there]
+    if missing:
+        raise _wrong("missing_parts", f"S3 does not have {len(missing)} of {known.parts} parts.", missing)
+    claimed = {part.part_number: part for part in sent.parts}
+    other = [part.number for part in parts if claimed and not _is_same(part, claimed.get(part.number))]
+    if other:
+        raise _wrong("other_parts", f"{len(other)} parts are not those that S3 has.", other)
+    checksums = [part.sha256 for part in parts]
+    if sent.checksum_sha256 and all(checksums) and uploads.checksum_of(checksums) != sent.checksum_sha256:
+        raise _wrong("checksum_mismatch", "The checksum is not that of the parts that S3 has.")
+
+
+def _is_same(stored: ClientPart, claimed: PartSent | None) -> bool:
+    if claimed is None or claimed.etag.strip('"') != stored.etag:
+        return False
+    return claimed.checksum_sha256 is None or not stored.sha256 or claimed.checksum_sha256 == stored.sha256
+
+
+def _refuse_other_bytes(file: File, sent: Completed) -> None:
+    """Refuse when the file is not there, or has other bytes than those that were sent (422)."""
+    arrived = inbox().arrived(file.key)
+    if arrived is None:
+        raise _wrong("file_missing", "The file is not there.")
+    whole = sent.parts[0] if sent.parts and not sent.upload_id else None
+    if whole and whole.etag.strip('"') != arrived.etag:
+        raise _wrong("checksum_mismatch", "The file's ETag is another one.")
+    if not uploads.is_checksum_of(sent.checksum_sha256, arrived.sha256):
+        raise _wrong("checksum_mismatch", "The checksum is not that of the file.")
+
+
+def _wrong(code: str, message: str, numbers: Sequence[int] = ()) -> Refusal:
+    details = ", ".join(map(str, numbers[:MAX_NAMED_FILES]))
+    return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, code, message, details)
+
+
+@router.post(
+    "/s3/abortMultipartUpload",
+    tags=["uploads"],
+    summary="A file will not be completed",
+    description="Its parts are deleted. May be repeated.",
+    status_code=HTTPStatus.CREATED,
+    responses=receiving.REFUSALS,
+    security=[BEARER],
+)
+def abort(asked: Annotated[AbortAsked, Body()]) -> Aborted:
+    """Aborts the caller's multipart upload; of a file that was sent in one piece there is nothing to abort."""
+    file = receiving.file(asked.dataset_id or uploads.pid_of(asked.object_name), asked.object_name)
+    if asked.upload_id:
+        known = file.upload(asked.upload_id)
+        inbox().abort_upload(file.key, known.upload_id)
+        landing_zone.end_upload(file.pid, file.key, file.username, known)
+    return Aborted(message="The upload is aborted.", upload_id=asked.upload_id, object_name=asked.object_name)

@@ -1,0 +1,349 @@
+"""Whole datasets: space is asked for, the upload is declared complete or given up."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import time_machine
+
+from archiver import landing_zone
+from archiver.http import patience
+from archiver.scicat import Catalogue
+from archiver.settings import GIB
+from tests.archiver_api import Api
+from tests.catalogue import ANY_TIME, Scicat
+from tests.uploading import PID, PREFIX, User
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+OPEN: dict[str, Any] = {"archiveStatusMessage": "filesNotYetAvailable", "archivable": False}
+FILES = {"a.mrc": b"any bytes", "grids/b.mrc": b"", "grids/c.mrc": b"others"}
+DONE = {"dataset_id": PID, "message": "The upload of the dataset is complete."}
+
+
+@pytest.fixture
+def user1(api: Api, scicat: Scicat) -> User:
+    """The owner of a dataset whose three files are listed, and not there."""
+    scicat.add_dataset(PID, **OPEN)
+    listed = [{"path": path, "size": len(body), "time": ANY_TIME, "perm": "-rw-"} for path, body in FILES.items()]
+    others = [
+        {"path": "grids", "size": 4096, "time": ANY_TIME, "perm": "drwxr-xr-x"},
+        {"path": "latest", "size": 5, "time": ANY_TIME, "perm": "Lrwxrwxrwx"},
+    ]
+    scicat.add_origdatablock(PID, {"size": sum(map(len, FILES.values())), "dataFileList": listed + others})
+    return User(api, scicat, "user1")
+
+
+@pytest.fixture
+def uploaded(user1: User, aws: "S3Client") -> User:
+    """The owner, when the files are there."""
+    for path, body in FILES.items():
+        aws.put_object(Bucket="landing", Key=PREFIX + path, Body=body)
+    return user1
+
+
+def keys(aws: "S3Client", bucket: str = "landing") -> list[str]:
+    return [found["Key"] for found in aws.list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+
+def archive_jobs(scicat: Scicat) -> list[dict[str, Any]]:
+    return [job for job in scicat.jobs() if job["type"] == "archive"]
+
+
+def test_a_complete_dataset_is_marked_and_its_job_is_the_callers(uploaded: User, scicat: Scicat) -> None:
+    answer = uploaded.finalize(
+        create_archiving_job=True, owner_group="admin", owner_user="user2", contact_email="any@example.org"
+    )
+
+    assert (answer.status, answer.json) == (201, DONE)
+    lifecycle = scicat.lifecycle(PID)
+    assert (lifecycle["archiveStatusMessage"], lifecycle["archivable"]) == ("datasetCreated", True)
+    (job,) = archive_jobs(scicat)
+    assert (job["ownerUser"], job["ownerGroup"], job["contactEmail"]) == ("user1", "group1", "any@example.org")
+    assert job["jobParams"]["datasetList"] == [{"pid": PID, "files": []}]
+
+
+@pytest.mark.parametrize("contact", ["", "nobody", "a@b;c@d", "a@b c"])
+def test_without_an_address_the_datasets_contact_hears_of_the_job(uploaded: User, scicat: Scicat, contact: str) -> None:
+    assert uploaded.finalize(create_archiving_job=True, contact_email=contact).status == 201
+    assert [job["contactEmail"] for job in archive_jobs(scicat)] == ["user1@your.site"]
+
+
+def test_a_job_is_created_only_when_it_is_asked_for(uploaded: User, scicat: Scicat) -> None:
+    assert uploaded.finalize().status == 201
+    assert archive_jobs(scicat) == []
+
+
+def test_b42_finalizing_again_gets_the_same_answer_and_one_job(uploaded: User, scicat: Scicat) -> None:
+    answers = [uploaded.finalize(create_archiving_job=True) for _ in range(3)]
+
+    assert [(answer.status, answer.json) for answer in answers] == [(201, DONE)] * 3
+    assert len(archive_jobs(scicat)) == 1
+
+
+@pytest.mark.parametrize(
+    "lifecycle",
+    [
+        {"archiveStatusMessage": "started", "archivable": False},
+        {"archiveStatusMessage": "datasetOnArchiveDisk", "archivable": False, "retrievable": True},
+    ],
+)
+def test_b42_finalizing_what_is_archived_by_now_changes_nothing(
+    uploaded: User, scicat: Scicat, aws: "S3Client", lifecycle: dict[str, Any]
+) -> None:
+    uploaded.finalize(create_archiving_job=True)
+    aws.delete_objects(Bucket="landing", Delete={"Objects": [{"Key": key} for key in keys(aws)]})
+    scicat.set_lifecycle(PID, **lifecycle)
+    before = scicat.lifecycle(PID)
+
+    answer = uploaded.finalize(create_archiving_job=True)
+
+    assert (answer.status, answer.json) == (201, DONE)
+    assert scicat.lifecycle(PID) == before
+    assert len(archive_jobs(scicat)) == 1
+
+
+def test_what_was_archived_without_being_uploaded_here_cannot_be_finalized(uploaded: User, scicat: Scicat) -> None:
+    scicat.set_lifecycle(PID, archiveStatusMessage="datasetOnArchiveDisk", archivable=False, retrievable=True)
+
+    answer = uploaded.finalize()
+
+    assert (answer.status, answer.json["code"]) == (422, "dataset_locked")
+
+
+def test_b42_while_files_are_being_uploaded_the_dataset_is_not_complete(uploaded: User, scicat: Scicat) -> None:
+    for path in ("grids/b.mrc", "a.mrc"):
+        uploaded.presign(path, parts=2)
+
+    answer = uploaded.finalize(create_archiving_job=True)
+
+    assert (answer.status, answer.json["code"], answer.json["details"]) == (422, "uploads_open", "a.mrc\ngrids/b.mrc")
+    assert scicat.lifecycle(PID)["archiveStatusMessage"] == "filesNotYetAvailable"
+    assert archive_jobs(scicat) == []
+
+
+def missing(aws: "S3Client") -> str:
+    aws.delete_object(Bucket="landing", Key=f"{PREFIX}grids/c.mrc")
+    return "missing_files"
+
+
+def longer(aws: "S3Client") -> str:
+    aws.put_object(Bucket="landing", Key=f"{PREFIX}grids/c.mrc", Body=b"other size")
+    return "size_mismatch"
+
+
+def not_listed(aws: "S3Client") -> str:
+    aws.put_object(Bucket="landing", Key=f"{PREFIX}grids/c.mrc.2", Body=b"any")
+    return "extra_files"
+
+
+@pytest.mark.parametrize("change", [missing, longer, not_listed])
+def test_files_that_are_not_scicats_are_named(uploaded: User, aws: "S3Client", scicat: Scicat, change: Any) -> None:
+    code = change(aws)
+
+    answer = uploaded.finalize(create_archiving_job=True)
+
+    assert (answer.status, answer.json["code"]) == (422, code)
+    assert "grids/c.mrc" in answer.json["details"]
+    assert scicat.lifecycle(PID)["archivable"] is False
+
+
+def test_b27_after_finalizing_nothing_can_be_uploaded(uploaded: User) -> None:
+    uploaded.finalize()
+
+    answers = [uploaded.presign(), uploaded.complete("any"), uploaded.abort("any"), uploaded.give_up()]
+
+    assert [(answer.status, answer.json["code"]) for answer in answers] == [
+        (422, "dataset_locked"),
+        (422, "dataset_locked"),
+        (409, "dataset_locked"),
+        (409, "dataset_locked"),
+    ]
+
+
+def test_what_the_archiving_found_wrong_can_be_uploaded_and_finalized_again(
+    uploaded: User, scicat: Scicat, aws: "S3Client", environment: pytest.MonkeyPatch
+) -> None:
+    uploaded.finalize()
+    scicat.set_lifecycle(PID, archiveStatusMessage="missingFilesError", archivable=False)
+    forget(environment)
+
+    assert uploaded.presign().status == 201
+    assert uploaded.finalize().status == 201
+    assert scicat.lifecycle(PID)["archiveStatusMessage"] == "datasetCreated"
+    assert keys(aws)
+
+
+def forget(environment: pytest.MonkeyPatch) -> None:
+    """A minute later: what SciCat said is asked again."""
+    now = time.monotonic()
+    environment.setattr(time, "monotonic", lambda: now + 60)
+
+
+def test_b41_a_slow_scicat_is_answered_by_500_with_details(uploaded: User, environment: pytest.MonkeyPatch) -> None:
+    assert uploaded.presign().status == 201
+    environment.setattr(patience, "_SECONDS", 0.0)
+
+    answer = uploaded.finalize()
+
+    assert answer.status == 500
+    assert {"code", "message", "details"} <= set(answer.json)
+
+
+def test_b42_of_requests_at_the_same_time_one_asks_for_the_job(uploaded: User, scicat: Scicat) -> None:
+    with landing_zone.asking(PID) as first, landing_zone.asking(PID) as second:
+        assert (first, second) == (True, False)
+        assert uploaded.finalize(create_archiving_job=True).status == 201
+
+    assert archive_jobs(scicat) == []
+    assert uploaded.finalize(create_archiving_job=True).status == 201
+    assert len(archive_jobs(scicat)) == 1
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_request_that_ended_without_a_word_is_not_waited_for() -> None:
+    lost = landing_zone.asking(PID)
+    lost.__enter__()
+    with landing_zone.asking(PID) as at_once:
+        assert not at_once
+    with (
+        time_machine.travel(datetime.now(UTC) + timedelta(minutes=2), tick=False),
+        landing_zone.asking(PID) as later,
+    ):
+        assert later
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_job_that_scicat_could_not_start_is_created_once(uploaded: User, scicat: Scicat) -> None:
+    exchange = Catalogue._exchange
+
+    def failing(catalogue: Catalogue, method: str, path: str, body: Any = None, token: str | None = None) -> Any:
+        answer = exchange(catalogue, method, path, body, token)
+        if method == "POST" and path == "/api/v4/jobs":
+            raise RuntimeError("any")
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Catalogue, "_exchange", failing)
+        first = uploaded.finalize(create_archiving_job=True)
+    second = uploaded.finalize(create_archiving_job=True)
+
+    assert (first.status, second.status) == (500, 201)
+    assert len(archive_jobs(scicat)) == 1
+
+
+def test_b40_a_dataset_that_is_larger_than_the_free_space_is_refused(
+    user1: User, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("LANDING_BUDGET_GIB", "10")
+
+    answer = user1.ask_for_space(11)
+
+    assert answer.status == 507
+    assert answer.json == {
+        "message": "There is not enough space for the dataset now. Please ask again later.",
+        "dataset_id": PID,
+        "requested_size_gib": 11,
+        "free_size_gib": 10,
+    }
+    assert user1.ask_for_space(10).status == 201
+
+
+@pytest.fixture
+def second(user1: User) -> str:
+    """Another dataset of the same owner."""
+    user1.scicat.add_dataset(f"{PID}-2", **OPEN)
+    return f"{PID}-2"
+
+
+def test_b40_space_that_was_granted_is_not_granted_to_another(
+    user1: User, second: str, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("LANDING_BUDGET_GIB", "10")
+
+    assert user1.ask_for_space(6).status == 201
+    assert user1.ask_for_space(6).status == 201
+    refused = user1.ask_for_space(5, second)
+    assert (refused.status, refused.json["free_size_gib"]) == (507, 4)
+    assert user1.ask_for_space(4, second).status == 201
+
+
+def test_another_size_takes_the_place_of_the_one_before(
+    user1: User, second: str, aws: "S3Client", environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("LANDING_BUDGET_GIB", "10")
+
+    assert user1.ask_for_space(9).status == 201
+    assert user1.ask_for_space(11).status == 507
+    assert user1.ask_for_space(2).status == 201
+    assert user1.ask_for_space(8, second).status == 201
+    assert len([key for key in keys(aws, "staging") if key.startswith("grants/")]) == 2
+
+
+def test_b40_as_much_is_kept_as_scicat_says_when_less_is_asked_for(
+    user1: User, second: str, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("LANDING_BUDGET_GIB", "1")
+
+    assert user1.ask_for_space(0).status == 201
+    refused = user1.ask_for_space(1, second)
+
+    assert (refused.status, refused.json["free_size_gib"]) == (507, 0)
+
+
+def test_giving_up_deletes_what_was_uploaded_and_frees_the_space(
+    uploaded: User, second: str, aws: "S3Client", environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("LANDING_BUDGET_GIB", "10")
+    aws.put_object(Bucket="landing", Key=PREFIX.replace(PID, second) + "kept.mrc", Body=b"any")
+    uploaded.ask_for_space(10)
+    uploaded.presign("large.mrc", parts=2)
+
+    answers = [uploaded.give_up() for _ in range(2)]
+
+    assert [(answer.status, answer.json["dataset_id"]) for answer in answers] == [(201, PID)] * 2
+    assert keys(aws) == [PREFIX.replace(PID, second) + "kept.mrc"]
+    assert not aws.list_multipart_uploads(Bucket="landing").get("Uploads")
+    assert uploaded.ask_for_space(10, second).status == 201
+
+
+@pytest.mark.parametrize(
+    "lifecycle",
+    [
+        {"archiveStatusMessage": "started"},
+        {"archiveStatusMessage": "datasetOnArchiveDisk", "retrievable": True},
+    ],
+)
+def test_b27_what_is_archived_cannot_be_given_up(
+    uploaded: User, scicat: Scicat, aws: "S3Client", lifecycle: dict[str, Any]
+) -> None:
+    scicat.set_lifecycle(PID, **lifecycle)
+
+    answers = [uploaded.give_up(), uploaded.ask_for_space()]
+
+    assert [(answer.status, answer.json["code"]) for answer in answers] == [(409, "dataset_locked")] * 2
+    assert len(keys(aws)) == len(FILES)
+
+
+def test_b26_another_groups_user_can_do_nothing_to_the_dataset(uploaded: User, aws: "S3Client") -> None:
+    user2 = User(uploaded.api, uploaded.scicat, "user2")
+
+    answers = [user2.ask_for_space(), user2.finalize(), user2.give_up()]
+
+    assert [(answer.status, answer.json["code"]) for answer in answers] == [
+        (403, "forbidden"),
+        (422, "forbidden"),
+        (403, "forbidden"),
+    ]
+    assert len(keys(aws)) == len(FILES)
+    assert not landing_zone.is_finalized(PID)
+
+
+def test_of_two_that_do_not_fit_together_never_both_are_granted(user1: User) -> None:
+    assert user1
+    assert landing_zone.grant("any/1", 6 * GIB, 10 * GIB) is None
+    assert landing_zone.grant("any/2", 6 * GIB, 10 * GIB) == 4 * GIB
+    landing_zone.release("any/1")
+    assert landing_zone.grant("any/2", 6 * GIB, 10 * GIB) is None
