@@ -47,7 +47,11 @@ def run_mock_scicat(
     # asyncio turns Nagle's delay off only on sockets that name TCP as their protocol.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", ws="none"))
+        # Who still asks when a test is over is not waited for.
+        configured = uvicorn.Config(
+            app, log_level="warning", access_log=False, lifespan="on", ws="none", timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(configured)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="scicat", daemon=True)
         thread.start()
         try:

@@ -224,8 +224,8 @@ def test_e03_a_worker_that_runs_out_of_time_goes_on_where_it_stopped(
     environment.setenv("LANES", "1")
     files = {f"{n}.mrc": bytes([n]) * (9 * 1024**2) for n in range(3)}
     dataset = ADataset(aws, scicat, files=files)
-    # The first call seals one tar and finds its time up, the second goes on with the rest.
-    deadlines = chain([FOREVER, 0.0], repeat(FOREVER))
+    # The first call asks twice for each tar: it seals one and finds its time up. The second goes on with the rest.
+    deadlines = chain([FOREVER, FOREVER, 0.0], repeat(FOREVER))
     environment.setattr(seal_datablock, "deadline", lambda: next(deadlines))
 
     job_id, _ = archive(workflows, scicat, dataset)

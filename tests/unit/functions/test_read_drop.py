@@ -107,7 +107,7 @@ def test_the_folder_of_an_execution_that_has_ended_is_taken_over(
     read()
 
     held = storage.read_lease(dropping.PREFIX)
-    assert held == Lease(run_id=dropping.RUN_ID, execution_arn=dropping.EXECUTION_ARN)
+    assert held == Lease(run_id=dropping.RUN_ID, execution_arn=dropping.EXECUTION_ARN, subject=dropping.PREFIX)
 
 
 def test_a_step_that_runs_twice_says_the_same(aws: "S3Client") -> None:

@@ -182,7 +182,7 @@ def test_when_scicat_refuses_our_account_the_caller_does_not_learn_why(api: Api,
 
     answer = api.post("/archiver/jobs", {"id": UNKNOWN_JOB, "type": "archive"})
 
-    assert (answer.status, answer.json["code"]) == (502, "scicat_forbidden")
+    assert (answer.status, answer.json["code"]) == (503, "scicat_unavailable")
     assert "login" not in answer.body
 
 

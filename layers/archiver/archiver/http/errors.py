@@ -17,7 +17,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 from pydantic import BaseModel, Field
 
-from archiver.errors import DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 
 logger = Logger(service="archiver", child=True)
 
@@ -140,7 +140,9 @@ def _unavailable(error: ServiceUnavailable) -> Response[dict[str, Any]]:
     logger.warning("a service did not answer", extra={"reason": error.reason.message})
     message = "A service that the archiver needs does not answer. Please try again later."
     retry = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
-    return problem(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, error.reason.code, message, headers=retry))
+    # Who calls need not know that our own account is refused.
+    code = Code.SCICAT_UNAVAILABLE if error.reason.code is Code.SCICAT_LOGIN else error.reason.code
+    return problem(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, code, message, headers=retry))
 
 
 def _refused_behind(error: ServiceRefused) -> Response[dict[str, Any]]:
