@@ -21,7 +21,7 @@ ANY_TIME = "2026-11-23T08:00:00.000Z"
 # Faults are for the service, not for who arranges and looks.
 _SPARED = {SPARED.decode(): "1"}
 PASSWORD = "any-password"
-_ACCOUNTS = (
+ACCOUNTS = (
     Account(
         SECRETS["scicat"]["username"],
         SECRETS["scicat"]["password"],
@@ -30,6 +30,21 @@ _ACCOUNTS = (
     Account("user1", PASSWORD, frozenset({"group1"})),
     Account("user2", PASSWORD, frozenset({"group2"})),
 )
+
+
+def a_dataset(**fields: Any) -> dict[str, Any]:
+    """A raw dataset of user1, as an uploader registers it."""
+    return {
+        "type": "raw",
+        "owner": "User One",
+        "ownerGroup": "group1",
+        "contactEmail": "user1@your.site",
+        "sourceFolder": "/data/run1",
+        "creationTime": ANY_TIME,
+        "creationLocation": "ETHZ",
+        "principalInvestigator": "user1@your.site",
+        "datasetName": "run1",
+    } | fields
 
 
 @dataclass(slots=True)
@@ -46,19 +61,7 @@ class Scicat:
 
     def add_dataset(self, pid: str, datablocks: Sequence[Mapping[str, Any]] = (), **lifecycle: Any) -> None:
         """A dataset of user1, with these datablocks and, if any is given, this lifecycle."""
-        dataset = {
-            "pid": pid,
-            "type": "raw",
-            "owner": "User One",
-            "ownerGroup": "group1",
-            "contactEmail": "user1@your.site",
-            "sourceFolder": "/data/run1",
-            "creationTime": ANY_TIME,
-            "creationLocation": "ETHZ",
-            "principalInvestigator": "user1@your.site",
-            "datasetName": "run1",
-        }
-        self._ask("archiver", "POST", "/api/v3/datasets", dataset)
+        self._ask("archiver", "POST", "/api/v3/datasets", a_dataset(pid=pid))
         for datablock in datablocks:
             self._ask("archiver", "POST", f"/api/v3/datasets/{quote(pid, safe='')}/datablocks", datablock)
         if lifecycle:
@@ -140,7 +143,7 @@ class Scicat:
     def token(self, account: str) -> str:
         """A SciCat token of the account, good for an hour."""
         if account not in self._tokens:
-            password = next(one.password for one in _ACCOUNTS if one.username == account)
+            password = next(one.password for one in ACCOUNTS if one.username == account)
             login = {"username": account, "password": password}
             answer = httpx.post(f"{self.url}/api/v3/auth/login", json=login, headers=_SPARED, trust_env=False)
             self._tokens[account] = answer.json()["access_token"]
@@ -150,7 +153,7 @@ class Scicat:
 @contextmanager
 def a_scicat(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[Scicat]:
     """Run a SciCat that the service under test talks to, until the block ends."""
-    with run_mock_scicat(folder / "scicat", accounts=_ACCOUNTS) as running:
+    with run_mock_scicat(folder / "scicat", accounts=ACCOUNTS) as running:
         scicat = Scicat(running.url, running.logins)
         environment.setenv("SCICAT_URL", running.url)
         _listen(scicat, environment)

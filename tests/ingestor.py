@@ -15,9 +15,10 @@ from urllib.parse import quote, urlencode
 import httpx
 import requests
 
+from tests.catalogue import ANY_TIME, a_dataset
+
 MIB = 1024**2
 GIB = 1024**3
-ANY_TIME = "2026-11-23T08:00:00.000Z"
 CLIENT_ID = "archiver-service-api"
 _PUT_ATTEMPTS = 10
 # Whatever else the archiver answers, the Ingestor takes for a success.
@@ -119,18 +120,8 @@ class Ingestor:
         return answer
 
     def _register(self, files: Sequence[File], others: Sequence[Mapping[str, Any]]) -> str:
-        dataset = {
-            "type": "raw",
-            "owner": "User One",
-            "ownerGroup": "group1",
-            "contactEmail": "user1@your.site",
-            "sourceFolder": "/data/run1",
-            "creationTime": ANY_TIME,
-            "creationLocation": "ETHZ",
-            "principalInvestigator": "user1@your.site",
-            "datasetName": "run1",
-            "datasetlifecycle": {"archiveStatusMessage": "filesNotYetAvailable", "archivable": False},
-        }
+        lifecycle = {"archiveStatusMessage": "filesNotYetAvailable", "archivable": False}
+        dataset = a_dataset(datasetlifecycle=lifecycle)
         pid = str(self._scicat("/api/v3/datasets", dataset)["pid"])
         listed = [{"path": file.path, "size": file.size, "time": ANY_TIME, "perm": "-rw-r--r--"} for file in files]
         block = {"size": sum(file.size for file in files), "dataFileList": [*listed, *others]}

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -22,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from archiver.keys import Keys
 from mocks.scicat.store import Document, Kind
 from tests.account import state_machine_arn
-from tests.catalogue import ANY_TIME
+from tests.catalogue import ANY_TIME, a_dataset
 from tests.dropping import EVENT, a_document
 from tests.faults.memory_aws import Stored, etag_of, now
 from tests.faults.promises import Promises
@@ -113,7 +112,7 @@ class Service(RuleBasedStateMachine):
     def upload(self, files: Mapping[str, int]) -> None:
         """Somebody registers a dataset, and uploads its files by the API."""
         pid = f"20.500.11935/{UUID(int=self._number())}"
-        self.world.scicat.ask("archiver", "POST", "/api/v3/datasets", a_dataset(pid))
+        self.world.scicat.ask("archiver", "POST", "/api/v3/datasets", a_dataset(pid=pid))
         entries = [{"path": path, "size": size, "time": ANY_TIME} for path, size in files.items()]
         body = {"size": sum(files.values()), "dataFileList": entries}
         self.world.scicat.ask("archiver", "POST", f"{_path(pid)}/origdatablocks", body)
@@ -300,22 +299,6 @@ class Service(RuleBasedStateMachine):
     def _number(self) -> int:
         self._numbers += 1
         return self._numbers
-
-
-def a_dataset(pid: str) -> dict[str, Any]:
-    """A dataset of user1, as an uploader registers it."""
-    return {
-        "pid": pid,
-        "type": "raw",
-        "owner": "User One",
-        "ownerGroup": "group1",
-        "contactEmail": "user1@your.site",
-        "sourceFolder": "/data/run1",
-        "creationTime": ANY_TIME,
-        "creationLocation": "ETHZ",
-        "principalInvestigator": "user1@your.site",
-        "datasetName": "run1",
-    }
 
 
 def _path(pid: str) -> str:

@@ -15,7 +15,7 @@ from mocks.scicat.app import create_app
 from mocks.scicat.configuration import Configuration
 from mocks.scicat.service import Service
 from mocks.scicat.store import Document, Kind
-from tests.catalogue import _ACCOUNTS as ACCOUNTS
+from tests.catalogue import ACCOUNTS
 from tests.faults.wire import Wire
 
 _REFUSAL = b'"Internal server error"'
