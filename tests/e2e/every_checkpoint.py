@@ -17,6 +17,7 @@ MOST_REQUESTS = 40
 DATASETS = 3
 
 
+@pytest.mark.timeout(3_600)
 def test_e01_a_dataset_is_archived_once_wherever_any_of_its_functions_is_killed(
     stack: RunningStack, visitor: Visitor, capsys: pytest.CaptureFixture[str]
 ) -> None:

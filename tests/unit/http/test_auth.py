@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import boto3
 import jwt
@@ -13,7 +14,7 @@ from aws_lambda_powertools.event_handler.openapi.models import Operation
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from archiver import links
-from archiver.http import auth, tokens
+from archiver.http import auth, remembered, tokens
 from archiver.http.app import api as resolver
 from archiver.http.callers import Caller
 from archiver.scicat import Catalogue, Identity
@@ -160,7 +161,7 @@ def test_scicat_is_asked_about_a_token_once_a_minute_and_the_token_is_not_kept(
     assert token not in repr(vars(auth._scicat_users()))
 
     later = time.monotonic() + 61
-    monkeypatch.setattr(time, "monotonic", lambda: later)
+    monkeypatch.setattr(remembered, "time", SimpleNamespace(monotonic=lambda: later))
     assert asked_with(api, token) == 422
     assert asked == [token, forged, token]
 
