@@ -90,7 +90,7 @@ def _round(number: int) -> bool:
         # Lambda takes metrics from what a function prints.
         with redirect_stdout(io.StringIO()):
             run_state_machine_as_test(seed(number)(Service), settings=some)
-    except Exception as error:  # noqa: BLE001 - whatever went wrong is to be repeated with this seed
+    except Exception as error:  # whatever went wrong is to be repeated with this seed
         print("".join(f"\n{line}" for line in (f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ()))))
         return False
     return True

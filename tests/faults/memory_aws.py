@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, ConnectionClosedError
 
@@ -90,7 +91,7 @@ class MemoryAws:
 
     def answer(self, client: BaseClient, operation: str, request: dict[str, Any]) -> Any:
         """What ``client.<operation>`` answers; stands in for botocore's own call."""
-        do: Callable[[dict[str, Any]], Any] = getattr(self, f"_{operation}")
+        do: Callable[[dict[str, Any]], Any] = getattr(self, f"_{xform_name(operation)}")
         service = self._service(client, request)
         refusal = ClientError(_said("InternalError"), operation)
         silence = ConnectionClosedError(endpoint_url="http://any")
@@ -126,7 +127,7 @@ class MemoryAws:
 
     # S3
 
-    def _ListObjectsV2(self, request: dict[str, Any]) -> Any:  # noqa: N802 - botocore's name
+    def _list_objects_v2(self, request: dict[str, Any]) -> Any:
         prefix, after = request["Prefix"], request.get("StartAfter", "").encode()
         objects = self.buckets[request["Bucket"]]
         keys = sorted((key for key in objects if key.startswith(prefix)), key=str.encode)
@@ -148,7 +149,7 @@ class MemoryAws:
         ]
         return {"Contents": contents, "IsTruncated": len(found) > 1000}
 
-    def _HeadObject(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _head_object(self, request: dict[str, Any]) -> Any:
         stored = self._there(request, "404")
         answer = {
             "ContentLength": len(stored.body),
@@ -164,12 +165,12 @@ class MemoryAws:
             answer["Restore"] = f'ongoing-request="false", expiry-date="{expiry}"'
         return answer
 
-    def _GetObject(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _get_object(self, request: dict[str, Any]) -> Any:
         stored = self._pinned(request, request.get("IfMatch"))
         body = _cut(stored.body, request["Range"]) if "Range" in request else stored.body
         return {"ContentLength": len(body), "ETag": f'"{stored.etag}"', "Body": io.BytesIO(body)}
 
-    def _PutObject(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _put_object(self, request: dict[str, Any]) -> Any:
         body = request["Body"]
         self._condition(request)
         if request.get("ChecksumCRC64NVME", _crc(body)) != _crc(body):
@@ -178,41 +179,41 @@ class MemoryAws:
         self.put(request["Bucket"], request["Key"], stored)
         return {"ETag": f'"{stored.etag}"'}
 
-    def _DeleteObjects(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _delete_objects(self, request: dict[str, Any]) -> Any:
         for one in request["Delete"]["Objects"]:
             there = self.buckets[request["Bucket"]].get(one["Key"])
             if there is not None and one.get("ETag", "").strip('"') in {"", there.etag}:
                 self.remove(request["Bucket"], one["Key"])
         return {}
 
-    def _CreateMultipartUpload(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _create_multipart_upload(self, request: dict[str, Any]) -> Any:
         self._begun_uploads += 1
         upload_id = f"upload-{self._begun_uploads}"
         storage_class = request.get("StorageClass", "STANDARD")
         self.uploads[upload_id] = _Upload(request["Bucket"], request["Key"], storage_class, request["Metadata"])
         return {"UploadId": upload_id}
 
-    def _UploadPart(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _upload_part(self, request: dict[str, Any]) -> Any:
         body = request["Body"]
         if request["ChecksumCRC64NVME"] != _crc(body):
             raise _Refused("BadDigest")
         self._upload(request).parts[request["PartNumber"]] = body
         return {"ETag": f'"{etag_of(body)}"'}
 
-    def _UploadPartCopy(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _upload_part_copy(self, request: dict[str, Any]) -> Any:
         upload = self._upload(request)
         body = _cut(self._pinned(request["CopySource"], request["CopySourceIfMatch"]).body, request["CopySourceRange"])
         upload.parts[request["PartNumber"]] = body
         return {"CopyPartResult": {"ETag": f'"{etag_of(body)}"', "ChecksumCRC64NVME": _crc(body)}}
 
-    def _ListParts(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _list_parts(self, request: dict[str, Any]) -> Any:
         parts = [
             {"PartNumber": number, "ETag": f'"{etag_of(body)}"', "Size": len(body), "ChecksumCRC64NVME": _crc(body)}
             for number, body in sorted(self._upload(request).parts.items())
         ]
         return {"Parts": parts, "IsTruncated": False}
 
-    def _CompleteMultipartUpload(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _complete_multipart_upload(self, request: dict[str, Any]) -> Any:
         upload = self._upload(request)
         self._condition(request)
         named = request["MultipartUpload"]["Parts"]
@@ -229,12 +230,12 @@ class MemoryAws:
         self.put(upload.bucket, upload.key, Stored(whole, etag, now(), upload.storage_class, upload.metadata))
         return {"ETag": f'"{etag}"'}
 
-    def _AbortMultipartUpload(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _abort_multipart_upload(self, request: dict[str, Any]) -> Any:
         self._upload(request)
         del self.uploads[request["UploadId"]]
         return {}
 
-    def _ListMultipartUploads(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _list_multipart_uploads(self, request: dict[str, Any]) -> Any:
         found = [
             {"Key": upload.key, "UploadId": upload_id, "Initiated": now()}
             for upload_id, upload in self.uploads.items()
@@ -242,7 +243,7 @@ class MemoryAws:
         ]
         return {"Uploads": found, "IsTruncated": False}
 
-    def _RestoreObject(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _restore_object(self, request: dict[str, Any]) -> Any:
         stored = self._there(request, "NoSuchKey")
         if stored.storage_class not in _UNREADABLE:
             raise _Refused("InvalidObjectState")
@@ -283,30 +284,30 @@ class MemoryAws:
 
     # Secrets Manager and Step Functions
 
-    def _GetSecretValue(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _get_secret_value(self, request: dict[str, Any]) -> Any:
         return {"SecretString": json.dumps(SECRETS[request["SecretId"]])}
 
-    def _StartExecution(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _start_execution(self, request: dict[str, Any]) -> Any:
         try:
             execution = self._stepper().start(request["stateMachineArn"], request["name"], request["input"])
         except AlreadyStarted:
             raise _Refused("ExecutionAlreadyExists") from None
         return {"executionArn": execution.arn}
 
-    def _DescribeExecution(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _describe_execution(self, request: dict[str, Any]) -> Any:
         execution = self._stepper().executions.get(request["executionArn"])
         if execution is None:
             raise _Refused("ExecutionDoesNotExist")
         answer = {"status": execution.status, "executionArn": execution.arn, "input": execution.state}
         return answer if execution.ended is None else answer | {"stopDate": execution.ended}
 
-    def _StopExecution(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _stop_execution(self, request: dict[str, Any]) -> Any:
         if request["executionArn"] not in self._stepper().executions:
             raise _Refused("ExecutionDoesNotExist")
         self._stepper().stop(request["executionArn"])
         return {}
 
-    def _SendTaskSuccess(self, request: dict[str, Any]) -> Any:  # noqa: N802
+    def _send_task_success(self, request: dict[str, Any]) -> Any:
         if not self._stepper().give_back(request["taskToken"]):
             raise _Refused("TaskDoesNotExist")
         return {}

@@ -79,11 +79,19 @@ def _group(letter: str, tests: Sequence[FaultTest]) -> Iterator[str]:
 
 
 def _tests_in(path: Path) -> Iterator[FaultTest]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        named = _NAME.fullmatch(node.name) if isinstance(node, ast.FunctionDef) else None
-        if named and isinstance(node, ast.FunctionDef):
+    for name, qualified_name in _functions(ast.parse(path.read_text()).body):
+        if named := _NAME.fullmatch(name):
             ids = tuple(named[1].rstrip("_").upper().split("_"))
-            yield FaultTest(ids, _sentence(named[2]), path, node.name)
+            yield FaultTest(ids, _sentence(named[2]), path, qualified_name)
+
+
+def _functions(body: Sequence[ast.stmt], owner: str = "") -> Iterator[tuple[str, str]]:
+    """The functions of a module and of its classes: their names, and what pytest calls them there."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef):
+            yield node.name, owner + node.name
+        elif isinstance(node, ast.ClassDef):
+            yield from _functions(node.body, f"{owner}{node.name}::")
 
 
 def _sentence(words: str) -> str:

@@ -139,5 +139,5 @@ def _quietly(do: Callable[[], object]) -> None:
     """Do it; whatever the answer, nobody hears of it."""
     try:
         do()
-    except Exception:  # noqa: BLE001 - any refusal is as unheard as an answer
+    except Exception:  # any refusal is as unheard as an answer
         return

@@ -148,7 +148,7 @@ class World:
                 answer = as_function(function, handler)(event, LambdaContext(function_name=function))
         except WorkerKilled:
             return _error("Runtime.ExitError", "RequestId: any Error: Runtime exited with error: signal: killed"), True
-        except Exception as error:  # noqa: BLE001 - Lambda tells of any exception
+        except Exception as error:  # Lambda tells of any exception
             return _error(type(error).__name__, str(error), traceback.format_tb(error.__traceback__)), True
         return json.dumps(answer), False
 
@@ -224,7 +224,7 @@ def _done_at_once(_: ThreadPoolExecutor, work: Callable[..., Any], *args: Any, *
     done: Future[Any] = Future()
     try:
         done.set_result(work(*args, **kwargs))
-    except BaseException as error:  # noqa: BLE001 - as the pool hands on whatever ended the work
+    except BaseException as error:  # as the pool hands on whatever ended the work
         done.set_exception(error)
     return done
 
