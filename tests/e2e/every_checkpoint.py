@@ -15,6 +15,8 @@ from tests.e2e.test_kill import DEATHS
 MOST_REQUESTS = 40
 # So many datasets at once, and so many deaths of a function, one for each of them.
 DATASETS = 3
+# A process that was called before has logged in already: of a function's last requests some may not be made.
+SAVED_REQUESTS = 3
 
 
 @pytest.mark.timeout(3_600)
@@ -40,4 +42,4 @@ def test_e01_a_dataset_is_archived_once_wherever_any_of_its_functions_is_killed(
     for function in DEATHS:
         requests = {(death.request, death.when) for death in killed if death.function == function}
         most = max(request for request, _ in requests)
-        assert requests >= set(product(range(1, most), ("before", "after"))), function
+        assert requests >= set(product(range(1, most - SAVED_REQUESTS), ("before", "after"))), function
