@@ -229,9 +229,13 @@ def _let_no_time_pass(monkeypatch: pytest.MonkeyPatch, deployed: Workflows) -> N
         assert wait_seconds >= 0
         env.program_state_event.wait(0.01)
 
+    def know_the_wait(_: TimeoutSecondsPath, env: Environment) -> None:
+        # Also of a state whose time is up already: moto would write down its input in place of the seconds.
+        env.stack.append(deployed.wait_seconds)
+
     monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _: None))
     monkeypatch.setattr(WaitFunction, "_wait_interval", wait_hardly)
-    monkeypatch.setattr(TimeoutSecondsPath, "_eval_seconds", lambda *_, **__: deployed.wait_seconds)
+    monkeypatch.setattr(TimeoutSecondsPath, "eval", know_the_wait)
     monkeypatch.setattr(state_task_service_callback, "_DELAY_SECONDS_SYNC_CONDITION_CHECK", 0.02)
 
 

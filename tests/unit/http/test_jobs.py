@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 import boto3
@@ -12,7 +13,7 @@ from archiver import scicat as scicat_client
 from archiver.datablocks import PlannedDatablock
 from archiver.http import patience
 from archiver.models import JobBegun, JobKind, Run, RunOutcome, Snapshot, WantedDatablock
-from archiver.scicat import JobStatus
+from archiver.scicat import Catalogue, JobStatus
 from archiver.storage import RunFolder
 from tests.account import state_machine_arn
 from tests.archiver_api import Api
@@ -165,9 +166,12 @@ def test_b41_a_slow_scicat_does_not_keep_the_caller_waiting(
     api: Api, scicat: Scicat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = a_job(scicat)
+    answers = Event()
+    monkeypatch.setattr(Catalogue, "job", lambda *_: answers.wait())
     monkeypatch.setattr(patience, "_SECONDS", 0.0)
 
     answer = api.post("/archiver/jobs", {"id": job_id, "type": "archive"})
+    answers.set()
 
     assert (answer.status, answer.json["code"]) == (503, "scicat_unavailable")
 
