@@ -46,5 +46,5 @@ def _write_down(datablocks: tuple[CatalogueDatablock, ...], folder: RunFolder) -
         for number, datablock in enumerate(ordered)
     ]
     for one, datablock in zip(wanted, ordered, strict=True):
-        folder.save(f"datablocks/{one.number:06d}.json", datablock)
+        folder.save(one.note("datablocks"), datablock)
     folder.save("datablocks.json", wanted)

@@ -23,7 +23,7 @@ def handler(run: Run) -> RunOutcome:
     delivered = set(folder.names("delivered/"))
     if refused:
         raise _refusal(refused, len(delivered), len(wanted))
-    missing = [one.archive_id for one in wanted if f"delivered/{one.number:06d}.json" not in delivered]
+    missing = [one.archive_id for one in wanted if one.note("delivered") not in delivered]
     if missing:
         message = f"{len(missing)} of {len(wanted)} datablocks went back to tape before they were read."
         raise ServiceRefused(Code.RECALL_FAILED, message, missing)

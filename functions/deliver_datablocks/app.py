@@ -6,7 +6,7 @@ ServiceRefused (``corrupt_datablock``) names those that are damaged.
 """
 
 from archiver import extraction, storage
-from archiver.delivery import Delivered, Refused, deliver, is_delivered
+from archiver.delivery import Delivered, Refused, already_delivered, deliver
 from archiver.extraction import Extraction
 from archiver.lts import LongTermStorage, TapeState, long_term_storage
 from archiver.models import CatalogueDatablock, LaneDone, LaneWork, WantedDatablock
@@ -24,7 +24,7 @@ def handler(work: LaneWork) -> LaneDone:
     settled = {*folder.names("delivered/"), *folder.names("refused/")}
     on_tape = False
     for one in wanted[work.lane :: work.lanes]:
-        if settled & {_note("delivered", one), _note("refused", one)} or _settle(one, folder):
+        if settled & {one.note("delivered"), one.note("refused")} or _settle(one, folder):
             continue
         if not _recall_again(one, long_term_storage()):
             return LaneDone(**work.model_dump(), done=False)
@@ -41,13 +41,9 @@ def _extract(work: LaneWork, files: frozenset[str]) -> LaneDone:
     return LaneDone(**work.model_dump(), done=on_tape or reached is Extraction.DONE, on_tape=on_tape)
 
 
-def _note(folder: str, wanted: WantedDatablock) -> str:
-    return f"{folder}/{wanted.number:06d}.json"
-
-
 def _settle(wanted: WantedDatablock, folder: storage.RunFolder) -> bool:
     """Deliver or refuse a datablock, and write it down. False when there is more to do."""
-    datablock = folder.need(f"datablocks/{wanted.number:06d}.json", CatalogueDatablock)
+    datablock = folder.need(wanted.note("datablocks"), CatalogueDatablock)
     outcome = deliver(datablock, long_term_storage(), storage.retrieval(), folder, deadline())
     if outcome is None:
         return False
@@ -56,7 +52,7 @@ def _settle(wanted: WantedDatablock, folder: storage.RunFolder) -> bool:
         return False
     if isinstance(outcome, Refused):
         logger.error("datablock refused", extra={"archive_id": outcome.archive_id, "reason": outcome.reason.message})
-    folder.save(_note("refused" if isinstance(outcome, Refused) else "delivered", wanted), outcome)
+    folder.save(wanted.note("refused" if isinstance(outcome, Refused) else "delivered"), outcome)
     return True
 
 
@@ -65,7 +61,7 @@ def _recall_again(wanted: WantedDatablock, lts: LongTermStorage) -> bool:
     stored = lts.stored(wanted.archive_id)
     if stored is None or stored.state is TapeState.READABLE:
         return False
-    if is_delivered(wanted.archive_id, lts, storage.retrieval()):
+    if already_delivered(stored, storage.retrieval()):
         return False
     lts.recall(wanted.archive_id, settings().retrieval_days)
     return True

@@ -91,9 +91,7 @@ def _downloads(run: Run, now: datetime) -> list[Download]:
         return [_download(run, Delivered(tar.key, tar.packed_size, tar.crc64nvme), tar.size, now) for tar in selected]
     folder = RunFolder(run.run_id)
     delivered = set(folder.names("delivered/"))
-    wanted = {
-        f"delivered/{one.number:06d}.json": one for one in folder.load("datablocks.json", list[WantedDatablock]) or ()
-    }
+    wanted = {one.note("delivered"): one for one in folder.load("datablocks.json", list[WantedDatablock]) or ()}
     there = [name for name in wanted if name in delivered]
     with ThreadPoolExecutor(_READERS) as readers:
         notes = readers.map(lambda name: folder.need(name, Delivered), there)

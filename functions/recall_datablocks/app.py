@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 from archiver import storage, workflows
-from archiver.delivery import is_delivered, unreadable
+from archiver.delivery import already_delivered, unreadable
 from archiver.errors import Code, ServiceRefused
 from archiver.extraction import selection_of
 from archiver.keys import Keys
@@ -42,29 +42,27 @@ _AT_ONCE = 16
 def handler(progress: RecallProgress) -> RecallProgress:
     now = datetime.now(UTC)
     lts = long_term_storage()
-    waited_for = _waited_for(progress, lts, now)
+    wanted = storage.RunFolder(progress.run_id).need("datablocks.json", list[WantedDatablock])
+    waited_for = _waited_for(progress, wanted, lts, now)
     if waited_for:
         progress = _ask_again_or_give_up(progress, waited_for, lts, now)
         return _wait(progress, waited_for, now)
     if _is_being_delivered(progress):
-        return _wait(progress, _wanted(progress), now)
+        return _wait(progress, [one.archive_id for one in wanted], now)
     return progress.model_copy(update={"since": None, "asked_again": None, "wait_seconds": 0, "wait_key": ""})
 
 
-def _wanted(progress: RecallProgress) -> list[str]:
-    wanted = storage.RunFolder(progress.run_id).need("datablocks.json", list[WantedDatablock])
-    return [one.archive_id for one in wanted]
-
-
-def _waited_for(progress: RecallProgress, lts: LongTermStorage, now: datetime) -> list[str]:
+def _waited_for(
+    progress: RecallProgress, wanted: list[WantedDatablock], lts: LongTermStorage, now: datetime
+) -> list[str]:
     folder = storage.RunFolder(progress.run_id)
     before = folder.load(_RECALLS, dict[str, int]) or {}
-    wanted = _wanted(progress)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        counts = pool.map(lambda archive_id: _look(archive_id, before.get(archive_id, 0), lts, now), wanted)
-        recalls = {one: count for one, count in zip(wanted, counts, strict=True) if count is not None}
-    failed = [one for one, count in recalls.items() if count > MOST_RECALLS]
-    _refuse(progress, [one for one in failed if recalls[one] != before.get(one)])
+        counts = pool.map(lambda one: _look(one.archive_id, before.get(one.archive_id, 0), lts, now), wanted)
+        recalls = {one.archive_id: count for one, count in zip(wanted, counts, strict=True) if count is not None}
+    failed = {one for one, count in recalls.items() if count > MOST_RECALLS}
+    # What failed in an earlier look has been refused already.
+    _refuse(progress, [one for one in wanted if one.archive_id in failed and before[one.archive_id] <= MOST_RECALLS])
     if recalls != before:
         folder.save(_RECALLS, recalls)
     return [one for one in recalls if one not in failed]
@@ -85,7 +83,7 @@ def _look(archive_id: str, recalls: int, lts: LongTermStorage, now: datetime) ->
         if stored.expiry is not None and stored.expiry - now < SHORTEST_EXPIRY:
             lts.recall(archive_id, settings().retrieval_days)
         return None
-    if is_delivered(archive_id, lts, storage.retrieval()):
+    if already_delivered(stored, storage.retrieval()):
         return None
     if stored.state is TapeState.RECALLING:
         return recalls
@@ -94,16 +92,15 @@ def _look(archive_id: str, recalls: int, lts: LongTermStorage, now: datetime) ->
     return recalls + 1
 
 
-def _refuse(progress: RecallProgress, failed: list[str]) -> None:
+def _refuse(progress: RecallProgress, failed: list[WantedDatablock]) -> None:
     """Write down which datablocks tape cannot bring back; their files are told when the others are delivered."""
     if failed and selection_of(progress):
-        raise ServiceRefused(Code.RECALL_FAILED, "Tape could not bring the datablocks back, twice.", failed)
+        named = [one.archive_id for one in failed]
+        raise ServiceRefused(Code.RECALL_FAILED, "Tape could not bring the datablocks back, twice.", named)
     folder = storage.RunFolder(progress.run_id)
-    for number, archive_id in enumerate(_wanted(progress) if failed else ()):
-        if archive_id in failed:
-            logger.error("recall failed", extra={"archive_id": archive_id})
-            datablock = folder.need(f"datablocks/{number:06d}.json", CatalogueDatablock)
-            folder.save(f"refused/{number:06d}.json", unreadable(datablock))
+    for one in failed:
+        logger.error("recall failed", extra={"archive_id": one.archive_id})
+        folder.save(one.note("refused"), unreadable(folder.need(one.note("datablocks"), CatalogueDatablock)))
 
 
 def _ask_again_or_give_up(
@@ -137,8 +134,5 @@ def _is_being_delivered(progress: RecallProgress) -> bool:
     if selection_of(progress):
         return False  # the tar of selected files is the run's own
     mine = Lease(run_id=progress.run_id, execution_arn=progress.execution_arn)
-    return storage.take_delivery_lease(progress.pid, mine, ended=_has_ended) is not None
-
-
-def _has_ended(lease: Lease) -> bool:
-    return workflows.status(lease.execution_arn) != "RUNNING"
+    holder = storage.take_delivery_lease(progress.pid, mine, ended=lambda held: workflows.has_ended(held.execution_arn))
+    return holder is not None

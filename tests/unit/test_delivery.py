@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from archiver import delivery
-from archiver.delivery import Delivered, Refused, deliver, is_delivered
+from archiver.delivery import Delivered, Refused, already_delivered, deliver
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused
 from archiver.lts import LongTermStorage
@@ -75,6 +75,10 @@ class Shelf:
     def delivered(self) -> bytes:
         return self.s3.get_object(Bucket="retrieval", Key=KEY)["Body"].read()
 
+    def has_delivered(self) -> bool:
+        kept = self.lts.stored(KEY)
+        return kept is not None and already_delivered(kept, self.retrieval) is not None
+
     def nothing_is_left(self) -> bool:
         return not list(self.retrieval.list("")) and not list(self.retrieval.uploads(""))
 
@@ -106,7 +110,7 @@ def test_proven_datablock_is_delivered_with_its_checksum_and_every_byte_is_read_
     assert shelf.deliver() == Delivered(KEY, len(TAR), CHECKSUM)
     assert shelf.bytes_read == len(TAR)
     assert shelf.delivered() == TAR
-    assert is_delivered(KEY, shelf.lts, shelf.retrieval)
+    assert shelf.has_delivered()
 
 
 def test_delivered_datablock_is_not_read_again(shelf: Shelf) -> None:
@@ -119,7 +123,7 @@ def test_delivery_that_runs_out_of_time_goes_on_where_it_stopped(shelf: Shelf) -
     calls = 1
     while (found := shelf.deliver(deadline=time.monotonic())) is None:
         calls += 1
-        assert not is_delivered(KEY, shelf.lts, shelf.retrieval)
+        assert not shelf.has_delivered()
     assert found == Delivered(KEY, len(TAR), CHECKSUM)
     assert calls == 3
     assert shelf.bytes_read == len(TAR)

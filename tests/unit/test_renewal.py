@@ -77,6 +77,15 @@ def test_a_renewal_without_time_goes_on_in_the_next_call(three_days_later: Bucke
     assert three_days_later.parts(KEY, upload_id) == ()
 
 
+def test_a_renewal_ends_however_late_each_of_its_calls_begins(three_days_later: Bucket) -> None:
+    calls = 1
+    while not renew(KEY, three_days_later, time.monotonic()):
+        calls += 1
+        assert calls <= 3
+
+    assert modified(three_days_later).date() == datetime.now(UTC).date()
+
+
 def test_a_copy_that_is_gone_is_refused(three_days_later: Bucket) -> None:
     three_days_later.delete([KEY])
 

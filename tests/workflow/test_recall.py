@@ -209,17 +209,22 @@ def test_a_recall_of_48_hours_takes_few_events(
     assert len(events) < 5_000
 
 
+def let_hours_pass(workflows: Workflows, clock: time_machine.Traveller, hours: int) -> None:
+    """Move the clock so far after each look at the tape."""
+
+    def look(progress: Any, context: LambdaContext) -> Any:
+        after = recall(progress, context)
+        clock.shift(timedelta(hours=hours))
+        return after
+
+    workflows.replace("RecallDatablocks", look)
+
+
 def test_g12_a_recall_that_never_completes_is_asked_for_once_more_and_then_told_to_scicat(
     workflows: Workflows, scicat: Scicat, aws: "S3Client", tape: Tape, clock: time_machine.Traveller
 ) -> None:
     tars = an_archived_dataset(aws, scicat)
-
-    def look(progress: Any, context: LambdaContext) -> Any:
-        after = recall(progress, context)
-        clock.shift(timedelta(hours=5))
-        return after
-
-    workflows.replace("RecallDatablocks", look)
+    let_hours_pass(workflows, clock, 5)
 
     job_id, arn = start(workflows, scicat)
 
@@ -239,13 +244,7 @@ def test_g14_what_was_recalled_stays_and_is_not_asked_for_again_when_one_datablo
     tars = an_archived_dataset(aws, scicat)
     stuck = next(iter(tars))
     tape.readable, tape.stuck = True, stuck
-
-    def look(progress: Any, context: LambdaContext) -> Any:
-        after = recall(progress, context)
-        clock.shift(timedelta(hours=8))
-        return after
-
-    workflows.replace("RecallDatablocks", look)
+    let_hours_pass(workflows, clock, 8)
     _, arn = start(workflows, scicat)
     assert workflows.wait(arn).status == "FAILED"
     assert scicat.lifecycle(ANY_PID)["retrieveReturnMessage"]["files"] == [stuck]

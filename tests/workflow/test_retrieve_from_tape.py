@@ -121,19 +121,30 @@ def test_g06_of_five_datablocks_one_is_damaged_it_is_named_and_the_job_offers_th
 
     job_id, end = retrieve(workflows, scicat)
 
-    others = {key: tar for key, tar in library.tars.items() if key != damaged}
+    told = assert_all_others_are_offered(scicat, aws, library, job_id, damaged)
+    assert (told["code"], told["files"], told["count"]) == ("corrupt_datablock", ["3/movie.mrc"], 1)
+    assert told["message"].startswith(f"1 of 5 datablocks refused, 4 can be downloaded. {damaged} could not be proven.")
+    assert (end.status, end.error) == ("FAILED", scicat.job(job_id)["statusCode"])
+
+
+def assert_all_others_are_offered(
+    scicat: Scicat, aws: "S3Client", library: Library, job_id: str, refused: str
+) -> dict[str, Any]:
+    """Of the dataset's datablocks one is refused, by name, and all others can be downloaded.
+
+    Returns what SciCat was told of the dataset.
+    """
+    others = {key: tar for key, tar in library.tars.items() if key != refused}
     assert retrieved(aws) == others
+    job = scicat.job(job_id)
+    assert refused in job["statusMessage"]
+    assert [one["archiveId"] for one in job["jobResultObject"]["result"]] == list(others)
     lifecycle = scicat.lifecycle(ANY_PID)
     assert lifecycle["retrieveStatusMessage"] == "scheduleRetrieveJobFailed"
     assert lifecycle["retrieveIntegrityCheck"] is False
     assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, True)
-    told = lifecycle["retrieveReturnMessage"]
-    assert (told["code"], told["files"], told["count"]) == ("corrupt_datablock", ["3/movie.mrc"], 1)
-    assert told["message"].startswith(f"1 of 5 datablocks refused, 4 can be downloaded. {damaged} could not be proven.")
-    job = scicat.job(job_id)
-    assert (end.status, end.error) == ("FAILED", job["statusCode"])
-    assert damaged in job["statusMessage"]
-    assert [one["archiveId"] for one in job["jobResultObject"]["result"]] == list(others)
+    told: dict[str, Any] = lifecycle["retrieveReturnMessage"]
+    return told
 
 
 @pytest.mark.parametrize(
@@ -174,18 +185,11 @@ def test_g13_recall_that_fails_twice_is_given_up_it_is_named_and_the_job_offers_
 
     job_id, end = retrieve(workflows, scicat)
 
-    others = {key: tar for key, tar in library.tars.items() if key != unreadable}
-    assert retrieved(aws) == others
     assert library.count("recall failed") == {unreadable: 2}
-    lifecycle = scicat.lifecycle(ANY_PID)
-    assert lifecycle["retrieveStatusMessage"] == "scheduleRetrieveJobFailed"
-    assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, True)
-    told = lifecycle["retrieveReturnMessage"]
+    told = assert_all_others_are_offered(scicat, aws, library, job_id, unreadable)
     assert (told["code"], told["files"]) == ("recall_failed", ["2/movie.mrc", "2/notes.txt"])
     assert told["message"].startswith(f"1 of 5 datablocks refused, 4 can be downloaded. {unreadable} could not be")
-    job = scicat.job(job_id)
-    assert (end.status, end.error) == ("FAILED", job["statusCode"])
-    assert [one["archiveId"] for one in job["jobResultObject"]["result"]] == list(others)
+    assert (end.status, end.error) == ("FAILED", scicat.job(job_id)["statusCode"])
 
 
 def test_g23_two_datablocks_that_were_swapped_are_both_named(

@@ -59,10 +59,13 @@ class Refused:
     reason: Reason
 
 
-def is_delivered(key: str, lts: LongTermStorage, retrieval: Bucket) -> bool:
-    """Whether the retrieval bucket has the datablock that the LTS has under ``key``."""
-    kept = lts.stored(key)
-    return kept is not None and _delivered(kept, retrieval) is not None
+def already_delivered(kept: StoredDatablock, retrieval: Bucket) -> Delivered | None:
+    """What lies in the retrieval bucket, if it is what the LTS has. Only what was proven ever got there."""
+    there = retrieval.head(kept.key)
+    checksum = kept.recorded or kept.crc64nvme
+    if there is None or there.size != kept.size or there.crc64nvme is None:
+        return None
+    return Delivered(kept.key, there.size, there.crc64nvme) if checksum in (None, there.crc64nvme) else None
 
 
 def deliver(
@@ -88,21 +91,12 @@ def _deliver(
     kept = lts.stored(datablock.archive_id)
     if kept is None:
         raise _unproven(datablock, "is not in the long-term storage")
-    if there := _delivered(kept, retrieval):
+    if there := already_delivered(kept, retrieval):
         return there
     _refuse_unlike_recorded(kept, datablock)
     if kept.state is not TapeState.READABLE:
         return None
     return _Delivery(datablock, kept, lts, retrieval, folder).work(deadline)
-
-
-def _delivered(kept: StoredDatablock, retrieval: Bucket) -> Delivered | None:
-    """What lies in the retrieval bucket, if it is what the LTS has. Only what was proven ever got there."""
-    there = retrieval.head(kept.key)
-    checksum = kept.recorded or kept.crc64nvme
-    if there is None or there.size != kept.size or there.crc64nvme is None:
-        return None
-    return Delivered(kept.key, there.size, there.crc64nvme) if checksum in (None, there.crc64nvme) else None
 
 
 def _refuse_unlike_recorded(kept: StoredDatablock, datablock: CatalogueDatablock) -> None:

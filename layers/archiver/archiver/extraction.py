@@ -4,14 +4,14 @@ It is packaged like a datablock, with a manifest, only that the bytes of its fil
 tars: nothing else of these is read. Each file is proven by its checksum in the catalogue on its way.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
 from archiver import datasets
 from archiver.datablocks import Limits
-from archiver.delivery import Delivered, is_delivered
+from archiver.delivery import Delivered, already_delivered
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.keys import Keys
 from archiver.lts import LongTermStorage, TapeState
@@ -70,12 +70,13 @@ def extract(run: Run, files: frozenset[str], lts: LongTermStorage, deadline: flo
     Raises ServiceRefused(CORRUPT_DATABLOCK) naming files that are not as recorded.
     """
     folder = _folder(run.run_id)
-    tars = {one.archive_id: _readable(one.archive_id, lts) for one in _wanted(run)}
+    wanted = RunFolder(run.run_id).need("datablocks.json", list[WantedDatablock])
+    tars = {one.archive_id: _readable(one.archive_id, lts) for one in wanted}
     readable = {archive_id: tar for archive_id, tar in tars.items() if tar is not None}
     if len(readable) < len(tars):
         return Extraction.ON_TAPE
     try:
-        located = folder.load("located.json", list[LocatedFile]) or _locate(run, files, readable, folder)
+        located = folder.load("located.json", list[LocatedFile]) or _locate(run, wanted, files, readable)
         source = _Tars({one.path: one for one in located}, readable)
         packager = Packager(folder, source, retrieval(), partial(Keys.selection, run.pid, run.run_id), _LIMITS)
         if not _package(packager, folder, deadline):
@@ -88,7 +89,7 @@ def extract(run: Run, files: frozenset[str], lts: LongTermStorage, deadline: flo
         if refused.reason.code is Code.RECALL_FAILED:
             return Extraction.ON_TAPE
         raise
-    _note_delivered(run)
+    _note_delivered(run, wanted)
     return Extraction.DONE
 
 
@@ -100,20 +101,15 @@ def _package(packager: Packager, folder: RunFolder, deadline: float) -> bool:
     return True
 
 
-def _note_delivered(run: Run) -> None:
+def _note_delivered(run: Run, wanted: Iterable[WantedDatablock]) -> None:
     """Say of each datablock that what was wanted of it is handed over."""
-    for one in _wanted(run):
-        delivered = Delivered(one.archive_id, one.packed_size, "")
-        RunFolder(run.run_id).save(f"delivered/{one.number:06d}.json", delivered)
+    for one in wanted:
+        RunFolder(run.run_id).save(one.note("delivered"), Delivered(one.archive_id, one.packed_size, ""))
 
 
 def _folder(run_id: str) -> RunFolder:
     """Where the selection keeps its notes: within those of the run."""
     return RunFolder(f"{run_id}/selection")
-
-
-def _wanted(run: Run) -> list[WantedDatablock]:
-    return RunFolder(run.run_id).need("datablocks.json", list[WantedDatablock])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,22 +147,25 @@ class _Tars:
 
 def _readable(archive_id: str, lts: LongTermStorage) -> _Tar | None:
     """Where the datablock can be read: a proven copy, or the long-term storage itself; None while it is on tape."""
-    if is_delivered(archive_id, lts, retrieval()) and (copy := retrieval().head(archive_id)):
-        return _Tar(retrieval(), archive_id, copy.etag, copies=True)
     stored = lts.stored(archive_id)
     if stored is None:
         raise ServiceRefused(Code.CORRUPT_DATABLOCK, f"{archive_id} is not in the long-term storage.")
+    if already_delivered(stored, retrieval()) and (copy := retrieval().head(archive_id)):
+        return _Tar(retrieval(), archive_id, copy.etag, copies=True)
     if stored.state is not TapeState.READABLE:
         return None
     return _Tar(lts.bucket, archive_id, stored.etag, lts.same_account)
 
 
-def _locate(run: Run, files: Collection[str], tars: Mapping[str, _Tar], folder: RunFolder) -> list[LocatedFile]:
+def _locate(
+    run: Run, wanted: Iterable[WantedDatablock], files: Collection[str], tars: Mapping[str, _Tar]
+) -> list[LocatedFile]:
     """Find the files, and write down their list as the packager reads it."""
+    folder = _folder(run.run_id)
     located: dict[str, LocatedFile] = {}
     packed: list[SourceFile] = []
-    for one in _wanted(run):
-        datablock = RunFolder(run.run_id).need(f"datablocks/{one.number:06d}.json", CatalogueDatablock)
+    for one in wanted:
+        datablock = RunFolder(run.run_id).need(one.note("datablocks"), CatalogueDatablock)
         # A file that was archived twice is given once.
         held = [file for file in selected(datablock, files) if file.path not in located]
         places = locate(datablock, held, tars[one.archive_id].read)

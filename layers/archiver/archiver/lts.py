@@ -6,7 +6,7 @@ protocol will do; without an endpoint it is a bucket of the same account.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -176,23 +176,7 @@ class LongTermStorage:
         ranges = part_ranges(hop.datablock.packed_size, _COPIED_PART if self._same_account else STREAMED_PART)
         with _refusal_means(Code.LTS_WRITE):
             there = {part.number: part for part in self._bucket.parts(hop.datablock.key, upload_id)}
-        has_sent = False
-
-        def part(number: int) -> UploadedPart | None:
-            nonlocal has_sent
-            start, length = ranges[number - 1]
-            done = there.get(number)
-            if done is not None and done.size == length:
-                return done
-            if has_sent and time.monotonic() >= deadline:
-                return None
-            has_sent = True  # every call gets somewhere, however late it begins
-            return send(hop, upload_id, number, start, length)
-
-        with ThreadPoolExecutor(at_once) as pool:
-            parts = list(pool.map(part, range(1, len(ranges) + 1)))
-        sent = [one for one in parts if one is not None]
-        return sent if len(sent) == len(parts) else None
+        return send_missing(ranges, there, lambda *part: send(hop, upload_id, *part), at_once, deadline)
 
     def _streamed(self, hop: "_Hop", upload_id: str, number: int, start: int, length: int) -> UploadedPart:
         body = hop.staging.get(hop.source, hop.etag, start, length)
@@ -246,6 +230,36 @@ def long_term_storage() -> LongTermStorage:
         tier=chosen.lts_recall_tier,
         same_account=not chosen.lts_endpoint_url,
     )
+
+
+def send_missing(
+    ranges: Sequence[tuple[int, int]],
+    there: Mapping[int, UploadedPart],
+    send: Callable[[int, int, int], UploadedPart],
+    at_once: int,
+    deadline: float,
+) -> list[UploadedPart] | None:
+    """All parts of an upload in order: those that are ``there``, the others by ``send`` (number, offset, length).
+
+    None when ``deadline`` (``time.monotonic()``) came first; the next call goes on.
+    """
+    has_sent = False
+
+    def part(number: int) -> UploadedPart | None:
+        nonlocal has_sent
+        start, length = ranges[number - 1]
+        done = there.get(number)
+        if done is not None and done.size == length:
+            return done
+        if has_sent and time.monotonic() >= deadline:
+            return None
+        has_sent = True  # every call gets somewhere, however late it begins
+        return send(number, start, length)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        parts = list(pool.map(part, range(1, len(ranges) + 1)))
+    sent = [one for one in parts if one is not None]
+    return sent if len(sent) == len(parts) else None
 
 
 def part_ranges(size: int, smallest: int) -> list[tuple[int, int]]:

@@ -162,6 +162,10 @@ class WantedDatablock:
     packed_size: int
     size: int = 0
 
+    def note(self, kind: Literal["datablocks", "delivered", "refused"]) -> str:
+        """What the run's document about it is called: its record with all files, or how its delivery ended."""
+        return f"{kind}/{self.number:06d}.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Download:

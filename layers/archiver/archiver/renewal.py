@@ -5,13 +5,11 @@ The bucket's rule counts an object's days from its last modification, and rounds
 object onto itself, and completes that only if the bytes still have the proven checksum.
 """
 
-import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final
 
 from archiver.errors import Code, ServiceRefused
-from archiver.lts import part_ranges
+from archiver.lts import part_ranges, send_missing
 from archiver.s3 import Bucket, ObjectHead, PinnedRange, UploadedPart
 from archiver.settings import MIB
 
@@ -46,18 +44,9 @@ def renew(key: str, bucket: Bucket, deadline: float) -> bool:
 
 def _copy(key: str, head: ObjectHead, bucket: Bucket, upload_id: str, deadline: float) -> list[UploadedPart] | None:
     """All parts, copied by S3 itself; None when the deadline came first."""
-    ranges = part_ranges(head.size, _PART)
     there = {part.number: part for part in bucket.parts(key, upload_id)}
 
-    def part(number: int) -> UploadedPart | None:
-        if number in there:
-            return there[number]
-        if number > 1 and time.monotonic() >= deadline:
-            return None
-        start, length = ranges[number - 1]
+    def copy(number: int, start: int, length: int) -> UploadedPart:
         return bucket.copy_part(key, upload_id, number, PinnedRange(bucket, key, head.etag, start, length, key))
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        parts = list(pool.map(part, range(1, len(ranges) + 1)))
-    copied = [one for one in parts if one is not None]
-    return copied if len(copied) == len(parts) else None
+    return send_missing(part_ranges(head.size, _PART), there, copy, _AT_ONCE, deadline)

@@ -42,8 +42,8 @@ def choose(datablocks: Iterable[CatalogueDatablock], files: Collection[str]) -> 
     datablocks = tuple(datablocks)
     if not files:
         return datablocks
-    chosen = tuple(datablock for datablock in datablocks if selected(datablock, files))
-    found = {file.path for datablock in chosen for file in selected(datablock, files)}
+    held = [(datablock, selected(datablock, files)) for datablock in datablocks]
+    found = {file.path for _, some in held for file in some}
     unknown = sorted(set(files) - found)
     if unknown:
         raise DatasetRejected(
@@ -52,7 +52,7 @@ def choose(datablocks: Iterable[CatalogueDatablock], files: Collection[str]) -> 
     hostile = sorted(path for path in found if wrong_path(path))
     if hostile:
         raise DatasetRejected(Code.BAD_PATH, f"{len(hostile)} paths may not name a file.", hostile)
-    return chosen
+    return tuple(datablock for datablock, some in held if some)
 
 
 def selected(datablock: CatalogueDatablock, files: Collection[str]) -> list[CatalogueFile]:

@@ -73,6 +73,6 @@ def _delivered(folder: RunFolder) -> tuple[Amount, Amount]:
     if wanted is None:
         return Amount(), Amount()
     noted = set(folder.names("delivered/"))
-    sizes = [one.packed_size for one in wanted if f"delivered/{one.number:06d}.json" in noted]
+    sizes = [one.packed_size for one in wanted if one.note("delivered") in noted]
     total = sum(one.packed_size for one in wanted)
     return Amount(done=len(sizes), total=len(wanted)), Amount(done=sum(sizes), total=total)
