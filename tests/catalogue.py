@@ -16,6 +16,7 @@ from mocks.faults import SPARED
 from mocks.scicat.accounts import Account, Accounts
 from mocks.scicat.testing import run_mock_scicat
 from tests.account import SECRETS
+from tests.loopback import LOOPBACK
 
 ANY_TIME = "2026-11-23T08:00:00.000Z"
 # Faults are for the service, not for who arranges and looks.
@@ -121,11 +122,11 @@ class Scicat:
 
     def faults(self, *faults: Mapping[str, Any]) -> None:
         """Let SciCat do these to requests from now on (``mocks.faults``); without any, all is well again."""
-        httpx.post(f"{self.url}/__faults", json=list(faults), trust_env=False).raise_for_status()
+        LOOPBACK.post(f"{self.url}/__faults", json=list(faults)).raise_for_status()
 
     def seen(self, fault: int = 0) -> int:
         """How many requests have matched a fault so far."""
-        script: list[dict[str, int]] = httpx.get(f"{self.url}/__faults", trust_env=False).json()
+        script: list[dict[str, int]] = LOOPBACK.get(f"{self.url}/__faults").json()
         return script[fault]["seen"]
 
     def _ask(self, account: str, method: str, path: str, body: Any = None) -> Any:
@@ -138,14 +139,14 @@ class Scicat:
 
     def _answer(self, account: str, method: str, path: str, body: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token(account)}", **_SPARED}
-        return httpx.request(method, self.url + path, json=body, headers=headers, trust_env=False)
+        return LOOPBACK.request(method, self.url + path, json=body, headers=headers)
 
     def token(self, account: str) -> str:
         """A SciCat token of the account, good for an hour."""
         if account not in self._tokens:
             password = next(one.password for one in ACCOUNTS if one.username == account)
             login = {"username": account, "password": password}
-            answer = httpx.post(f"{self.url}/api/v3/auth/login", json=login, headers=_SPARED, trust_env=False)
+            answer = LOOPBACK.post(f"{self.url}/api/v3/auth/login", json=login, headers=_SPARED)
             self._tokens[account] = answer.json()["access_token"]
         return self._tokens[account]
 

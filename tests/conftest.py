@@ -9,6 +9,8 @@ import boto3
 import pytest
 import stamina
 from moto import mock_aws
+from moto.s3 import urls as s3_urls
+from moto.s3.models import S3Backend
 from pytest_socket import socket_allow_hosts
 
 from archiver.settings import Settings
@@ -58,8 +60,14 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
 @pytest.fixture
 def aws(environment: pytest.MonkeyPatch) -> Iterator["S3Client"]:
     """An empty account: four buckets, the secrets, Step Functions that run, permissions. Returns its S3 client."""
-    assert environment
-    running: DefaultConfig = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
+    running: DefaultConfig = {
+        "stepfunctions": {"execute_state_machine": True},
+        "lambda": {"use_docker": False},
+        # A session for all tests: a new one reads the descriptions of all services again.
+        "core": {"reset_boto3_session": False},
+    }
+    # Of one region the URLs are always the same; moto reads their module from the disk again for each request.
+    environment.setattr(S3Backend, "_url_module", s3_urls)
     with mock_aws(config=running), enforced_permissions() as refused:
         s3 = boto3.client("s3")
         for bucket in BUCKETS:

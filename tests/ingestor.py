@@ -12,10 +12,10 @@ from threading import Event
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
-import httpx
 import requests
 
 from tests.catalogue import ANY_TIME, a_dataset
+from tests.loopback import LOOPBACK
 
 MIB = 1024**2
 GIB = 1024**3
@@ -130,13 +130,13 @@ class Ingestor:
 
     def _scicat(self, path: str, body: object) -> Any:
         headers = {"Authorization": f"Bearer {self._scicat_token()}"}
-        answer = httpx.post(self.scicat_url + path, json=body, headers=headers, trust_env=False)
+        answer = LOOPBACK.post(self.scicat_url + path, json=body, headers=headers)
         assert answer.is_success, answer.text
         return answer.json()
 
     def _scicat_token(self) -> str:
         login = {"username": self.username, "password": self.password}
-        answer = httpx.post(f"{self.scicat_url}/api/v3/auth/login", json=login, trust_env=False)
+        answer = LOOPBACK.post(f"{self.scicat_url}/api/v3/auth/login", json=login)
         return str(answer.json()["access_token"])
 
     def _login(self) -> None:

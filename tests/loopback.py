@@ -1,9 +1,26 @@
-"""An HTTP server of a few lines, for tests that need one beside the service."""
+"""HTTP on this machine: a client for every test, and a server of a few lines for those that need one."""
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
+
+import httpx
+
+# Nobody speaks TLS here, and reading the certificates of all authorities takes longer than most tests' requests.
+_NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def loopback_client(url: str = "") -> httpx.Client:
+    """A client for the server at ``url``; it asks no proxy."""
+    # A server that ends with its test leaves no connection behind for another on its port.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.Client(base_url=url, trust_env=False, verify=_NO_CERTIFICATES, limits=limits, timeout=30)
+
+
+LOOPBACK: Final = loopback_client()
 
 
 class QuietHandler(BaseHTTPRequestHandler):

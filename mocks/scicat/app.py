@@ -1,6 +1,7 @@
 """The HTTP service: all routes, behind Express's way of matching paths."""
 
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from mocks.scicat.routes import blocks, datasets, explorer, jobs, users
 from mocks.scicat.service import Service
 from mocks.scicat.store import Store
 
+# The authorities' certificates are read once, however many SciCats a process runs.
+_TLS = ssl.create_default_context()
 _ROUTERS = (users.router, blocks.router, datasets.router, jobs.router, explorer.router)
 
 
@@ -58,7 +61,7 @@ def create_app(state_dir: Path, accounts: Iterable[Account], configuration: Conf
         store,
         Accounts(accounts, store.secret(fresh=secrets.token_hex(32)), configuration.token_seconds),
         # Node's fetch waits for the archiver without end, and asks no proxy.
-        httpx.AsyncClient(timeout=None, trust_env=False),  # noqa: S113
+        httpx.AsyncClient(timeout=None, trust_env=False, verify=_TLS),  # noqa: S113
     )
 
     @asynccontextmanager

@@ -455,6 +455,8 @@ def test_e05_nothing_is_written_to_the_disk(monkeypatch: pytest.MonkeyPatch) -> 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    Bench(three_files()).build()  # what is imported only when it is needed is read now
+
     for module, name in ((builtins, "open"), (os, "open"), (io, "open")):
         monkeypatch.setattr(module, name, full)
     bench = Bench(three_files())

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -22,6 +21,7 @@ from tests.account import LambdaContext
 from tests.archive import ANY_PID, an_archived_dataset, archive_id
 from tests.catalogue import ANY_TIME, Scicat
 from tests.contract.lts.conftest import client_of
+from tests.loopback import LOOPBACK
 from tests.workflow.conftest import Execution, Workflows
 
 if TYPE_CHECKING:
@@ -41,16 +41,16 @@ class Library:
     tars: dict[str, bytes]
 
     def tell(self, route: str, body: Any) -> None:
-        httpx.post(f"{self.url}/{route}", json=body).raise_for_status()
+        LOOPBACK.post(f"{self.url}/{route}", json=body).raise_for_status()
 
     def events(self, what: str) -> dict[str, float]:
         """When this happened to each object the first time."""
-        events = httpx.get(f"{self.url}/__state").json()["events"]
+        events = LOOPBACK.get(f"{self.url}/__state").json()["events"]
         return {event["key"]: event["at"] for event in reversed(events) if event["what"] == what}
 
     def count(self, what: str) -> dict[str, int]:
         """How often this happened to each object."""
-        events = httpx.get(f"{self.url}/__state").json()["events"]
+        events = LOOPBACK.get(f"{self.url}/__state").json()["events"]
         return Counter(event["key"] for event in events if event["what"] == what)
 
 
@@ -197,7 +197,7 @@ def test_g23_two_datablocks_that_were_swapped_are_both_named(
 ) -> None:
     first, second = archive_id(0), archive_id(1)
     for key, other in ((first, second), (second, first)):
-        httpx.get(f"{library.url}/delete/{key}").raise_for_status()
+        LOOPBACK.get(f"{library.url}/delete/{key}").raise_for_status()
         library.s3.put_object(Bucket="lts", Key=key, Body=library.tars[other])
     library.tell("__clock", {"advance_s": 60})
 

@@ -16,6 +16,7 @@ from moto.server import ThreadedMotoServer
 from mocks.lts.service import Options
 from mocks.lts.tape import Hardware
 from mocks.lts.testing import run_mock_lts
+from tests.loopback import LOOPBACK
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -55,14 +56,14 @@ class TapeMock:
         self.tell("__clock", {"advance_s": seconds})
 
     def tell(self, route: str, body: Any) -> httpx.Response:
-        return httpx.post(f"{self.url}/{route}", json=body).raise_for_status()
+        return LOOPBACK.post(f"{self.url}/{route}", json=body).raise_for_status()
 
     def state(self, key: str) -> dict[str, Any]:
         objects: dict[str, dict[str, Any]] = self.whole_state()["objects"]
         return objects[key]
 
     def whole_state(self) -> dict[str, Any]:
-        state: dict[str, Any] = httpx.get(f"{self.url}/__state").json()
+        state: dict[str, Any] = LOOPBACK.get(f"{self.url}/__state").json()
         return state
 
     def events(self, key: str) -> list[str]:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from mocks.lts.ledger import Ledger
 from mocks.lts.tape import Hardware, Place, Tape, TapeObject
+from tests.loopback import LOOPBACK, loopback_client
 
 if TYPE_CHECKING:
     from tests.contract.lts.conftest import StartMock, TapeMock
@@ -60,7 +60,7 @@ def test_ten_thousand_objects_are_taken_up_shown_recalled_and_kept_over_a_restar
         timed("telling the whole state", began)
         assert (len(state["drives"]["busy"]), len(state["queue"])) == (16, ASKED_OVER_HTTP - 16)
         began = time.perf_counter()
-        assert f"Objects: {OBJECTS}" in httpx.get(f"{lts.url}/__page").text
+        assert f"Objects: {OBJECTS}" in LOOPBACK.get(f"{lts.url}/__page").text
         timed("the status page", began)
 
     with start_mock(FAST_TAPE, replicas=False) as lts:
@@ -75,7 +75,7 @@ def test_ten_thousand_objects_are_taken_up_shown_recalled_and_kept_over_a_restar
 
 def _ask_for_a_thousand(lts: "TapeMock", timed: Timed) -> None:
     began = time.perf_counter()
-    with httpx.Client(base_url=f"{lts.url}/{lts.bucket}", trust_env=False) as client, ThreadPoolExecutor(4) as pool:
+    with loopback_client(f"{lts.url}/{lts.bucket}") as client, ThreadPoolExecutor(4) as pool:
         answers = pool.map(lambda key: client.post(f"/{key}?restore", content=RESTORE), KEYS[:ASKED_OVER_HTTP])
         assert {answer.status_code for answer in answers} == {202}
     timed(f"{ASKED_OVER_HTTP} recalls asked for", began)

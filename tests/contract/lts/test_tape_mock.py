@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from mocks.lts.service import Options
 from mocks.lts.tape import Hardware
 from mocks.lts.testing import run_mock_lts
+from tests.loopback import LOOPBACK
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -155,8 +156,8 @@ def test_deleting_is_refused_one_by_one_and_in_bulk(lts: "TapeMock") -> None:
 
 def test_administrator_can_delete(lts: "TapeMock") -> None:
     lts.put("folder/a b.tar")
-    assert httpx.get(f"{lts.url}/delete/folder/a%20b.tar").status_code == 204
-    assert httpx.get(f"{lts.url}/delete/folder/a%20b.tar").status_code == 404
+    assert LOOPBACK.get(f"{lts.url}/delete/folder/a%20b.tar").status_code == 204
+    assert LOOPBACK.get(f"{lts.url}/delete/folder/a%20b.tar").status_code == 404
     assert lts.s3.list_objects_v2(Bucket=lts.bucket)["KeyCount"] == 0
 
 
@@ -334,17 +335,17 @@ def test_page_shows_objects_drives_and_queue_and_runs_no_script_of_a_hostile_nam
     lts.advance(MIGRATION_DELAY)
     for key in keys:
         lts.recall(key)
-    shown = httpx.get(f"{lts.url}/__page", params={"contains": '"><i>'}).text
+    shown = LOOPBACK.get(f"{lts.url}/__page", params={"contains": '"><i>'}).text
     assert "<script>" not in shown
     assert "<i>" not in shown
     assert "&lt;script&gt;alert(1)&lt;/script&gt;.tar" in shown
     assert "Drives: 2 of 2 busy" in shown
     assert "Queue: 1" in shown
-    assert "Objects: 1<" in httpx.get(f"{lts.url}/__page", params={"contains": "c.t"}).text
+    assert "Objects: 1<" in LOOPBACK.get(f"{lts.url}/__page", params={"contains": "c.t"}).text
 
 
 def test_browser_is_led_from_the_root_to_the_page_and_an_s3_client_is_not(lts: "TapeMock") -> None:
-    led = httpx.get(lts.url, follow_redirects=True)
+    led = LOOPBACK.get(lts.url, follow_redirects=True)
     assert "<title>Tape library" in led.text
     assert "Buckets" in lts.s3.list_buckets()
 
@@ -457,20 +458,20 @@ def test_slow_answer_arrives_after_its_delay(lts: "TapeMock") -> None:
 
 
 def test_unknown_field_of_a_fault_is_refused(lts: "TapeMock") -> None:
-    answer = httpx.post(f"{lts.url}/__faults", json=[{"match": "x", "unknown": 1}])
+    answer = LOOPBACK.post(f"{lts.url}/__faults", json=[{"match": "x", "unknown": 1}])
     assert answer.status_code == 422
 
 
 def test_store_that_does_not_answer_makes_the_tape_unavailable(tmp_path: Path) -> None:
     # Port 9 is the discard service: nothing listens there.
     with run_mock_lts(Options("http://127.0.0.1:9", tmp_path, "lts")) as url:
-        answer = httpx.get(f"{url}/lts/a.tar")
+        answer = LOOPBACK.get(f"{url}/lts/a.tar")
     assert (answer.status_code, "<Code>ServiceUnavailable</Code>" in answer.text) == (503, True)
 
 
 def test_exit_route_stops_the_service(start_mock: "StartMock") -> None:
     with start_mock() as lts:
-        assert httpx.get(f"{lts.url}/exit").status_code == 204
+        assert LOOPBACK.get(f"{lts.url}/exit").status_code == 204
         with pytest.raises(httpx.TransportError):
             ask_for_a_while(f"{lts.url}/__state")
 
@@ -478,5 +479,5 @@ def test_exit_route_stops_the_service(start_mock: "StartMock") -> None:
 def ask_for_a_while(url: str) -> None:
     """A service that ends may still answer once or twice."""
     for _ in range(100):
-        httpx.get(url)
+        LOOPBACK.get(url)
         time.sleep(0.05)

@@ -9,6 +9,7 @@ from uuid import uuid4
 import httpx
 
 from mocks.scicat.testing import RunningScicat
+from tests.loopback import LOOPBACK, loopback_client
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Scicat:
     def by(self, account: str | None) -> Caller:
         """Ask as an account, or as nobody."""
         if account not in self.clients:
-            http = httpx.Client(base_url=self.server.url, trust_env=False, timeout=30)
+            http = loopback_client(self.server.url)
             if account is not None:
                 username, password = self.server.credentials(account)
                 answer = http.post("/api/v3/auth/login", json={"username": username, "password": password})
@@ -69,7 +70,7 @@ class Scicat:
 
     def faults(self, *faults: Mapping[str, Any]) -> None:
         """Let these happen to requests from now on (``mocks.faults``)."""
-        httpx.post(f"{self.server.url}/__faults", json=list(faults), trust_env=False).raise_for_status()
+        LOOPBACK.post(f"{self.server.url}/__faults", json=list(faults)).raise_for_status()
 
     def a_dataset(self, **fields: Any) -> str:
         """A dataset of group1 with one file of 3 bytes; its pid, quoted for a path."""
