@@ -90,7 +90,8 @@ def _settle(run: Run, kind: JobKind, why: Reason | None) -> _Run:
         if why is None:
             return _Run.LATER
         workflows.stop(arn)
-        return _Run.FOUND
+        # A call that goes on may hold its end up; the end of an execution begins a sweep of its own.
+        return _Run.FOUND if workflows.has_ended(arn) else _Run.LATER
     if kind is JobKind.RETRIEVE:
         return _Run.SETTLED  # FinishJob tells what a retrieval left untold
     written = RunFolder(run.run_id).load("outcome.json", RunOutcome)

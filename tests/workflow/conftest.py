@@ -22,10 +22,16 @@ from urllib.parse import unquote
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import TimeoutSecondsPath
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_callback
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service_aws_sdk,
+    state_task_service_callback,
+    state_task_service_sfn,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import StateTaskService
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
     StateTaskServiceAwsSdk,
@@ -35,9 +41,10 @@ from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
+from moto.stepfunctions.parser.asl.utils.boto_client import boto_client_for
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
-from tests.account import ACCOUNT_ID, LambdaContext, state_machine_arn
+from tests.account import ACCOUNT_ID, REGION, LambdaContext, state_machine_arn
 from tests.permissions import as_function
 from tests.s3_faults import WorkerKilled
 from tests.state_machines import definitions, snake
@@ -203,6 +210,7 @@ def workflows(
     environment.setattr(AmazonStateLanguageParser, "parse", _parse)
     # What cannot be run is seen when it is run.
     environment.setattr(StepFunctionsParserBackend, "_validate_definition", lambda **_: None)
+    _let_states_share_clients(environment)
     _let_no_time_pass(environment, deployed)
     _let_states_write_documents(environment)
     _let_nested_executions_start(environment)
@@ -224,6 +232,17 @@ def _parse(definition: str) -> tuple[Any, Any]:
 def _read(definition: str, parse: Callable[[str], tuple[Any, Any]] = AmazonStateLanguageParser.parse) -> Any:
     _, tree = parse(definition)
     return tree
+
+
+def _let_states_share_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One client for all calls of a service, where moto makes one for each call."""
+    client = cache(lambda service: boto_client_for(REGION, service))
+
+    def shared(service: str, **_: Any) -> BaseClient:
+        return client(service)
+
+    for caller in (lambda_eval_utils, state_task_service_aws_sdk, state_task_service_sfn):
+        monkeypatch.setattr(caller, "boto_client_for", shared)
 
 
 def _let_no_time_pass(monkeypatch: pytest.MonkeyPatch, deployed: Workflows) -> None:

@@ -6,9 +6,6 @@ from collections.abc import Iterable, Iterator
 # Whatever stands before the next bracket. A quotation mark in its place begins a string that is not complete yet.
 _NEXT = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+([\[\]{}"])', re.DOTALL)
 _OPENING, _STRING = b"[{", b'"'
-# Text without a bracket is searched again with every chunk. SciCat's documents have one every few hundred bytes;
-# more than this is something else, blown up.
-_WITHOUT_BRACKET = 4 * 1024**2
 # Inside the document's own object, and inside the array that is one of its fields.
 _DOCUMENT, _ARRAY = 1, 2
 
