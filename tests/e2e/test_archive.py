@@ -66,6 +66,16 @@ def executions(stack: RunningStack, workflow: str) -> list[str]:
     return [found["name"] for found in stack.clients.stepfunctions.list_executions(stateMachineArn=arn)["executions"]]
 
 
+INCOMPLETE = [{"path": "here.mrc"}, {"path": "ä lost/gone.mrc"}]
+
+
+@pytest.fixture(scope="module")
+def incomplete(visitor: Visitor) -> str:
+    """A folder in which a listed file is missing. The service waits a minute for it, while other tests go on."""
+    return drop(visitor, "incomplete", {"here.mrc": b"any bytes"}, files=INCOMPLETE)
+
+
+@pytest.mark.usefixtures("incomplete")
 def test_the_demonstration_holds(stack: RunningStack) -> None:
     shown = stack.command("demo")
     assert shown.returncode == 0, shown.stdout
@@ -86,20 +96,18 @@ def test_the_same_drop_twice_archives_once(stack: RunningStack, visitor: Visitor
     assert len(visitor.dataset(first["pid"])["datablocks"]) == 1
 
 
-def test_a_listed_file_that_is_missing_is_named_and_nothing_is_deleted(visitor: Visitor) -> None:
-    listed = [{"path": "here.mrc"}, {"path": "ä lost/gone.mrc"}]
-    prefix = drop(visitor, "incomplete", {"here.mrc": b"any bytes"}, files=listed)
-    told = status_of(visitor, prefix)
+def test_a_listed_file_that_is_missing_is_named_and_nothing_is_deleted(visitor: Visitor, incomplete: str) -> None:
+    told = status_of(visitor, incomplete)
     assert (told["code"], told["files"]) == ("missing_files", ["ä lost/gone.mrc"])
     lifecycle = visitor.dataset(told["pid"])["datasetlifecycle"]
     assert lifecycle["archiveStatusMessage"] == "missingFilesError"
     assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, False)
     assert lifecycle["archiveReturnMessage"]["files"] == ["ä lost/gone.mrc"]
-    assert visitor.read(prefix + "here.mrc") == b"any bytes"
+    assert visitor.read(incomplete + "here.mrc") == b"any bytes"
 
-    visitor.write(prefix + "ä lost/gone.mrc", b"found again")
-    drop(visitor, "incomplete", {}, files=listed)
-    again = status_of(visitor, prefix, other_than=told)
+    visitor.write(incomplete + "ä lost/gone.mrc", b"found again")
+    drop(visitor, "incomplete", {}, files=INCOMPLETE)
+    again = status_of(visitor, incomplete, other_than=told)
     assert again["pid"] == told["pid"]
     assert end_of(visitor, again["job"])["statusCode"] == "finishedSuccessful"
 

@@ -13,6 +13,7 @@ from local.deployment import Deployed
 from local.executor.process_executor.process_tree import descendants
 from local.services import Register
 from tests.e2e.conftest import RunningStack, run_local, settings_of_its_own
+from tests.state_machines import definitions
 
 LOOPBACK = "0100007F"  # 127.0.0.1 in /proc/net/tcp
 
@@ -23,7 +24,7 @@ def test_endpoints_file_names_everything_and_is_private(stack: RunningStack) -> 
 
     assert set(body) == {"aws", "api", "docs", "scicat", "lts", "buckets", "stateMachines", "logs", "accounts"}
     assert set(body["buckets"]) == {"landing", "staging", "retrieval", "lts"}
-    assert set(body["stateMachines"]) == {"ingest", "archive", "archive_dataset", "retrieve", "retrieve_dataset"}
+    assert set(body["stateMachines"]) == set(definitions())
     assert set(body["accounts"]) == {"admin", "archiver", "user1", "user2"}
     assert body["lts"] == stack.configuration.lts_url
     assert body["buckets"]["lts"] == stack.configuration.lts_bucket
