@@ -120,13 +120,26 @@ def assert_nothing_is_left(pid: str) -> None:
 
 
 @moments
-@pytest.mark.parametrize("step", BEFORE_SCICAT_IS_TOLD)
-def test_an_archiving_that_is_stopped_at_any_state_ends_cancelled(
-    workflows: Workflows, aws: "S3Client", scicat: Scicat, operator: Operator, step: str, *, after_the_work: bool
+@pytest.mark.parametrize(
+    ("workflow", "step"),
+    [
+        *(("archive_dataset", step) for step in BEFORE_SCICAT_IS_TOLD),
+        *(("archive", step) for step in ("BeginJob", "ClaimDataset", "PackageDatablock")),
+    ],
+)
+def test_an_archiving_that_is_stopped_at_any_state_ends_cancelled_also_with_its_whole_job(
+    workflows: Workflows,
+    aws: "S3Client",
+    scicat: Scicat,
+    operator: Operator,
+    *,
+    workflow: str,
+    step: str,
+    after_the_work: bool,
 ) -> None:
     dataset = ADataset(aws, scicat)
     scicat.set_lifecycle(dataset.pid, archivable=True)
-    operator.stops("archive_dataset", step, after_the_work=after_the_work)
+    operator.stops(workflow, step, after_the_work=after_the_work)
     job_id = run_job(workflows, scicat, "archive", dataset.pid)
 
     operator.sweeps()
@@ -150,23 +163,6 @@ def test_an_archiving_that_is_stopped_when_scicat_is_told_is_completed(
 
     assert dataset.lifecycle["archiveStatusMessage"] == "datasetOnArchiveDisk"
     assert dataset.landing() == {dataset.prefix + "dataset.json"}
-    assert_nothing_is_left(dataset.pid)
-
-
-@moments
-@pytest.mark.parametrize("step", ["BeginJob", "ClaimDataset", "PackageDatablock"])
-def test_an_archive_job_that_is_stopped_stops_its_datasets_too(
-    workflows: Workflows, aws: "S3Client", scicat: Scicat, operator: Operator, step: str, *, after_the_work: bool
-) -> None:
-    dataset = ADataset(aws, scicat)
-    scicat.set_lifecycle(dataset.pid, archivable=True)
-    operator.stops("archive", step, after_the_work=after_the_work)
-    job_id = run_job(workflows, scicat, "archive", dataset.pid)
-
-    operator.sweeps()
-
-    assert_the_job_is_cancelled(scicat, job_id)
-    assert_the_archiving_is_cancelled(dataset)
     assert_nothing_is_left(dataset.pid)
 
 
