@@ -11,7 +11,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from archiver.scicat import Catalogue
+from archiver.scicat.answers import Answer
+from archiver.scicat.server import Request, Server
 from mocks.faults import SPARED
 from mocks.scicat.accounts import Account, Accounts
 from mocks.scicat.testing import run_mock_scicat
@@ -163,13 +164,11 @@ def a_scicat(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[Scicat]:
 
 def _listen(scicat: Scicat, environment: pytest.MonkeyPatch) -> None:
     """Note every change that the service asks for."""
-    exchange = Catalogue._exchange
+    exchange = Server.exchange
 
-    def noted(
-        catalogue: Catalogue, method: str, path: str, body: Any = None, token: str | None = None, *more: Any
-    ) -> Any:
-        if method != "GET" and token is not None:
-            scicat.told.append((f"{method} {path}", body))
-        return exchange(catalogue, method, path, body, token, *more)
+    def noted(server: Server, request: Request, token: str | None = None) -> Answer:
+        if request.method != "GET" and token is not None:
+            scicat.told.append((f"{request.method} {request.path}", request.body))
+        return exchange(server, request, token)
 
-    environment.setattr(Catalogue, "_exchange", noted)
+    environment.setattr(Server, "exchange", noted)

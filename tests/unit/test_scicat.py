@@ -11,10 +11,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from archiver import scicat
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.models import CatalogueDatablock, CatalogueFile
-from archiver.scicat import Catalogue, Identity, JobStatus
+from archiver.scicat import Catalogue, Identity, JobStatus, answers, receiving
+from archiver.scicat import catalogue as deployed_catalogue
+from archiver.scicat.retries import UnansweredError, pause_asked_for, worth_repeating
 from tests.loopback import QuietHandler, serving
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
@@ -134,8 +135,8 @@ def a_list(*blocks: list[str]) -> dict[str, Any]:
 
 
 def test_files_are_read_block_by_block(script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scicat, "_ANSWER_BYTES", 5_000)
-    monkeypatch.setattr(scicat, "_CHUNK_BYTES", 1_000)
+    monkeypatch.setattr(receiving, "BLOCK_BYTES", 5_000)
+    monkeypatch.setattr(receiving, "CHUNK_BYTES", 1_000)
     blocks = [[f"{block}/{number}" for number in range(50)] for block in range(20)]
     script.answers = [Answer(200, a_list(*blocks))]
     files = catalogue.files_of(PID, list)
@@ -146,8 +147,8 @@ def test_files_are_read_block_by_block(script: Script, catalogue: Catalogue, mon
 def test_c18_more_datablocks_are_read_than_one_answer_may_hold_as_json(
     script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scicat, "_ANSWER_BYTES", 2_000)
-    monkeypatch.setattr(scicat, "_CHUNK_BYTES", 500)
+    monkeypatch.setattr(receiving, "BLOCK_BYTES", 2_000)
+    monkeypatch.setattr(receiving, "CHUNK_BYTES", 500)
     script.answers = [Answer(200, dataset(datablocks=[recorded(f"{number}.tar") for number in range(50)], size=7))]
     found = catalogue.dataset(PID, datablocks=True)
     assert found is not None
@@ -175,7 +176,7 @@ def test_d10_a_list_that_stays_cut_off_is_no_list(script: Script, catalogue: Cat
 def test_f14_a_block_beyond_the_limit_is_refused(
     script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scicat, "_ANSWER_BYTES", 1024)
+    monkeypatch.setattr(receiving, "BLOCK_BYTES", 1024)
     script.answers = [Answer(200, a_list(["x" * 500_000]))]
     with pytest.raises(ServiceRefused) as caught:
         catalogue.files_of(PID, list)
@@ -312,7 +313,7 @@ def test_one_login_serves_many_calls(script: Script, catalogue: Catalogue) -> No
 def test_f14_an_answer_of_more_than_64_mib_is_refused_also_when_it_comes_compressed(
     script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scicat, "_ANSWER_BYTES", 1024**2)
+    monkeypatch.setattr(receiving, "ANSWER_BYTES", 1024**2)
     bomb = gzip.compress(b" " * 50 * 1024**2)
     for answer in (Answer(200, b" " * 2 * 1024**2), Answer(200, bomb, {"Content-Encoding": "gzip"})):
         script.answers = [answer]
@@ -359,7 +360,7 @@ def test_f05_another_datablock_of_that_archive_id_is_a_conflict(
 def test_f19_a_large_record_is_refused_with_its_size_and_not_sent_again(
     script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.setattr(scicat, "_LARGE_BODY_BYTES", 10)
+    monkeypatch.setattr(answers, "LARGE_BODY_BYTES", 10)
     script.answers = [Answer(status), Answer(200, dataset())]
     with pytest.raises(ServiceRefused, match=r"\d+ bytes sent") as caught:
         catalogue.add_datablock(PID, DATABLOCK)
@@ -431,8 +432,8 @@ def test_an_older_releases_409_to_an_unchanged_lifecycle_is_success(script: Scri
     [("7", 7.0), ("0", 0.0), ("86400", 60.0), (None, None), ("Mon, 23 Nov 2026 08:00:00 GMT", None), ("-1", None)],
 )
 def test_f08_retry_after_is_honoured_up_to_a_minute(header: str | None, seconds: float | None) -> None:
-    assert scicat._seconds(header) == seconds
-    assert scicat._worth_repeating(scicat._UnansweredError("busy", seconds)) == (True if seconds is None else seconds)
+    assert pause_asked_for(header) == seconds
+    assert worth_repeating(UnansweredError("busy", seconds)) == (True if seconds is None else seconds)
 
 
 def test_the_deployed_catalogue_logs_in_with_the_account_in_secrets_manager(
@@ -444,5 +445,5 @@ def test_the_deployed_catalogue_logs_in_with_the_account_in_secrets_manager(
         environment.setenv("SCICAT_SECRET", secret["ARN"])
         environment.setenv("SCICAT_URL", script.url)
         script.answers = [Answer(200, {})]
-        scicat.catalogue().ping()
+        deployed_catalogue().ping()
     assert script.credentials == {"username": "archiver", "password": "from the secret"}

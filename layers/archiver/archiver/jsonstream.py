@@ -31,11 +31,16 @@ class LongDocument:
         Raises ValueError for a document that ends too early, and OverflowError beyond the limit.
         """
         for chunk in chunks:
-            yield from self._read(chunk)
-            if max(len(self._text), len(self.rest)) > self._limit:
-                raise OverflowError(f"{self._name} has an element of more than {self._limit} bytes")
+            for element in self._read(chunk):
+                self._refuse_beyond_the_limit(element)
+                yield element
+            self._refuse_beyond_the_limit(self._text, self.rest)
         if not self._complete:
             raise ValueError("the document is not complete")
+
+    def _refuse_beyond_the_limit(self, *texts: bytes) -> None:
+        if any(len(text) > self._limit for text in texts):
+            raise OverflowError(f"{self._name} has an element of more than {self._limit} bytes")
 
     def _read(self, chunk: bytes) -> Iterator[bytes]:
         """The elements that end in this chunk."""

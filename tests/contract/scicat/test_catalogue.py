@@ -156,7 +156,7 @@ def test_the_jobs_of_a_dataset_come_newest_first_and_of_the_kind_asked_for(
 def test_the_jobs_that_are_not_finished_are_listed_over_all_pages(
     scicat: Scicat, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archiver.scicat._JOBS_ASKED", 2)
+    monkeypatch.setattr("archiver.scicat.client.JOBS_ASKED", 2)
     pid = scicat.a_dataset(datasetlifecycle={"archivable": True, "retrievable": True})
     waiting = {scicat.a_job(pid) for _ in range(3)} | {scicat.a_job(pid, "retrieve")}
     begun, finished = scicat.a_job(pid), scicat.a_job(pid)

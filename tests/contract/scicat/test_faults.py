@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from archiver import scicat as client
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.models import CatalogueDatablock, CatalogueFile, CatalogueTotals
 from archiver.scicat import Catalogue
+from archiver.scicat.server import READ_SECONDS
 from mocks.scicat.configuration import UrlAction
 from tests.contract.scicat.callers import Scicat, any_datablock
 from tests.loopback import QuietHandler
@@ -255,8 +255,8 @@ def test_f10_a_certificate_that_nobody_vouches_for_is_not_trusted(untrusted: str
 def test_f12_a_catalogue_that_is_slow_with_every_answer_is_waited_for(
     scicat: Scicat, pid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert client._READ_SECONDS > 30
-    monkeypatch.setattr(client, "_READ_SECONDS", 5.0)
+    assert READ_SECONDS > 30
+    monkeypatch.setattr("archiver.scicat.server.READ_SECONDS", 5.0)
     scicat.faults({"match": ".", "delay": 0.25})
     catalogue = as_account(scicat, "archiver")
     assert catalogue.add_datablock(pid, a_datablock())
@@ -266,18 +266,18 @@ def test_f12_a_catalogue_that_is_slow_with_every_answer_is_waited_for(
 def test_f12_a_catalogue_that_is_too_slow_is_unavailable(
     scicat: Scicat, pid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_READ_SECONDS", 0.1)
+    monkeypatch.setattr("archiver.scicat.server.READ_SECONDS", 0.1)
     scicat.faults({"match": "^GET .*/datasets/", "delay": 0.3})
     with pytest.raises(ServiceUnavailable, match="ReadTimeoutError"):
         as_account(scicat, "archiver").dataset(pid)
 
 
-@pytest.mark.parametrize("match", ["/auth/login", "/users/my/self", "/datasets/"])
+@pytest.mark.parametrize(("match", "limit"), [("/auth/login", 64), ("/users/my/self", 64), ("/datasets/", 32)])
 def test_f14_an_answer_that_unpacks_to_too_much_is_not_taken(
-    scicat: Scicat, catalogue: Catalogue, pid: str, match: str
+    scicat: Scicat, catalogue: Catalogue, pid: str, match: str, limit: int
 ) -> None:
-    scicat.faults({"match": match, "status": 200, "size": 65 * MIB, "gzip": True})
-    with pytest.raises(ServiceRefused, match="more than 64 MiB") as caught:
+    scicat.faults({"match": match, "status": 200, "size": (limit + 1) * MIB, "gzip": True})
+    with pytest.raises(ServiceRefused, match=f"more than {limit} MiB") as caught:
         catalogue.dataset(pid, datablocks=True)
     assert caught.value.reason.code is Code.SCICAT_TOO_LARGE
 
@@ -368,7 +368,7 @@ def test_f07_totals_of_a_dataset_that_was_changed_since_are_not_overwritten(
     scicat.faults({"match": POST_DATABLOCK, "nth": 1, "drop": "crash_between"})
     catalogue.add_datablock(pid, a_datablock())
     long_ago = {"If-Unmodified-Since": "Mon, 23 Nov 2020 08:00:00 GMT"}
-    monkeypatch.setattr(client, "_unmodified_since", lambda _: long_ago)
+    monkeypatch.setattr("archiver.scicat.records.unmodified_since", lambda _: long_ago)
     assert as_account(scicat, "user1").mend_totals(catalogue.need_dataset(pid, datablocks=True)) is False
     assert totals(catalogue, pid).packed_size == 0
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver import scicat
 from archiver.datablocks import Limits, plan
 from archiver.errors import DatasetRejected, ServiceRefused
 from archiver.models import CatalogueFile, FileFingerprint, SealedDatablock, SourceFile
 from archiver.scicat import catalogue
+from archiver.scicat.records import datablock_body
 from functions.register_datablocks import app
 from functions.register_datablocks.app import handler
 from tests.account import LambdaContext
@@ -68,6 +68,6 @@ def test_f19_no_record_is_larger_than_the_plan_allows(names: list[str]) -> None:
         entries = files[planned.first : planned.first + planned.files]
         listed = tuple(app._entry(file, FileFingerprint(file.path, 5, "0" * 64, 0)) for file in entries)
         sealed = SealedDatablock(planned.number, "any/key.tar", planned.files, planned.size, planned.packed_size, "any")
-        body = orjson.dumps(scicat._datablock_body(app._record(sealed, listed)))
+        body = orjson.dumps(datablock_body(app._record(sealed, listed)))
         # Beside the files, a record says a few words of its tar.
         assert len(body) <= limits.catalogue_bytes + 200

@@ -10,7 +10,8 @@ import time_machine
 
 from archiver import landing_zone
 from archiver.http import patience, remembered
-from archiver.scicat import Catalogue
+from archiver.scicat.answers import Answer
+from archiver.scicat.server import Request, Server
 from archiver.settings import GIB
 from tests.archiver_api import Api
 from tests.catalogue import ANY_TIME, Scicat
@@ -219,16 +220,16 @@ def test_a_request_that_ended_without_a_word_is_not_waited_for() -> None:
 
 @pytest.mark.usefixtures("no_pauses")
 def test_a_job_that_scicat_could_not_start_is_created_once(uploaded: User, scicat: Scicat) -> None:
-    exchange = Catalogue._exchange
+    exchange = Server.exchange
 
-    def failing(catalogue: Catalogue, method: str, path: str, body: Any = None, token: str | None = None) -> Any:
-        answer = exchange(catalogue, method, path, body, token)
-        if method == "POST" and path == "/api/v4/jobs":
+    def failing(server: Server, request: Request, token: str | None = None) -> Answer:
+        answer = exchange(server, request, token)
+        if str(request) == "POST /api/v4/jobs":
             raise RuntimeError("any")
         return answer
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Catalogue, "_exchange", failing)
+        patch.setattr(Server, "exchange", failing)
         first = uploaded.finalize(create_archiving_job=True)
     second = uploaded.finalize(create_archiving_job=True)
 

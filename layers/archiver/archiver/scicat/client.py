@@ -1,0 +1,252 @@
+"""The catalogue: what may be asked of SciCat, and told."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from archiver import secrets
+from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.models import CatalogueDatablock, CatalogueDataset, CatalogueFile, JobKind
+from archiver.scicat import receiving, records
+from archiver.scicat.bodies import Json, without_none
+from archiver.scicat.jobs import JOBS_APIS, Job, JobStatus, newest_first
+from archiver.scicat.paths import dataset_path, filtered, including, segment
+from archiver.scicat.server import Request, Server
+from archiver.scicat.session import CHANGES, Session
+from archiver.scicat.users import Identity, identity_of
+from archiver.settings import settings
+
+# How many jobs one answer lists at most.
+JOBS_ASKED = 100
+
+logger = Logger(service="archiver", child=True)
+
+
+class Catalogue:
+    """SciCat, as one account sees it. Safe to share between threads.
+
+    Every method raises ServiceUnavailable (``SCICAT_UNAVAILABLE``) after a minute of short retries, and at
+    once (``SCICAT_LOGIN``) when the login is refused: a new password may be on its way. It raises ServiceRefused
+    (``SCICAT_FORBIDDEN``, ``SCICAT_REJECTED``, ``SCICAT_TOO_LARGE``, ``CATALOGUE_ENTRY_TOO_LARGE``) when
+    asking again would not help, and, where it names a dataset, DatasetRejected (``DATASET_UNKNOWN``)
+    when SciCat does not know it.
+    """
+
+    def __init__(self, url: str, credentials: Callable[[], tuple[str, str]], jobs_api: str = "v4") -> None:
+        """``url`` is SciCat's address without ``/api/v3``; ``credentials`` gives username and password."""
+        self._session = Session(Server(url), credentials)
+        self._jobs = JOBS_APIS[jobs_api]
+
+    def ping(self) -> None:
+        """Ask SciCat who we are: it answers, and the account's password is right."""
+        self._session.ping()
+
+    def check(self) -> None:
+        """As ``ping``, and SciCat speaks the version of the jobs' API that this deployment is set to."""
+        self._list_jobs(list, limits={"limit": 1})
+
+    # Jobs
+
+    def job(self, job_id: str) -> Job | None:
+        """The job, or None when SciCat does not know it."""
+        answer = self._session.ask(Request("GET", self._job_path(job_id)))
+        return None if answer.unknown_job else answer.read(self._jobs.read)
+
+    def jobs_of(self, pid: str, kind: str) -> list[Job]:
+        """The jobs of type ``kind`` that name the dataset, newest first (the last hundred)."""
+        where = {"type": kind, "jobParams.datasetList.pid": pid}
+        limits = {"limit": JOBS_ASKED, "order": "createdAt:desc"}
+        jobs = self._list_jobs(lambda body: newest_first(body, self._jobs), where=where, limits=limits)
+        return [job for job in jobs if job.type == kind and pid in {dataset.pid for dataset in job.datasets}]
+
+    def unfinished_jobs(self) -> list[Job]:
+        """The jobs for this service that wait or are being worked on, oldest first."""
+        kinds, statuses = [str(kind) for kind in JobKind], [JobStatus.SUBMITTED, JobStatus.IN_PROGRESS]
+        where = {"type": {"$in": kinds}, "statusCode": {"$in": [str(status) for status in statuses]}}
+        found: dict[str, Job] = {}
+        more = True
+        while more:
+            limits = {"limit": JOBS_ASKED, "skip": len(found), "order": "createdAt:asc"}
+            page = self._list_jobs(lambda body: [self._jobs.read(one) for one in body], where=where, limits=limits)
+            before = len(found)
+            found |= {job.id: job for job in page}
+            more = len(page) == JOBS_ASKED and len(found) > before
+        return [job for job in found.values() if job.unfinished]
+
+    def create_job(
+        self, kind: str, pids: Sequence[str], *, owner_group: str, owner_user: str | None, contact_email: str | None
+    ) -> str:
+        """Create a job on behalf of a dataset's owner and return its id.
+
+        SciCat calls the archiver before it answers, and keeps the job when that call fails: the id is
+        returned then too, of a job that is still ``jobSubmitted``.
+        """
+        known = {job.id for job in self.jobs_of(pids[0], kind)}
+
+        def created() -> str | None:
+            new = (job for job in self.jobs_of(pids[0], kind) if job.id not in known)
+            return next((job.id for job in new if {dataset.pid for dataset in job.datasets} == set(pids)), None)
+
+        body = self._jobs.created(kind, pids, owner_group, owner_user, contact_email)
+        return self._session.create(self._jobs.path, without_none(body), created, _id)
+
+    def update_job(self, job_id: str, status: JobStatus, message: str, result: Mapping[str, Any] | None = None) -> None:
+        """Set a job's status, and its ``jobResultObject`` when there is one.
+
+        A job that SciCat no longer knows has nobody left to tell: that is logged and passed over.
+        """
+        body = self._jobs.updated(status, message) | without_none({"jobResultObject": result})
+        answer = self._session.change(self._job_path(job_id), body)
+        if answer.unknown_job:
+            logger.warning("SciCat no longer knows the job", extra={"job_id": job_id, "status": str(status)})
+        elif not answer.ok:
+            raise answer.failure()
+
+    def _list_jobs[T](self, reader: Callable[[Json], T], **condition: object) -> T:
+        """What ``reader`` makes of the list of jobs that fulfil SciCat's ``condition``."""
+        return self._session.ask_for_list(Request("GET", filtered(self._jobs.path, **condition))).read(reader)
+
+    def _job_path(self, job_id: str) -> str:
+        return f"{self._jobs.path}/{segment(job_id)}"
+
+    # Datasets
+
+    def dataset(self, pid: str, *, files: bool = False, datablocks: bool = False) -> CatalogueDataset | None:
+        """The dataset, or None when SciCat does not know it; lists only what is asked for."""
+        relations = [name for name, wanted in (("origdatablocks", files), ("datablocks", datablocks)) if wanted]
+        if relations == ["datablocks"]:
+            request = Request("GET", including(pid, *relations), receive=receiving.streamed_dataset)
+            answer = self._session.ask_for_list(request)
+            return None if answer.not_found else answer.read(lambda dataset: dataset)
+        if relations:
+            answer = self._session.ask_for_list(Request("GET", including(pid, *relations)))
+        else:
+            answer = self._session.ask(Request("GET", dataset_path(pid)))
+        return None if answer.not_found else answer.read(records.dataset_of)
+
+    def need_dataset(self, pid: str, *, files: bool = False, datablocks: bool = False) -> CatalogueDataset:
+        """As ``dataset``. Raises DatasetRejected (``DATASET_UNKNOWN``) when SciCat does not know it."""
+        dataset = self.dataset(pid, files=files, datablocks=datablocks)
+        if dataset is None:
+            raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat does not know the dataset {pid}.")
+        return dataset
+
+    def has_forgotten(self, pid: str) -> bool:
+        """Whether SciCat says that it does not know the dataset. One that does not answer has not said so."""
+        try:
+            return self.dataset(pid) is None
+        except (ServiceUnavailable, ServiceRefused):
+            return False
+
+    def files_of[T](self, pid: str, take: Callable[[Iterator[CatalogueFile]], T]) -> T:
+        """What ``take`` makes of the files of the dataset's origdatablocks, of which one block is in memory at a time.
+
+        There may be any number. When the answer breaks off, ``take`` is called again and gets all of them.
+        """
+        request = Request(
+            "GET",
+            including(pid, "origdatablocks"),
+            receive=lambda response, asked: take(receiving.streamed_files(response, asked)),
+        )
+        taken: T = self._session.ask_for_list(request).read(lambda taken: taken)
+        return taken
+
+    def create_dataset(self, metadata: Mapping[str, Any], pid: str) -> bool:
+        """Register a dataset (api v3 field names) under ``pid``; False when the pid is taken already."""
+        answer = self._session.ask(Request("POST", "/api/v3/datasets", {**metadata, "pid": pid}))
+        if answer.status != 409 and not answer.ok:
+            raise answer.failure()
+        return answer.ok
+
+    def add_origdatablock(self, pid: str, files: Sequence[CatalogueFile], chk_alg: str | None) -> None:
+        """List files of a dataset. Repeating it adds nothing."""
+
+        def lists_them(known: Iterator[CatalogueFile]) -> bool:
+            missing = {records.likeness(file) for file in files}
+            for file in known:
+                missing.discard(records.likeness(file))
+            return not missing
+
+        def listed() -> bool | None:
+            return self.files_of(pid, lists_them) or None
+
+        if listed():
+            return
+        body = {"size": sum(file.size for file in files), "dataFileList": [records.file_body(file) for file in files]}
+        self._session.create(
+            f"{dataset_path(pid)}/origdatablocks", body | without_none({"chkAlg": chk_alg}), listed, lambda _: True
+        )
+
+    def add_datablock(self, pid: str, datablock: CatalogueDatablock) -> str:
+        """Record a datablock and return its id. One that is recorded already, and equal, is success.
+
+        Raises ServiceRefused (``ARCHIVE_ID_CONFLICT``) when another one has its ``archive_id``.
+        """
+
+        def recorded() -> str | None:
+            return records.recorded_as(datablock, self.need_dataset(pid, datablocks=True))
+
+        path = f"{dataset_path(pid)}/datablocks"
+        return self._session.create(path, records.datablock_body(datablock), recorded, _id)
+
+    def delete_datablock(self, pid: str, datablock_id: str) -> None:
+        """Remove a datablock's record; one that is gone already is fine."""
+        answer = self._session.ask(Request("DELETE", f"{dataset_path(pid)}/datablocks/{segment(datablock_id)}"))
+        if not answer.ok and not answer.not_found:
+            raise answer.failure()
+
+    def update_lifecycle(self, pid: str, **fields: object) -> None:
+        """Merge ``fields`` (SciCat's names) into the dataset's lifecycle; nothing else changes."""
+        answer = self._session.change(f"{dataset_path(pid)}/datasetlifecycle", fields)
+        # Releases before 5 answer 409 to a patch that changes nothing.
+        if answer.status == 409 and fields.items() <= self.need_dataset(pid).lifecycle.items():
+            return
+        if not answer.ok:
+            raise answer.failure()
+
+    def mend_totals(self, dataset: CatalogueDataset) -> bool:
+        """Make SciCat's totals of archived bytes and files those of the datablocks that it records.
+
+        ``dataset`` was read with its datablocks. SciCat writes a datablock and the totals one after the
+        other, and saves a dataset with its lifecycle as a whole: a crash, or a change in between, leaves
+        them wrong, though every answer was good. Returns whether they are right now: the account may lack
+        the right to mend them.
+        """
+        for _ in range(CHANGES):
+            right = records.totals_of(dataset)
+            if dataset.totals == right:
+                return True
+            # All four: some releases reset a total that a change does not name (SciCat backend, issue 2746).
+            body, unmodified = records.totals_body(right), records.unmodified_since(dataset)
+            answer = self._session.ask(Request("PATCH", dataset_path(dataset.pid), body, unmodified))
+            logger.warning("SciCat's totals differ from its records", extra={"answer": answer.told, **asdict(right)})
+            if not answer.ok and not answer.changed_meanwhile:
+                return False
+            dataset = self.need_dataset(dataset.pid, datablocks=True)
+        return dataset.totals == records.totals_of(dataset)
+
+    # Users
+
+    def identity(self, token: str) -> Identity | None:
+        """The user of a SciCat token, by SciCat's own word; None when SciCat does not accept it."""
+        answer = self._session.ask_as(token, Request("GET", "/api/v3/users/my/identity"))
+        return None if answer.status in {401, 403} else answer.read(identity_of)
+
+
+@cache
+def catalogue() -> Catalogue:
+    """The catalogue of this deployment, with the account in Secrets Manager."""
+    return Catalogue(settings().scicat_url, _deployed_account, settings().scicat_jobs_api)
+
+
+def _deployed_account() -> tuple[str, str]:
+    """Username and password."""
+    account = secrets.fields(settings().scicat_secret)
+    return account["username"], account["password"]
+
+
+def _id(body: Json) -> str:
+    return str(body["id"])
