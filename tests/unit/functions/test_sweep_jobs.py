@@ -127,8 +127,9 @@ def test_a_dataset_that_another_run_works_on_is_not_taken_from_it(
     assert storage.holds_lease(ANY_PID, "other-job-1")
 
 
+@pytest.mark.parametrize("at_once", [True, False], ids=["and settled", "and left to the sweep that their end begins"])
 def test_runs_that_go_on_after_their_job_was_stopped_are_stopped(
-    scicat: Scicat, an_execution: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    scicat: Scicat, an_execution: Callable[..., str], monkeypatch: pytest.MonkeyPatch, *, at_once: bool
 ) -> None:
     job_id = a_job(scicat)
     run = begun(job_id)
@@ -136,7 +137,8 @@ def test_runs_that_go_on_after_their_job_was_stopped_are_stopped(
     an_execution("archive", job_id, "ABORTED")
     stopped: list[str] = []
     monkeypatch.setattr(workflows, "stop", stopped.append)
-    assert swept()["runs_found"] is True
+    monkeypatch.setattr(workflows, "has_ended", lambda arn: at_once and arn in stopped)
+    assert swept()["runs_found"] is at_once
     assert stopped == [going_on]
 
 
