@@ -120,7 +120,7 @@ def test_j10_of_two_sweeps_the_second_ends_well_and_leaves_the_work_to_the_first
     assert workflows.calls["SweepDrops"] == 1
 
 
-def test_a06_a_drop_whose_event_was_lost_is_taken_in_later_and_only_once(
+def test_a06_j08_a_drop_whose_event_was_lost_is_taken_in_later_and_only_once(
     workflows: Workflows, aws: "S3Client", scicat: Scicat, clock: time_machine.Traveller
 ) -> None:
     assert scicat

@@ -15,7 +15,7 @@ from archiver.models import ObjectEvent
 from functions.start_ingest.app import handler
 from tests import dropping
 from tests.account import ROOT, LambdaContext, state_machine_arn
-from tests.template import RESOURCES
+from tests.template import RESOURCES, resources_of
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -152,3 +152,12 @@ def test_a11_a14_the_rule_tells_of_dataset_json_in_our_bucket_and_of_no_data(
         "detail": {"bucket": {"name": bucket}, "object": {"key": key}},
     }
     assert EventPattern.load(the_rules_pattern()).matches_event(event) is told
+
+
+def test_j08_an_event_that_is_not_acted_upon_waits_among_the_dead_letters_and_raises_an_alarm() -> None:
+    queue = "DeadLetterQueue.Arn"
+    start = RESOURCES["StartIngest"]["Properties"]
+    assert start["DeadLetterQueue"]["TargetArn"] == queue
+    assert start["Events"]["DatasetDropped"]["Properties"]["DeadLetterConfig"]["Arn"] == queue
+    (alarm,) = (one for one in resources_of("AWS::CloudWatch::Alarm").values() if one["Namespace"] == "AWS/SQS")
+    assert (alarm["MetricName"], alarm["Threshold"]) == ("ApproximateNumberOfMessagesVisible", 1)
