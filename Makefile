@@ -7,9 +7,9 @@ PYTHON := .venv/bin/python
 SAM := .venv-sam/bin/sam
 # Whatever is given on the command line reaches the commands by the environment: make up SCICAT_URL=... STRICT=1
 export UV
-SOURCES := functions layers/archiver/archiver local mocks tests
+SOURCES := functions layers/archiver/archiver local mocks bench tests
 
-.PHONY: help up down status reload sweep logs demo test test-fast test-e2e faults docs check format openapi lock deploy invoke clean
+.PHONY: help up down status reload sweep logs demo test test-fast test-e2e faults bench-api docs check format openapi lock deploy invoke clean
 
 help: ## Show what there is to run
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ test-e2e: .venv/.synced .venv-sam/.synced ## Run the end-to-end tests alone
 # SEED=... repeats a run that named it.
 faults: .venv/.synced .venv-sam/.synced ## Run the tests of every fault, then 10,000 random steps of users, faults and operators
 	@$(PYTHON) -m tests.faults $(if $(SEED),--seed $(SEED))
+
+bench-api: .venv/.synced ## Print how fast the HTTP API is on the local stack, beside its limits
+	@$(PYTHON) -m bench.api
 
 docs: .venv/.synced ## Write docs/faults.md anew, from the names of the tests
 	@$(PYTHON) -m tests.faults.table

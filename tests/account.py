@@ -4,8 +4,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from aws_lambda_powertools.utilities import parameters
-
 ROOT = Path(__file__).parents[1]
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
@@ -65,4 +63,3 @@ def forget_what_processes_remember() -> None:
             for value in list(vars(module).values()):
                 if callable(clear := getattr(value, "cache_clear", None)):
                     clear()
-    parameters.clear_caches()

@@ -7,6 +7,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 
 from local.configuration import Login
 from local.visitor import Visitor, wait_for
+from tests.archiver_api import basic
+from tests.catalogue import a_dataset
 from tests.e2e.conftest import RunningStack
 
 MIB = 1024**2
@@ -136,6 +139,44 @@ def test_only_scicat_may_start_jobs_and_only_jobs_that_it_knows(stack: RunningSt
         right = (stack.job_api.username, stack.job_api.password)
         assert client.post(url, json=body, auth=right).status_code == 404
         assert client.get(f"{stack.endpoints.api}/health/readyz").status_code == 200
+
+
+def test_scicats_exact_request_starts_a_job_in_two_seconds_and_ten_at_once_start_it_once(
+    stack: RunningStack, visitor: Visitor
+) -> None:
+    pid = visitor._scicat("POST", "/api/v3/datasets", a_dataset())["pid"]
+    # Of a process that has to start first the bench tells how long it takes.
+    assert httpx.get(f"{stack.endpoints.api}/health/livez", timeout=60, trust_env=False).status_code == 200
+    begun = time.monotonic()
+    job_id = visitor.ask_for("archive", pid)  # within this request SciCat calls the archiver, and waits for it
+    seconds = time.monotonic() - begun
+
+    with ThreadPoolExecutor(10) as callers:
+        answers = list(callers.map(lambda _: as_scicat_asks(stack, job_id), range(10)))
+
+    assert {(answer.status_code, answer.text) for answer in answers} == {(201, answers[0].text)}
+    assert answers[0].json() == {"uuid": job_id, "name": job_id}
+    assert executions(stack, "archive").count(job_id) == 1
+    assert seconds < 2
+    assert end_of(visitor, job_id)["statusCode"] == "finishedWithDatasetErrors"  # it has no files
+
+
+def as_scicat_asks(stack: RunningStack, job_id: str) -> httpx.Response:
+    """The answer to what a real SciCat was seen to send: its headers, and its body byte for byte."""
+    login = stack.job_api
+    headers = {
+        "Content-Type": "application/json",
+        "Authorization": basic(login.username, login.password),
+        "accept": "*/*",
+        "accept-language": "*",
+        "sec-fetch-mode": "cors",
+        "user-agent": "node",
+        "accept-encoding": "gzip, deflate",
+    }
+    body = f'{{"id": "{job_id}", "type": "archive"}}'
+    return httpx.post(
+        f"{stack.endpoints.api}/archiver/jobs", content=body, headers=headers, timeout=60, trust_env=False
+    )
 
 
 def test_sixteen_files_of_64_mib_are_archived_with_functions_of_512_mb(

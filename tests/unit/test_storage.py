@@ -1,5 +1,6 @@
 """The folder of a run, the upload of a dataset, and the lease that makes one run its writer."""
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,6 +9,7 @@ from archiver import storage
 from archiver.errors import ServiceRefused
 from archiver.keys import Keys
 from archiver.models import Lease, SourceFile, Upload
+from tests.s3_faults import Exchange, S3Faults, S3Request, Send
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -51,6 +53,40 @@ def test_a_lease_of_an_ended_run_is_taken_over(aws: "S3Client") -> None:
     assert storage.take_lease(PID, SECOND, ended=lambda held: held == FIRST) is None
     with pytest.raises(ServiceRefused, match="lease_lost"):
         storage.hold_lease(PID, FIRST.run_id)
+
+
+@pytest.mark.parametrize("share", [1, 2, 3, 100])
+@pytest.mark.parametrize(
+    "paths",
+    [
+        pytest.param((), id="nothing is expected"),
+        pytest.param(("a", "b/1", "b/2", "ä", "😀"), id="all are there"),
+        pytest.param(("0", "a", "a", "b/15", "b/2", "z", "😀", "😀z"), id="some are lost, some are there as well"),
+        pytest.param(("\x00", "a", "b/1", "\ud800"), id="some cannot be there"),
+    ],
+)
+def test_an_upload_that_is_listed_in_many_places_at_once_has_every_file_once(
+    aws: "S3Client", paths: tuple[str, ...], share: int
+) -> None:
+    upload = Upload(prefix="openem-network/datasets/any/raw_files/")
+    for name in ("a", "b/1", "b/2", "folder/", "ä", "😀"):
+        aws.put_object(Bucket="landing", Key=upload.prefix + name, Body=b"" if name.endswith("/") else b"x")
+
+    found = list(storage.uploaded_at_once(upload, paths, share))
+
+    assert found == list(storage.uploaded(upload))
+
+
+def test_the_shares_of_a_long_list_are_asked_for_at_the_same_time(s3_faults: S3Faults) -> None:
+    meeting = threading.Barrier(4, timeout=30)
+
+    def meet_the_others(_: S3Request, send: Send) -> Exchange:
+        meeting.wait()
+        return send()
+
+    s3_faults.intercept(meet_the_others, "ListObjectsV2")
+
+    assert list(storage.uploaded_at_once(Upload(prefix="any/"), [str(number) for number in range(8)], share=2)) == []
 
 
 def test_a10_the_documents_of_a_drop_and_directory_markers_are_no_files(aws: "S3Client") -> None:

@@ -8,6 +8,7 @@ import re
 
 # S3 allows keys of 1,024 bytes (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
 MAX_KEY_BYTES = 1024
+MAX_PID_CHARACTERS = 300
 # Members under it belong to the archiver: the manifest lies there.
 RESERVED_FOLDER = ".datablock"
 
@@ -37,6 +38,6 @@ def wrong_path(path: str, key_prefix: str = "") -> str | None:
 
 def wrong_pid(pid: str) -> str | None:
     """Why ``pid`` may not name a dataset here, or None when it may."""
-    if not pid or len(pid) > 300:
-        return "must have 1 to 300 characters"
+    if not pid or len(pid) > MAX_PID_CHARACTERS:
+        return f"must have 1 to {MAX_PID_CHARACTERS} characters"
     return wrong_path(pid)

@@ -1,8 +1,9 @@
 """Secrets Manager: the passwords and keys of this deployment, read where they are used and never written anywhere."""
 
+from functools import cache
 from typing import cast
 
-from aws_lambda_powertools.utilities import parameters
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,7 +17,7 @@ _CACHE_SECONDS = 60
 def text(arn: str) -> str:
     """A secret that is one string. Raises ServiceUnavailable when Secrets Manager does not hand it out."""
     try:
-        return parameters.get_secret(arn, max_age=_CACHE_SECONDS)
+        return cast("str", _cached().get(arn, max_age=_CACHE_SECONDS))
     except GetParameterError:
         raise _unavailable(arn) from None
 
@@ -24,7 +25,7 @@ def text(arn: str) -> str:
 def fields(arn: str) -> dict[str, str]:
     """A secret that is a JSON object, such as a username with its password. Raises as ``text`` does."""
     try:
-        return cast("dict[str, str]", parameters.get_secret(arn, transform="json", max_age=_CACHE_SECONDS))
+        return cast("dict[str, str]", _cached().get(arn, transform="json", max_age=_CACHE_SECONDS))
     except GetParameterError:
         raise _unavailable(arn) from None
 
@@ -35,6 +36,12 @@ def versions(arn: str) -> list[str]:
     if current is None:
         raise _unavailable(arn)
     return [current] if previous is None else [current, previous]
+
+
+@cache
+def _cached() -> SecretsProvider:
+    """What was read, for a while; it asks by the client that the process has anyway."""
+    return SecretsProvider(boto3_client=clients.secretsmanager())
 
 
 def _version(arn: str, stage: str) -> str | None:

@@ -3,7 +3,8 @@
 Failures come out of ``s3.Bucket`` already translated (``ServiceUnavailable``, ``ServiceRefused``).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import batched, islice
 
@@ -14,11 +15,14 @@ from archiver import clients
 from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
 from archiver.models import Lease, S3Object, SourceFile, Upload, Wait
+from archiver.names import wrong_path
 from archiver.s3 import Bucket
 from archiver.settings import MIB, settings
 
 # A page of the file list: one small object each, so that any datablock's files are found without reading the rest.
 FILES_PER_PAGE = 5_000
+# S3 lists a thousand keys at a time, one page after the other: long lists are cut into shares of so many.
+_LISTED_IN_A_ROW, _LISTERS = 5_000, 8
 _DOCUMENT_LIMIT = 64 * MIB
 _FILES = TypeAdapter(list[SourceFile])
 
@@ -125,15 +129,34 @@ def owns_upload(pid: str, upload: Upload) -> bool:
     return owner_of(upload) in {None, pid}
 
 
-def uploaded(upload: Upload) -> Iterator[S3Object]:
-    """The uploaded files, in the order of their keys' UTF-8 bytes.
+def uploaded(upload: Upload, after: str = "", until: str | None = None) -> Iterator[S3Object]:
+    """The uploaded files, in the order of their keys' UTF-8 bytes; those behind the key ``after``, to ``until``.
 
     The drop's own documents and directory markers (empty objects that end with ``/``) are no files.
     """
     own = {upload.prefix + name for name in upload.documents}
-    for found in landing().list(upload.prefix):
+    for found in landing().list(upload.prefix, after):
+        if until is not None and found.key > until:
+            return
         if found.key not in own and not (found.key.endswith("/") and found.size == 0):
             yield found
+        if found.key == until:
+            return
+
+
+def uploaded_at_once(upload: Upload, paths: Sequence[str], share: int = _LISTED_IN_A_ROW) -> Iterator[S3Object]:
+    """As ``uploaded``, in a fraction of the time: shares of ``paths``, which are probably there, are listed at once.
+
+    ``paths`` stand in order; whatever else is there is found too.
+    """
+
+    def listed(between: tuple[str, str | None]) -> list[S3Object]:
+        return list(uploaded(upload, *between))
+
+    ends = [upload.prefix + path for path in paths[share - 1 : -1 : share] if not wrong_path(path, upload.prefix)]
+    with ThreadPoolExecutor(_LISTERS) as listers:
+        for found in listers.map(listed, zip(["", *ends], [*ends, None], strict=True)):
+            yield from found
 
 
 class AnsweredDrops(BaseModel):

@@ -1,53 +1,21 @@
 """The API keeps what its OpenAPI document promises, whatever it is asked."""
 
 import json
-import string
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import boto3
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from archiver.models import JobBegun, JobKind, Run
 from archiver.storage import RunFolder
-from tests.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event
+from tests.archiver_api import Answer, Api, bearer, event
 from tests.catalogue import Scicat
 
 PID = "20.500.11935/any"
 JOB_ID = "00000000-0000-4000-8000-000000000000"
-# Nothing is remembered between two requests that could let one example change the next.
-many_times = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
-# Jobs that are almost right, and anything else.
-jobs = st.dictionaries(
-    st.sampled_from(["id", "type", "other"]), st.sampled_from([JOB_ID, "archive", "retrieve"]) | json_values
-)
-bodies = st.one_of(jobs.map(json.dumps), json_values.map(json.dumps), st.text())
 FORM = "application/x-www-form-urlencoded"
-forms = (
-    st.dictionaries(
-        st.sampled_from(["grant_type", "refresh_token", "client_id"]),
-        st.sampled_from(["refresh_token", ""]) | st.text(),
-    ).map(lambda fields: urlencode(fields, errors="surrogatepass"))
-    | st.text()
-)
-content_types = st.sampled_from([FORM, "application/json", "application/json; charset=utf-8", "text/plain", ""])
-credentials = st.one_of(
-    st.just(basic(*JOB_API_ACCOUNT)),
-    st.text(string.printable),
-    st.text(string.printable).map(lambda text: f"Basic {text}"),
-)
-segments = st.text(string.ascii_letters + string.digits + "-_.~!$&'()*+,;=:@%", min_size=1).filter(
-    lambda text: text.strip(".")
-)
 
 
 @pytest.fixture
@@ -70,47 +38,6 @@ def keeps_its_word(document: dict[str, Any], method: str, route: str, answer: An
     jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).validate(answer.json)
 
 
-@pytest.mark.parametrize("route", ["/archiver/jobs", "/jobs"])
-@many_times
-@given(body=bodies, headers=st.fixed_dictionaries({"Content-Type": content_types, "Authorization": credentials}))
-def test_the_job_route_keeps_its_word(
-    api: Api, document: dict[str, Any], route: str, body: str, headers: dict[str, str]
-) -> None:
-    answer = api.answer(event("POST", route, body, headers))
-
-    assert answer.status < 500 or answer.json["code"] == "scicat_unavailable"
-    keeps_its_word(document, "POST", route, answer)
-
-
-@many_times
-@given(job_id=st.uuids().map(str) | segments, credential=credentials)
-def test_the_progress_route_keeps_its_word(api: Api, document: dict[str, Any], job_id: str, credential: str) -> None:
-    answer = api.get(f"/archiver/jobs/{quote(job_id)}", {"Authorization": credential})
-
-    assert answer.status < 500
-    keeps_its_word(document, "GET", "/archiver/jobs/{job_id}", answer)
-
-
-@many_times
-@given(body=forms, headers=st.fixed_dictionaries({"Content-Type": content_types, "Authorization": credentials}))
-def test_the_refresh_route_keeps_its_word(
-    api: Api, document: dict[str, Any], body: str, headers: dict[str, str]
-) -> None:
-    answer = api.answer(event("POST", "/token/refresh", body, headers))
-
-    assert answer.status < 500
-    keeps_its_word(document, "POST", "/token/refresh", answer)
-
-
-@many_times
-@given(credential=credentials | st.text(string.printable).map(lambda text: f"Bearer {text}"))
-def test_the_login_route_keeps_its_word(api: Api, document: dict[str, Any], credential: str) -> None:
-    answer = api.answer(event("POST", "/token", headers={"Authorization": credential}))
-
-    assert answer.status in {401, 429}
-    keeps_its_word(document, "POST", "/token", answer)
-
-
 def test_what_a_user_who_logs_in_is_answered_is_as_documented(
     api: Api, scicat: Scicat, document: dict[str, Any]
 ) -> None:
@@ -123,16 +50,6 @@ def test_what_a_user_who_logs_in_is_answered_is_as_documented(
     keeps_its_word(document, "POST", "/token", given)
     keeps_its_word(document, "POST", "/token/refresh", refreshed)
     keeps_its_word(document, "GET", "/.well-known/jwks.json", keys)
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-@many_times
-@given(token=segments)
-def test_the_download_route_keeps_its_word(api: Api, document: dict[str, Any], method: str, token: str) -> None:
-    answer = api.answer(event(method, f"/datablocks/{quote(token)}"))
-
-    assert answer.status < 500
-    keeps_its_word(document, method, "/datablocks/{token}", answer)
 
 
 @pytest.mark.parametrize("route", ["/health/livez", "/health/readyz"])

@@ -97,7 +97,7 @@ def test_b17_a_body_of_another_type_is_refused(api: Api, content_type: str) -> N
     assert is_a_problem(answer)
 
 
-@pytest.mark.parametrize("content_type", [JSON, "application/json; charset=utf-8"])
+@pytest.mark.parametrize("content_type", [JSON, "application/json; charset=utf-8", "Application/JSON"])
 def test_json_is_read_however_its_type_is_written(api: Api, content_type: str) -> None:
     assert api.post("/archiver/jobs", {}, {"Content-Type": content_type}).status == 422
 

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 from archiver import landing_zone
-from archiver.http import patience, remembered
+from archiver.http import dataset_uploads, remembered
 from archiver.scicat.answers import Answer
 from archiver.scicat.server import Request, Server
 from archiver.settings import GIB
@@ -185,9 +185,25 @@ def forget(environment: pytest.MonkeyPatch) -> None:
     environment.setattr(remembered, "time", SimpleNamespace(monotonic=lambda: now + 60))
 
 
+def test_urls_are_given_for_two_seconds_at_most_after_another_process_closed_the_dataset(
+    uploaded: User, environment: pytest.MonkeyPatch
+) -> None:
+    assert uploaded.presign().status == 201
+    landing_zone.finalize(PID)
+    assert uploaded.presign().status == 201
+    # What changes or deletes looks for itself.
+    assert uploaded.complete("").json["code"] == "dataset_locked"
+    assert uploaded.give_up().json["code"] == "dataset_locked"
+
+    now = time.monotonic()
+    environment.setattr(remembered, "time", SimpleNamespace(monotonic=lambda: now + 2))
+
+    assert uploaded.presign().json["code"] == "dataset_locked"
+
+
 def test_b41_a_slow_scicat_is_answered_by_500_with_details(uploaded: User, environment: pytest.MonkeyPatch) -> None:
     assert uploaded.presign().status == 201
-    environment.setattr(patience, "_SECONDS", 0.0)
+    environment.setattr(dataset_uploads, "_FINALIZE_SECONDS", 0.0)
 
     answer = uploaded.finalize()
 

@@ -63,3 +63,13 @@ def test_nothing_is_an_answer_as_well(asked: list[str]) -> None:
         memory.get("a", lambda: asked.append("a"))
 
     assert asked == ["a"]
+
+
+def test_what_changed_is_found_anew(asked: list[str]) -> None:
+    memory = Remembered[str, int](seconds=60, entries=10)
+
+    assert ask(memory, asked, "a") == 1
+    memory.forget("a")
+    memory.forget("unknown")
+
+    assert ask(memory, asked, "a") == 2

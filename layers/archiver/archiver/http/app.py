@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
-import orjson
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from aws_lambda_powertools.event_handler.api_gateway import Route
@@ -22,7 +21,7 @@ from aws_lambda_powertools.event_handler.openapi.models import Server
 from aws_lambda_powertools.event_handler.openapi.params import Form
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from archiver.http import auth, cors, datablocks, dataset_uploads, errors, health, jobs, login, uploads
+from archiver.http import auth, cors, datablocks, dataset_uploads, errors, health, jobs, json_bodies, login, uploads
 from archiver.http.errors import Refusal, WrongRequest
 
 logger = Logger(service="archiver", utc=True)
@@ -48,9 +47,12 @@ class Api(APIGatewayRestResolver):
     """Powertools' resolver, which also knows which methods a path has."""
 
     def methods(self, path: str) -> list[str]:
-        """The methods of the routes at ``path``."""
-        routes = self._static_routes + self._dynamic_routes
-        return sorted({route.method for route in routes if route.rule.match(self._remove_prefix(path))})
+        """The methods of the routes at ``path``; one that is written out counts before one with a placeholder."""
+        for routes in (self._static_routes, self._dynamic_routes):
+            found = {route.method for route in routes if route.rule.match(self._remove_prefix(path))}
+            if found:
+                return sorted(found)
+        return []
 
     def declares(self, route: Route) -> bool:
         """Whether the route is one of ours; a path that matches none gets a route of its own for its 404."""
@@ -67,12 +69,14 @@ def _name_route(api: Api, next_middleware: NextMiddleware) -> Response[Any]:
 
 def _limit_body(api: Api, next_middleware: NextMiddleware) -> Response[Any]:
     """Refuse a body that is too large (413) or not what the route reads (415), before anybody parses it."""
-    if len(_body(api)) > MAX_BODY_BYTES:
+    body = _body(api)
+    if len(body) > MAX_BODY_BYTES:
         message = f"A body may have {MAX_BODY_BYTES} bytes."
         raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", message)
-    media_type = api.current_event.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    media_type = api.current_event.headers.get("Content-Type", "").partition(";")[0].strip()
     read = _media_type(_route(api))
-    if read and media_type != read:
+    # What nobody sent has no type; whether the route can do without is for its validation.
+    if read and media_type != read and (body or media_type):
         message = f"This route reads {read}."
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
     return next_middleware(api)
@@ -102,7 +106,7 @@ def _route(api: APIGatewayRestResolver) -> Route:
     return cast("Route", api.context["_route"])
 
 
-api = Api(strip_prefixes=["/api/v1", "/v1"], json_body_deserializer=orjson.loads)
+api = Api(strip_prefixes=["/api/v1", "/v1"], json_body_deserializer=json_bodies.read)
 # Powertools' own ``enable_validation`` would validate before any of these is asked.
 api.use(
     [
@@ -151,13 +155,19 @@ def _origin(headers: Mapping[str, str]) -> str | None:
     return next((value for name, value in headers.items() if name.lower() == "origin"), None)
 
 
+def _with_plain_media_type(headers: Mapping[str, str]) -> dict[str, str]:
+    """The type of a body in lower case, as Powertools knows it; it may be written in any (RFC 9110, section 8.3.1)."""
+    return {name: value.lower() if name.lower() == "content-type" else value for name, value in headers.items()}
+
+
 def answer(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """API Gateway's request as the answer that API Gateway sends; never raises, and logs no body, header or path."""
     started = time.monotonic()
     request_id = event["requestContext"].get("requestId")
     logger.append_keys(route=None, caller=None, token_id=None, refused=None, request_id=request_id)
-    response = api.resolve(event, context)
-    for name, value in {**_HEADERS, **cors.headers(_origin(event.get("headers") or {}))}.items():
+    headers = event.get("headers") or {}
+    response = api.resolve({**event, "headers": _with_plain_media_type(headers)}, context)
+    for name, value in {**_HEADERS, **cors.headers(_origin(headers))}.items():
         response["multiValueHeaders"].setdefault(name, [value])
     milliseconds = round((time.monotonic() - started) * 1000)
     logger.info("answered", extra={"status": response["statusCode"], "milliseconds": milliseconds})

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from archiver import links, renewal, storage
 from archiver.http.auth import BASIC
 from archiver.http.errors import Refusal, documented
+from archiver.http.upload_bodies import NamedPid
 from archiver.links import Link
 from archiver.models import Pid
 from archiver.settings import settings
@@ -39,7 +40,7 @@ class RevocationAsked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    dataset_id: Pid = Field(description="SciCat's pid of the dataset.")
+    dataset_id: NamedPid = Field(description="SciCat's pid of the dataset.")
 
 
 class Revoked(BaseModel):
@@ -55,9 +56,15 @@ class Revoked(BaseModel):
     tags=["datablocks"],
     summary="Download a recalled datablock",
     description="Answers with a redirect to the tar, which knows HEAD and Range.",
-    response_description="Where the tar is for the next minutes",
     status_code=HTTPStatus.FOUND,
-    responses={HTTPStatus.FOUND: {"description": "Where the tar is for the next minutes"}, **_REFUSALS},
+    responses={
+        HTTPStatus.FOUND: {
+            "description": "Where the tar is for the next minutes",
+            "headers": {"Location": {"description": "The tar", "schema": {"type": "string", "format": "uri"}}},
+            "content": {},
+        },
+        **_REFUSALS,
+    },
 )
 def download(token: str) -> Response[None]:
     """Redirects to a short-lived URL of the tar."""
@@ -80,7 +87,7 @@ def download(token: str) -> Response[None]:
         "as long. A large tar may take more than one request: 503 then says when to ask again."
     ),
     status_code=HTTPStatus.CREATED,
-    responses=_REFUSALS,
+    responses={HTTPStatus.CREATED: {"description": "A link that works longer"}, **_REFUSALS},
 )
 def renew(token: str) -> RenewedLink:
     """Lets the days of the copy begin anew, then writes a new link; the old one works on until it expires."""
@@ -103,13 +110,16 @@ def renew(token: str) -> RenewedLink:
     description="Every link that was issued until now stops working. Later retrieve jobs give links that work.",
     status_code=HTTPStatus.CREATED,
     security=[BASIC],
-    responses=documented(
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
+    responses={
+        HTTPStatus.CREATED: {"description": "They no longer work"},
+        **documented(
+            HTTPStatus.UNAUTHORIZED,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+    },
 )
 def revoke(asked: Annotated[RevocationAsked, Body()]) -> Revoked:
     """Ends every link of the dataset."""

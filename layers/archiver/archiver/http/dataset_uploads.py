@@ -30,6 +30,8 @@ from archiver.settings import GIB, settings
 
 router = APIGatewayRouter()
 
+# A hundred thousand files take about half of it. API Gateway and the function wait for 29 seconds.
+_FINALIZE_SECONDS = 26.0
 # SciCat looks closer; what is no address at all is not worth a refusal of the whole dataset.
 _EMAIL = re.compile(r"[^@\s;,]+@[^@\s;,]+")
 
@@ -76,14 +78,14 @@ def request(asked: Annotated[SpaceAsked, Body()]) -> Response[dict[str, Any]]:
     summary="Every file of a dataset is uploaded",
     description="Compares what is there with SciCat's list, marks the dataset, and creates its job. May be repeated.",
     status_code=HTTPStatus.CREATED,
-    responses=dict(FOR_INGESTOR),
+    responses={HTTPStatus.CREATED: {"description": "It is complete"}, **FOR_INGESTOR},
     security=[BEARER],
 )
 def finalize(asked: Annotated[FinalizeAsked, Body()]) -> DatasetDone:
     """Declares the upload of a dataset complete; afterwards nothing can be uploaded to it."""
     caller = auth.caller()
     pid = access.writable(caller, asked.dataset_id).pid
-    Asked(lambda: _finalize(pid, asked, caller.username), Code.SCICAT_UNAVAILABLE).answer()
+    Asked(lambda: _finalize(pid, asked, caller.username), Code.SCICAT_UNAVAILABLE, _FINALIZE_SECONDS).answer()
     return DatasetDone(dataset_id=pid, message="The upload of the dataset is complete.")
 
 
@@ -95,6 +97,7 @@ def _finalize(pid: str, asked: FinalizeAsked, username: str) -> None:
     _refuse_other_files(dataset)
     catalogue().update_lifecycle(pid, archiveStatusMessage="datasetCreated", archivable=True, retrievable=False)
     landing_zone.finalize(pid)
+    receiving.forget(pid)
     if asked.create_archiving_job:
         _ask_for_archiving(dataset, username, asked.contact_email)
 
@@ -122,8 +125,9 @@ def _refuse_other_files(dataset: CatalogueDataset) -> None:
     """Refuse when the files are not those of SciCat's list, or have other sizes (422)."""
     prefix = Keys.uploads(dataset.pid)
     listed = sorted(dataset.files, key=lambda file: file.path)
+    uploaded = storage.uploaded_at_once(Upload(prefix=prefix), [file.path for file in listed])
     try:
-        for _ in datasets.match(listed, storage.uploaded(Upload(prefix=prefix)), prefix):
+        for _ in datasets.match(listed, uploaded, prefix):
             pass
     except DatasetRejected as error:
         why = error.reason
@@ -146,7 +150,7 @@ def _ask_for_archiving(dataset: CatalogueDataset, username: str, contact_email: 
     summary="A dataset will not be uploaded",
     description="Deletes what was uploaded of it, and frees its space. 503 means: not all of it yet. May be repeated.",
     status_code=HTTPStatus.CREATED,
-    responses=receiving.REFUSALS,
+    responses={HTTPStatus.CREATED: {"description": "What was uploaded is deleted"}, **receiving.REFUSALS},
     security=[BEARER],
 )
 def abort(asked: Annotated[DatasetAsked, Body()]) -> DatasetDone:

@@ -17,11 +17,13 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 from pydantic import BaseModel, Field
 
-from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 
 logger = Logger(service="archiver", child=True)
 
 _RETRY_AFTER_SECONDS = 30
+# A request may be wrong in a million ways, and its fields may have names of a megabyte: so much of that is told.
+_WRONG_FIELDS, _NAME_LENGTH = MAX_NAMED_FILES, 100
 
 
 class Problem(BaseModel):
@@ -125,7 +127,12 @@ def _validation_problem(wrong: Sequence[WrongField]) -> Response[dict[str, Any]]
 
 
 def _not_valid(error: RequestValidationError) -> Response[dict[str, Any]]:
-    return _validation_problem([WrongField(loc=list(e["loc"]), msg=e["msg"], type=e["type"]) for e in error.errors()])
+    told = error.errors()[:_WRONG_FIELDS]
+    return _validation_problem([WrongField(loc=_short(e["loc"]), msg=e["msg"], type=e["type"]) for e in told])
+
+
+def _short(loc: Sequence[str | int]) -> list[str | int]:
+    return [name[:_NAME_LENGTH] if isinstance(name, str) else name for name in loc]
 
 
 def _wrong(error: WrongRequest) -> Response[dict[str, Any]]:

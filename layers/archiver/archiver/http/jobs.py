@@ -148,14 +148,17 @@ def show(
     summary="Cancel a job",
     description="Stops the work on the job and on each of its datasets. What is archived already stays archived.",
     status_code=HTTPStatus.ACCEPTED,
-    responses=documented(
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.CONFLICT,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
+    responses={
+        HTTPStatus.ACCEPTED: {"description": "Its work stops"},
+        **documented(
+            HTTPStatus.UNAUTHORIZED,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.CONFLICT,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            HTTPStatus.BAD_GATEWAY,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+    },
     security=[BASIC, BEARER],
 )
 def cancel(job_id: Annotated[UUID, Path(description="SciCat's id of the job")]) -> JobCancelled:

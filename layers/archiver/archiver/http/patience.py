@@ -20,10 +20,11 @@ def _threads() -> ThreadPoolExecutor:
 
 
 class Asked[T]:
-    """A question on its way; the clock runs since it was asked."""
+    """A question on its way; the clock runs since it was asked, for ``seconds`` or as long as most are waited for."""
 
-    def __init__(self, question: Callable[[], T], unavailable: Code) -> None:
-        self._deadline = time.monotonic() + _SECONDS
+    def __init__(self, question: Callable[[], T], unavailable: Code, seconds: float | None = None) -> None:
+        self._seconds = _SECONDS if seconds is None else seconds
+        self._deadline = time.monotonic() + self._seconds
         self._unavailable = unavailable
         self._future: Future[T] = _threads().submit(question)
 
@@ -32,4 +33,5 @@ class Asked[T]:
         try:
             return self._future.result(max(0.0, self._deadline - time.monotonic()))
         except TimeoutError:
-            raise ServiceUnavailable(self._unavailable, f"There was no answer within {_SECONDS:.0f} seconds.") from None
+            sentence = f"There was no answer within {self._seconds:.0f} seconds."
+            raise ServiceUnavailable(self._unavailable, sentence) from None

@@ -27,3 +27,8 @@ class Remembered[K: Hashable, V]:
             while len(self._values) > self._entries:
                 self._values.popitem(last=False)
         return value
+
+    def forget(self, key: K) -> None:
+        """Find the value under ``key`` anew the next time."""
+        with self._lock:
+            self._values.pop(key, None)

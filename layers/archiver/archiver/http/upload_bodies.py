@@ -2,16 +2,21 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from archiver import uploads
 from archiver.models import Pid
+from archiver.names import MAX_PID_CHARACTERS
 
 URLS_PER_PAGE = 1_000
 
+# JSON knows one kind of number (RFC 8259, section 6): where others write 1.0 it is as whole as 1.
+WHOLE = BeforeValidator(lambda value: int(value) if isinstance(value, float) and value.is_integer() else value)
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+# No dataset here has a longer pid, and SciCat is not asked for one.
+NamedPid = Annotated[Pid, StringConstraints(max_length=MAX_PID_CHARACTERS)]
 ObjectName = Annotated[str, Field(description="openem-network/datasets/<pid>/raw_files/<relative path>")]
-PartNumber = Annotated[int, Field(ge=1, le=uploads.MAX_PARTS)]
+PartNumber = Annotated[int, Field(ge=1, le=uploads.MAX_PARTS), WHOLE]
 # S3's upload ids are longer than a hundred characters; AWS does not say how long they may get.
 UploadId = Annotated[str, StringConstraints(max_length=1024)]
 
@@ -21,7 +26,7 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    dataset_id: Pid = Field(description="SciCat's pid of the dataset")
+    dataset_id: NamedPid = Field(description="SciCat's pid of the dataset")
     object_name: ObjectName
 
 
@@ -30,8 +35,8 @@ class UrlsAsked(Asked):
 
     parts: PartNumber
     first_part: PartNumber = Field(1, description="Of a file in many parts: the first one to have a URL")
-    size: int | None = Field(
-        None, ge=1, le=uploads.MAX_FILE_BYTES, description="Bytes of the file; the answer then says how long a part is"
+    size: Annotated[int, Field(ge=1, le=uploads.MAX_FILE_BYTES), WHOLE] | None = Field(
+        None, description="Bytes of the file; the answer then says how long a part is"
     )
     checksums_sha256: list[Sha256] | None = Field(
         None,
@@ -125,8 +130,8 @@ class SpaceAsked(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    dataset_id: Pid
-    dataset_size_gib: int = Field(ge=0, description="Rounded down, as the Ingestor does")
+    dataset_id: NamedPid
+    dataset_size_gib: Annotated[int, Field(ge=0), WHOLE] = Field(description="Rounded down, as the Ingestor does")
 
 
 class SpaceGranted(BaseModel):
@@ -149,7 +154,7 @@ class FinalizeAsked(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    dataset_id: Pid
+    dataset_id: NamedPid
     create_archiving_job: bool = False
     owner_group: str = Field("", description="Not used: SciCat knows whose the dataset is")
     owner_user: str = Field("", description="Not used: the job is created for the caller")
@@ -161,7 +166,7 @@ class DatasetAsked(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    dataset_id: Pid
+    dataset_id: NamedPid
 
 
 class DatasetDone(BaseModel):

@@ -24,6 +24,7 @@ from archiver.http.upload_bodies import (
     Aborted,
     Completed,
     FileStored,
+    NamedPid,
     ObjectName,
     PartMissing,
     PartNumber,
@@ -36,7 +37,6 @@ from archiver.http.upload_bodies import (
 )
 from archiver.inbox import ClientPart, inbox
 from archiver.landing_zone import ClientUpload
-from archiver.models import Pid
 
 router = APIGatewayRouter()
 
@@ -57,14 +57,14 @@ _PAGE_BYTES = 1_600_000
         "S3 service that takes unsigned ones."
     ),
     status_code=HTTPStatus.CREATED,
-    responses=dict(FOR_INGESTOR),
+    responses={HTTPStatus.CREATED: {"description": "Where to"}, **FOR_INGESTOR},
     security=[BEARER],
 )
 def presign(asked: Annotated[UrlsAsked, Body()]) -> Urls:
     """Signs a page of requests; begins the multipart upload unless the caller has one of the file already."""
     each = uploads.part_size(asked.size, asked.parts) if asked.size else None
     numbers, checksums = _wanted(asked)
-    file = receiving.file(asked.dataset_id, asked.object_name)
+    file = receiving.file_to_send(asked.dataset_id, asked.object_name)
     upload_id, sign = "", partial(_sign_whole, file.key)
     if asked.parts > 1:
         upload_id = landing_zone.begin_upload(file.pid, file.key, file.username, asked.parts).upload_id
@@ -86,7 +86,7 @@ def _wanted(asked: UrlsAsked) -> tuple[range, Sequence[str | None]]:
         raise WrongRequest(["body", "first_part"], f"The file has {asked.parts} parts.", "no_such_part")
     stated = asked.checksums_sha256
     if stated and len(stated) > left:
-        raise WrongRequest(["body", "checksums_sha256"], f"There are {left} parts from first_part on.", "too_long")
+        raise WrongRequest(["body", "checksums_sha256"], f"There are {left} parts from first_part on.", "no_such_part")
     count = len(stated) if stated else min(left, URLS_PER_PAGE)
     return range(asked.first_part, asked.first_part + count), stated or [None] * count
 
@@ -123,18 +123,18 @@ def _following(part: int, parts: int) -> int | None:
     tags=["uploads"],
     summary="Which parts of a file are stored?",
     description="So that a client may go on with an upload: what S3 has, and new URLs for what it has not.",
-    responses=receiving.REFUSALS,
+    responses={HTTPStatus.OK: {"description": "These, and where the missing ones may be sent"}, **receiving.REFUSALS},
     security=[BEARER],
 )
 def show_parts(
     upload_id: Annotated[UploadId, Path(description="As presignedUrls answered")],
-    dataset_id: Annotated[Pid, Query(description="SciCat's pid of the dataset")],
+    dataset_id: Annotated[NamedPid, Query(description="SciCat's pid of the dataset")],
     object_name: Annotated[ObjectName, Query()],
     first_part: Annotated[PartNumber, Query()] = 1,
     limit: Annotated[int, Query(ge=1, le=URLS_PER_PAGE, description="So many parts are shown")] = URLS_PER_PAGE,
 ) -> PartsStored:
     """A page of the parts that are stored, and of those that are missing."""
-    file = receiving.file(dataset_id, object_name)
+    file = receiving.file_to_send(dataset_id, object_name)
     known = file.upload(upload_id)
     numbers = range(first_part, min(first_part + limit, known.parts + 1))
     page = inbox().client_parts(file.key, upload_id, first_part - 1, limit)
@@ -163,7 +163,7 @@ def _shown(part: ClientPart) -> PartStored:
     summary="All parts of a file are sent",
     description="Verifies what S3 has against what the client sent, and makes the file visible. May be repeated.",
     status_code=HTTPStatus.CREATED,
-    responses=dict(FOR_INGESTOR),
+    responses={HTTPStatus.CREATED: {"description": "The file is there"}, **FOR_INGESTOR},
     security=[BEARER],
 )
 def complete(sent: Annotated[Completed, Body()]) -> FileStored:
@@ -235,7 +235,7 @@ def _wrong(code: str, message: str, numbers: Sequence[int] = ()) -> Refusal:
     summary="A file will not be completed",
     description="Its parts are deleted. May be repeated.",
     status_code=HTTPStatus.CREATED,
-    responses=receiving.REFUSALS,
+    responses={HTTPStatus.CREATED: {"description": "Its parts are gone"}, **receiving.REFUSALS},
     security=[BEARER],
 )
 def abort(asked: Annotated[AbortAsked, Body()]) -> Aborted:

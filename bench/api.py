@@ -1,0 +1,125 @@
+"""How fast the HTTP API is on the local stack, from outside: cold starts, and presigned URLs at a steady pace.
+
+A cold start is the first answer of a fresh process: a presigned URL for a user of this service. The pace is that of an
+Ingestor with many small files. Exit code 1 when a limit is missed.
+"""
+
+import os
+import statistics
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.progress import track
+
+from local.configuration import Configuration
+from local.deployment import Aws, physical_ids
+from local.endpoints import Endpoints
+from local.stack import Stack
+
+COLD_STARTS, COLD_LIMIT = 5, 1.5
+PER_SECOND, SECONDS, P95_LIMIT = 20, 30, 0.1
+# So many processes of the function as the pace needs are started before it is measured.
+WARM_UP_SECONDS = 3
+DATASET = {
+    "type": "raw",
+    "owner": "User One",
+    "ownerGroup": "group1",
+    "contactEmail": "user1@your.site",
+    "sourceFolder": "/data/bench",
+    "creationTime": "2026-11-23T08:00:00Z",
+    "creationLocation": "any microscope",
+    "principalInvestigator": "user1@your.site",
+    "datasetlifecycle": {"archiveStatusMessage": "filesNotYetAvailable", "archivable": False},
+}
+
+console = Console(highlight=False)
+
+
+class Uploader:
+    """A user with a dataset, who asks where its files may be sent."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self._http = httpx.Client(timeout=60, trust_env=False)
+        self._api = endpoints.api
+        user = endpoints.accounts["user1"]
+        login = {"username": user.username, "password": user.password}
+        scicat = self._post(f"{endpoints.scicat}/api/v3/auth/login", login)["access_token"]
+        self._pid = self._post(f"{endpoints.scicat}/api/v3/datasets", DATASET, scicat)["pid"]
+        self._token = self._post(f"{endpoints.api}/token", None, scicat)["access_token"]
+
+    def ask(self, number: int) -> None:
+        """Ask for the URL of a file. Raises RuntimeError when there is none."""
+        name = f"openem-network/datasets/{self._pid}/raw_files/{number}.tif"
+        asked = {"dataset_id": self._pid, "object_name": name, "parts": 1}
+        self._post(f"{self._api}/s3/presignedUrls", asked, self._token)
+
+    def _post(self, url: str, body: object, token: str = "") -> dict[str, Any]:
+        answer = self._http.post(url, json=body, headers={"Authorization": f"Bearer {token}"} if token else {})
+        if answer.status_code != HTTPStatus.CREATED:
+            raise RuntimeError(f"{url} answered {answer.status_code}: {answer.text[:300]}")
+        said: dict[str, Any] = answer.json()
+        return said
+
+
+def cold_starts(configuration: Configuration, uploader: Uploader) -> list[float]:
+    """Seconds until the first answer of each of some fresh processes."""
+    functions = Aws(configuration).functions
+    api = physical_ids(configuration)["Api"]
+    seconds = []
+    for number in track(range(COLD_STARTS), "cold starts", console=console, transient=True):
+        # A function whose configuration changed gets new processes.
+        functions.update_function_configuration(FunctionName=api, Description=f"Cold start {number}, {time.time()}")
+        functions.get_waiter("function_updated_v2").wait(FunctionName=api, WaiterConfig={"Delay": 1})
+        seconds.append(timed(uploader, number, time.monotonic()))
+    return seconds
+
+
+def at_a_pace(uploader: Uploader, seconds: int) -> list[float]:
+    """Seconds of each answer when they are asked for at a steady pace, whether earlier ones are there or not."""
+    begun = time.monotonic()
+    with ThreadPoolExecutor(max_workers=PER_SECOND) as askers:
+        asked = []
+        for number in track(range(seconds * PER_SECOND), "presigned URLs", console=console, transient=True):
+            due = begun + number / PER_SECOND
+            time.sleep(max(0.0, due - time.monotonic()))
+            asked.append(askers.submit(timed, uploader, number, due))
+        return [answer.result() for answer in asked]
+
+
+def timed(uploader: Uploader, number: int, due: float) -> float:
+    """Seconds from when it was due until the URL is there."""
+    uploader.ask(number)
+    return time.monotonic() - due
+
+
+def show(name: str, seconds: float, limit: float) -> bool:
+    """Print a figure beside its limit; whether it keeps it."""
+    kept = seconds <= limit
+    verdict = "[green]PASS[/]" if kept else "[red]FAIL[/]"
+    console.print(f"{name:34} {seconds * 1000:6.0f} ms   limit {limit * 1000:5.0f} ms   {verdict}")
+    return kept
+
+
+def main() -> int:
+    """Measure, print, and say by the exit code whether the limits are kept."""
+    configuration = Configuration.of()
+    uploader = Uploader(Stack.of(configuration).up())
+    cold = cold_starts(configuration, uploader)
+    at_a_pace(uploader, WARM_UP_SECONDS)
+    warm = at_a_pace(uploader, SECONDS)
+    console.print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+    kept = [
+        show(f"cold start, median of {len(cold)}", statistics.median(cold), COLD_LIMIT),
+        show(f"presignedUrls, p95 of {len(warm)}", statistics.quantiles(warm, n=20)[-1], P95_LIMIT),
+    ]
+    console.print(f"presignedUrls, p50 {statistics.median(warm) * 1000:21.0f} ms")
+    return 0 if all(kept) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
