@@ -108,7 +108,8 @@ def test_scicat_hears_of_a_retrieval_only_after_the_drive_delivered_and_the_byte
     moves = ("recall asked for, accepted", "recalling", "online", "read")
     asked, recalling, online, read = (library.events(what) for what in moves)
     for key in library.tars:
-        assert asked[key] <= recalling[key] < online[key] < read[key] < told_at
+        # On a busy machine the drive is looked at so late that it has fetched and delivered meanwhile.
+        assert asked[key] <= recalling[key] <= online[key] < read[key] < told_at
     lifecycle = scicat.lifecycle(ANY_PID)
     assert (lifecycle["retrieveStatusMessage"], lifecycle["retrieveIntegrityCheck"]) == ("datasetRetrieved", True)
 
