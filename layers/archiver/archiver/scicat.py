@@ -27,6 +27,7 @@ from aws_lambda_powertools import Logger
 
 from archiver import secrets
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.filelist import CompactFiles
 from archiver.jsonstream import LongDocument
 from archiver.models import CatalogueDatablock, CatalogueDataset, CatalogueFile, CatalogueTotals, JobKind
 from archiver.settings import settings
@@ -314,8 +315,14 @@ class Catalogue:
             raise _failure(answer)
         return answer.ok
 
-    def add_origdatablock(self, pid: str, files: Sequence[CatalogueFile], chk_alg: str | None) -> None:
-        """List files of a dataset. Repeating it adds nothing."""
+    def add_origdatablock(
+        self, pid: str, files: Sequence[CatalogueFile], chk_alg: str | None, *, after: int | None = None
+    ) -> None:
+        """List files of a dataset. Repeating it adds nothing.
+
+        ``after`` is how many files the dataset lists without them, where that is known: while SciCat counts just
+        as many, the list, which may be long, need not be looked through.
+        """
 
         def lists_them(known: Iterator[CatalogueFile]) -> bool:
             missing = {_what(file) for file in files}
@@ -326,7 +333,7 @@ class Catalogue:
         def listed() -> bool | None:
             return self.files_of(pid, lists_them) or None
 
-        if listed():
+        if self.need_dataset(pid).totals.files != after and listed():
             return
         body = {"size": sum(file.size for file in files), "dataFileList": [_file_body(file) for file in files]}
         self._create(
@@ -627,7 +634,8 @@ def _streamed_dataset(response: urllib3.BaseHTTPResponse, asked: str) -> Catalog
     document = LongDocument("datablocks", _ANSWER_BYTES)
     with _understood(asked):
         chunks = response.stream(_CHUNK_BYTES, decode_content=True)
-        datablocks = tuple(_datablock(_loaded(block)) for block in document.elements(chunks))
+        read = (_datablock(_loaded(block)) for block in document.elements(chunks))
+        datablocks = tuple(replace(datablock, files=CompactFiles(datablock.files)) for datablock in read)
         return replace(_dataset(_loaded(document.rest)), datablocks=datablocks)
 
 
