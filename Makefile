@@ -9,7 +9,7 @@ SAM := .venv-sam/bin/sam
 export UV
 SOURCES := functions layers/archiver/archiver local mocks bench tests
 
-.PHONY: help up down status reload sweep logs demo test test-fast test-e2e faults bench-api docs check format openapi lock deploy invoke clean
+.PHONY: help up down status reload sweep logs demo test test-fast test-e2e faults bench bench-api docs check format openapi lock deploy invoke clean
 
 help: ## Show what there is to run
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,11 @@ test-e2e: .venv/.synced .venv-sam/.synced ## Run the end-to-end tests alone
 faults: .venv/.synced .venv-sam/.synced ## Run the tests of every fault, then 10,000 random steps of users, faults and operators
 	@$(PYTHON) -m tests.faults $(if $(SEED),--seed $(SEED))
 
+# ONLY=packaging measures that part alone: scale, growth; on a stack of their own imports, memory, packaging, shapes, and
+# many, which is measured only when asked for.
+bench: .venv/.synced .venv-sam/.synced ## Measure speed, memory and requests: bench/report.md, docs/cost.md (some 25 minutes)
+	@$(PYTHON) -m bench $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS))
+
 bench-api: .venv/.synced ## Print how fast the HTTP API is on the local stack, beside its limits
 	@$(PYTHON) -m bench.api
 
@@ -100,16 +105,14 @@ lock: $(UV) ## Lock the dependencies again, with versions and hashes
 
 # SAM asks for the parameters until samconfig.toml has them; the secret ones stay in the stack alone. ASK=1 asks again.
 ASK = $(shell sed -n '/^\[$(ENV)\.deploy/,/^\[/p' samconfig.toml | grep -q SciCatUrl= || echo 1)
-# Lambda cannot write into the layer: uncompiled, every cold start would compile its 550 modules again, for 0.75 s.
-COMPILE := .venv-sam/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash
+# Lambda cannot write it beside the code, and would compile hundreds of modules at every cold start.
+BYTECODE := $(PYTHON) -m compileall -q --invalidation-mode checked-hash .aws-sam/build
 CREDENTIALS := import boto3, sys; sys.exit(boto3.Session().get_credentials() is None)
 
 deploy: .venv-sam/.synced ## Deploy to AWS: make deploy ENV=dev
 	@case "$(ENV)" in dev|prod) ;; *) echo "Say where: make deploy ENV=dev (or ENV=prod; see samconfig.toml)"; exit 1;; esac
 	@.venv-sam/bin/python -c '$(CREDENTIALS)' 2> /dev/null || (echo "No AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."; exit 1)
-	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" $(SAM) build
-	@$(COMPILE) .aws-sam/build/ArchiverLayer/python
-	@$(SAM) deploy --config-env $(ENV) $(if $(ASK),--guided)
+	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" $(SAM) build && $(BYTECODE) && $(SAM) deploy --config-env $(ENV) $(if $(ASK),--guided)
 
 clean: .venv/.synced ## Stop the stack and delete everything that can be made again
 	@$(PYTHON) -m local down

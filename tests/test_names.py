@@ -112,7 +112,7 @@ def test_the_settings_are_the_environment_of_the_template() -> None:
     variables = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
     for properties in resources_of("AWS::Serverless::Function").values():
         variables |= set(properties.get("Environment", {}).get("Variables", {}))
-    ours = {name for name in variables if not name.startswith("POWERTOOLS_")}
+    ours = {name for name in variables if not name.startswith(("POWERTOOLS_", "MALLOC_"))}
     assert ours == {name.upper() for name in Settings.model_fields}
 
 
@@ -141,6 +141,6 @@ def test_every_command_and_path_that_a_document_names_exists(document: Path) -> 
     assert set(re.findall(r"(?:`|^)make ([a-z][a-z-]*)", text, re.MULTILINE)) <= targets
     # What the service writes while it runs, and placeholders, do not lie in the repository.
     paths = re.findall(
-        r"(?<![\w/.])(?:functions|layers|local|mocks|statemachine|tests|docs|events)/[\w./-]*\w(?![\w<])", text
+        r"(?<![\w/.-])(?:functions|layers|local|mocks|statemachine|tests|docs|events)/[\w./-]*\w(?![\w<])", text
     )
     assert [path for path in paths if not path.startswith("local/.state") and not (ROOT / path).exists()] == []

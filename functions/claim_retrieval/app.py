@@ -4,6 +4,8 @@ Raises DatasetRejected (``dataset_unknown``, ``no_datablocks``, ``not_archived``
 ``unknown_files``).
 """
 
+from dataclasses import replace
+
 from archiver.errors import Code, DatasetRejected
 from archiver.extraction import selection_of
 from archiver.models import CatalogueDatablock, CatalogueDataset, RecallProgress, RunStarted, WantedDatablock
@@ -46,5 +48,5 @@ def _write_down(datablocks: tuple[CatalogueDatablock, ...], folder: RunFolder) -
         for number, datablock in enumerate(ordered)
     ]
     for one, datablock in zip(wanted, ordered, strict=True):
-        folder.save(one.note("datablocks"), datablock)
+        folder.save(one.note("datablocks"), replace(datablock, files=tuple(datablock.files)))
     folder.save("datablocks.json", wanted)

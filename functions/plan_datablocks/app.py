@@ -3,6 +3,8 @@
 Raises DatasetRejected("file_too_large") for a file that no S3 object can hold in a tar.
 """
 
+from collections.abc import Sequence
+
 from archiver import runs
 from archiver.models import Run, RunLanes
 from archiver.settings import settings
@@ -13,5 +15,8 @@ from archiver.step import step
 def handler(run: Run) -> RunLanes:
     packager = runs.packager(run)
     planned = packager.plan()
-    pieces = max(len(packager.slices()), len(planned))
-    return RunLanes(**run.model_dump(), lanes=tuple(range(min(settings().lanes, pieces))))
+    return RunLanes(**run.model_dump(), lanes=_lanes(packager.slices()), datablock_lanes=_lanes(planned))
+
+
+def _lanes(pieces: Sequence[object]) -> tuple[int, ...]:
+    return tuple(range(min(settings().lanes, max(len(pieces), 1))))

@@ -19,8 +19,11 @@ def handler(drop: DropRegistered) -> DropRegistered:
     new = catalogue().files_of(
         drop.pid, lambda registered: list(drops.unregistered(registered, folder.files(0, matched.files)))
     )
+    listed = matched.files - len(new)
     for block in drops.origdatablocks(new):
-        catalogue().add_origdatablock(drop.pid, block, content.chk_alg if any(file.chk for file in block) else None)
+        chk_alg = content.chk_alg if any(file.chk for file in block) else None
+        catalogue().add_origdatablock(drop.pid, block, chk_alg, after=listed)
+        listed += len(block)
     catalogue().update_lifecycle(
         drop.pid, archiveStatusMessage="datasetCreated", archivable=True, retrievable=False, archiveReturnMessage={}
     )

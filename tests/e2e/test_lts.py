@@ -92,7 +92,7 @@ class Archive:
 @pytest.fixture(params=["streamed", "copied by S3"])
 def archive(stack: RunningStack, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
     """The stack's LTS mock, to which parts are streamed, or the bucket behind it, into which S3 copies them."""
-    for module, name in ((lts, "STREAMED_PART"), (lts, "_COPIED_PART"), (delivery, "STREAMED_PART")):
+    for module, name in ((lts, "STREAMED_PART"), (lts, "COPIED_PART"), (delivery, "STREAMED_PART")):
         monkeypatch.setattr(module, name, 5 * MIB)
     s3 = clients.s3_at(stack.aws, ACCESS_KEY_ID, SECRET_ACCESS_KEY)
     tape = stack.endpoints.lts if request.param == "streamed" else None

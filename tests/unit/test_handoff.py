@@ -233,7 +233,7 @@ def test_g01_a_write_that_is_refused_for_good_is_told_so(
 def test_g02_a_write_that_breaks_off_goes_on_where_it_was(
     dataset: ADataset, s3_faults: S3Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archiver.lts._COPIED_PART", 5 * MIB)
+    monkeypatch.setattr("archiver.lts.COPIED_PART", 5 * MIB)
     monkeypatch.setattr("archiver.lts._COPIES", 1)
     s3_faults.drop("UploadPartCopy", bucket="lts", nth=2, times=5)
     assert hand_over(dataset) == 2

@@ -7,6 +7,7 @@ import time
 import pytest
 from pydantic import ValidationError
 
+from archiver import traffic
 from archiver.models import Failure, Run, RunFailed
 from archiver.step import deadline, logger, step
 from tests.account import LambdaContext
@@ -60,6 +61,20 @@ class TestStep:
 
         measure(RUN, LambdaContext(seconds=remaining))
         assert at_most - 1 < left[0] <= at_most
+
+    def test_the_log_tells_what_the_step_asked_of_s3(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        log = io.StringIO()
+        monkeypatch.setattr(logger.registered_handler, "stream", log)
+
+        @step
+        def ask(_: Run) -> None:
+            traffic.count("read", 10)
+            traffic.counter_of("s3")(event_name="before-send.s3.GetObject", request=None)
+
+        ask(RUN, LambdaContext())
+        told = json.loads(log.getvalue())
+        assert (told["bytes"], told["requests"]) == ({"read": 10}, {"s3 GetObject": 1})
+        assert told["request_id"] == LambdaContext().aws_request_id
 
     def test_the_log_names_the_run_and_the_step(self, monkeypatch: pytest.MonkeyPatch) -> None:
         log = io.StringIO()

@@ -4,6 +4,7 @@ import io
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import example, given
@@ -11,7 +12,16 @@ from hypothesis import strategies as st
 
 from archiver.models import FileFingerprint, SourceFile
 from archiver.settings import GIB
-from archiver.tarlayout import END, MANIFEST_PATH, header, manifest, manifest_header, manifest_line_size, padding
+from archiver.tarlayout import (
+    END,
+    MANIFEST_PATH,
+    header,
+    header_size,
+    manifest,
+    manifest_header,
+    manifest_line_size,
+    padding,
+)
 
 ANY_NAME = st.text(st.characters(codec="utf-8", exclude_characters="\0/"), min_size=1, max_size=250).filter(
     lambda name: name not in {".", ".."} and len(name.encode()) <= 1_000
@@ -33,6 +43,21 @@ def test_c12_c22_a_header_says_what_the_file_is(path: str, size: int, mode: int,
     assert (member.name, member.size, member.mode, int(member.mtime)) == (path, size, mode, mtime)
     assert member.isreg()
     assert len(header(file)) % 512 == 0
+
+
+@given(
+    path=ANY_NAME | st.text("abc/", min_size=95, max_size=105),
+    size=st.integers(0, 9 * GIB),
+    mtime_ns=st.integers(-(10**12), 10**20),
+    kind=st.sampled_from(["file", "directory", "symlink"]),
+)
+@example(path="a" * 100, size=8 * GIB - 1, mtime_ns=8**11 * 10**9 - 1, kind="file")
+@example(path="a" * 101, size=8 * GIB, mtime_ns=8**11 * 10**9, kind="file")
+def test_the_size_of_a_header_is_known_without_making_one(
+    path: str, size: int, mtime_ns: int, kind: Literal["file", "directory", "symlink"]
+) -> None:
+    file = SourceFile(path, size, mtime_ns, kind=kind)
+    assert header_size(file) == len(header(file))
 
 
 @given(st.integers(-(10**15), 10**19))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
+from archiver import traffic
+
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_secretsmanager import SecretsManagerClient
@@ -32,19 +34,20 @@ _S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4"))
 @cache
 def s3() -> "S3Client":
     """S3 of this AWS account."""
-    return boto3.client("s3", config=_S3_CONFIG)
+    return _counted("s3", boto3.client("s3", config=_S3_CONFIG))
 
 
 @cache
 def s3_at(endpoint_url: str, access_key_id: str, secret_access_key: str) -> "S3Client":
     """S3 of another service, with its own credentials."""
-    return boto3.client(
+    client = boto3.client(
         "s3",
         endpoint_url=endpoint_url,
         aws_access_key_id=access_key_id,
         aws_secret_access_key=secret_access_key,
         config=_S3_CONFIG,
     )
+    return _counted("elsewhere", client)
 
 
 @cache
@@ -57,3 +60,8 @@ def stepfunctions() -> "SFNClient":
 def secretsmanager() -> "SecretsManagerClient":
     """Secrets Manager of this AWS account."""
     return boto3.client("secretsmanager", config=_CONFIG)
+
+
+def _counted(service: str, client: "S3Client") -> "S3Client":
+    client.meta.events.register("before-send.s3", traffic.counter_of(service))
+    return client

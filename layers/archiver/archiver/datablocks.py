@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from archiver.errors import Code, DatasetRejected
 from archiver.models import SourceFile
 from archiver.settings import GIB, MIB
-from archiver.tarlayout import END, body_size, header, manifest_header, manifest_line_size, padding
+from archiver.tarlayout import END, body_size, header, header_size, manifest_header, manifest_line_size, padding
 
 # What an entry of a datablock's list has in the catalogue besides its strings: names, punctuation, SHA-256, size, time.
 _CATALOGUE_ENTRY_BYTES = 260
+_quoted = json.JSONEncoder().encode
 _MANIFEST_HEADER_BYTES = len(manifest_header(0, 0))
 
 
@@ -83,6 +84,16 @@ class Member:
     def end(self) -> int:
         """The offset after the padding, where the next member begins."""
         return self.stop + padding(self.stop - self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Addition:
+    """A file that may come next: where it would lie, and what it adds to the manifest and the record, in bytes."""
+
+    file: SourceFile
+    member: Member
+    manifest_line: int
+    catalogue_entry: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +163,15 @@ class Layout:
 
     def take(self, file: SourceFile) -> bool:
         """Add the next file, unless the datablock has one already and would grow beyond its limits."""
-        member = self._member(file)
-        if self._begun and not self._fits(file, member):
+        addition = self._addition(file)
+        if self._begun and not self._fits(addition):
             return False
-        self._add(file, member)
+        self._add(addition)
         return True
 
     def add(self, file: SourceFile) -> None:
         """Add the next file whatever the datablock's own limits. Raises DatasetRejected(FILE_TOO_LARGE)."""
-        self._add(file, self._member(file))
+        self._add(self._addition(file))
 
     def planned(self, number: int, first: int) -> PlannedDatablock:
         """The counts that a plan keeps."""
@@ -203,13 +214,14 @@ class Layout:
             if start <= member.stop < end:
                 yield bytes(member.end - member.stop)
 
-    def _member(self, file: SourceFile) -> Member:
-        body = self.end + len(header(file))
-        return Member(self.end, body, body + body_size(file))
+    def _addition(self, file: SourceFile) -> "_Addition":
+        body = self.end + header_size(file)
+        member = Member(self.end, body, body + body_size(file))
+        return _Addition(file, member, manifest_line_size(file), _catalogue_entry_size(file))
 
-    def _fits(self, file: SourceFile, member: Member) -> bool:
-        limits = self.limits
-        packed_size = self._packed_size(member.end, self._manifest_size + manifest_line_size(file))
+    def _fits(self, addition: "_Addition") -> bool:
+        limits, file = self.limits, addition.file
+        packed_size = self._packed_size(addition.member.end, self._manifest_size + addition.manifest_line)
         # Directories and symlinks stay with the file before them: a datablock should not consist of them.
         largest = min(limits.datablock_bytes, limits.object_bytes) if file.kind == "file" else limits.object_bytes
         # The glue before it, what is copied of it, and the last one.
@@ -218,17 +230,18 @@ class Layout:
             packed_size <= largest
             and parts <= limits.datablock_parts
             and len(self.files) < limits.datablock_files
-            and self._catalogue_size + _catalogue_entry_size(file) <= limits.catalogue_bytes
+            and self._catalogue_size + addition.catalogue_entry <= limits.catalogue_bytes
         )
 
-    def _add(self, file: SourceFile, member: Member) -> None:
+    def _add(self, addition: "_Addition") -> None:
+        file, member = addition.file, addition.member
         self.files.append(file)
         self.members.append(member)
         self.size += body_size(file)
         self.end = member.end
         self._begun = self._begun or file.kind == "file"
-        self._manifest_size += manifest_line_size(file)
-        self._catalogue_size += _catalogue_entry_size(file)
+        self._manifest_size += addition.manifest_line
+        self._catalogue_size += addition.catalogue_entry
         if self.packed_size > self.limits.object_bytes:
             raise DatasetRejected(
                 Code.FILE_TOO_LARGE,
@@ -307,4 +320,4 @@ def layout_of(files: Iterable[SourceFile], limits: Limits) -> Layout:
 def _catalogue_entry_size(file: SourceFile) -> int:
     # SciCat's client may write other letters than ASCII as escapes.
     strings = (file.path, file.time, file.perm, file.uid, file.gid)
-    return _CATALOGUE_ENTRY_BYTES + sum(len(json.dumps(text)) for text in strings if text)
+    return _CATALOGUE_ENTRY_BYTES + sum(len(_quoted(text)) for text in strings if text)

@@ -20,12 +20,14 @@ from archiver.datasets import kind_of
 from archiver.digests import crc64nvme, crc64nvme_to_base64, known_algorithm, same_checksum
 from archiver.errors import Code, Reason, ServiceRefused, reason
 from archiver.lts import STREAMED_PART, LongTermStorage, StoredDatablock, TapeState, part_ranges
+from archiver.memory import reserve
 from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.s3 import Bucket, UploadedPart
 from archiver.tarreader import Member, TarReader, plain_path
 
 # Parts that are read ahead, and as many that are on their way out; with those at hand eight, of 8 MiB.
 _AT_ONCE: Final = 3
+_PARTS_AT_HAND: Final = 2 * _AT_ONCE + 2
 # What is found out about a datablock, and does not concern the others.
 _FINDINGS: Final = {Code.CORRUPT_DATABLOCK, Code.TIMEOUT}
 
@@ -212,6 +214,7 @@ class _Delivery:
 
     def work(self, deadline: float) -> Delivered | None:
         """Go on from where an earlier call stopped."""
+        reserve(_PARTS_AT_HAND * STREAMED_PART)
         upload_id, proof = self._resumed()
         try:
             return self._complete(upload_id, proof) if self._pass_on(upload_id, proof, deadline) else None

@@ -11,7 +11,7 @@ import ctypes
 import ctypes.util
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol, Self
@@ -134,8 +134,7 @@ def _libcrypto_function(prefix: str, name: str) -> Callable[..., int]:
 
 def _libcrypto(function: str) -> ctypes.CDLL:
     """The library that has ``function``: best the one that hashlib itself uses, reached through its module."""
-    own: str | None = getattr(_hashlib, "__file__", None)
-    for library in (own, ctypes.util.find_library("crypto"), "libcrypto.so.3"):
+    for library in _libraries():
         try:
             loaded = ctypes.CDLL(library) if library else None
         except OSError:
@@ -143,6 +142,13 @@ def _libcrypto(function: str) -> ctypes.CDLL:
         if loaded is not None and hasattr(loaded, function):
             return loaded
     raise OSError(f"no libcrypto with {function} was found")
+
+
+def _libraries() -> Iterator[str | None]:
+    yield getattr(_hashlib, "__file__", None)
+    yield "libcrypto.so.3"
+    # The last to be asked: it runs other programs to find out.
+    yield ctypes.util.find_library("crypto")
 
 
 @dataclass(slots=True)

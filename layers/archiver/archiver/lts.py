@@ -19,6 +19,7 @@ from typing import Final
 from archiver import clients, secrets
 from archiver.digests import crc64nvme
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
+from archiver.memory import reserve
 from archiver.models import SealedDatablock
 from archiver.s3 import Bucket, ObjectHead, PinnedRange, UploadedPart
 from archiver.settings import MIB, settings
@@ -29,7 +30,7 @@ MAX_PARTS: Final = 10_000
 STREAMED_PART: Final = 8 * MIB
 STREAMS: Final = 6
 # S3 copies by itself: large parts, many at once. A function that is stopped loses at most one of each.
-_COPIED_PART: Final = 256 * MIB
+COPIED_PART: Final = 256 * MIB
 _COPIES: Final = 8
 
 _UNREADABLE_CLASSES: Final = {"GLACIER", "DEEP_ARCHIVE"}
@@ -94,6 +95,8 @@ class LongTermStorage:
         """
         if self._is_stored(datablock):
             return True
+        if not self._same_account:
+            reserve((STREAMS + 1) * STREAMED_PART)
         source = source or datablock.key
         there = staging.head(source)
         if there is None:
@@ -173,7 +176,7 @@ class LongTermStorage:
     def _send(self, hop: "_Hop", upload_id: str, deadline: float) -> list[UploadedPart] | None:
         """Send the parts that are missing, several at once. None when the deadline came first."""
         send, at_once = (self._copied, _COPIES) if self._same_account else (self._streamed, STREAMS)
-        ranges = part_ranges(hop.datablock.packed_size, _COPIED_PART if self._same_account else STREAMED_PART)
+        ranges = part_ranges(hop.datablock.packed_size, COPIED_PART if self._same_account else STREAMED_PART)
         with _refusal_means(Code.LTS_WRITE):
             there = {part.number: part for part in self._bucket.parts(hop.datablock.key, upload_id)}
         return send_missing(ranges, there, lambda *part: send(hop, upload_id, *part), at_once, deadline)

@@ -4,7 +4,7 @@ A state carries names and counts only; lists of files and datablocks lie in the 
 the staging bucket (``storage.RunFolder``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -65,7 +65,7 @@ class CatalogueDatablock:
     packed_size: int
     chk_alg: str | None
     version: str
-    files: tuple[CatalogueFile, ...]
+    files: Sequence[CatalogueFile]
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,9 +324,13 @@ class UploadsProgress(Run):
 
 
 class RunLanes(Run):
-    """The workers of a run: each takes every ``len(lanes)``-th piece of the work."""
+    """The workers of a run: each takes every n-th piece of the work, which n workers share.
+
+    ``lanes`` share the slices; ``datablock_lanes``, mostly fewer, the datablocks.
+    """
 
     lanes: tuple[int, ...]
+    datablock_lanes: tuple[int, ...]
 
 
 class LaneWork(Run):

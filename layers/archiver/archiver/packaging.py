@@ -30,6 +30,7 @@ from archiver.digests import (
     same_checksum,
 )
 from archiver.errors import Code, DatasetRejected, ServiceRefused
+from archiver.memory import reserve
 from archiver.models import FileFingerprint, SealedDatablock, SourceFile
 from archiver.s3 import Bucket, PinnedRange
 from archiver.settings import MIB
@@ -207,6 +208,7 @@ class Packager:
         progress = self._folder.load(name, SliceProgress)
         if progress is not None and progress.done:
             return True
+        reserve(READ_AHEAD_BYTES + READ_BYTES + _SENDERS * (self._limits.glue_part + self._limits.copied_from))
         tar = self._tar_of(work.datablock)
         piece = list(tar.layout.slices())[work.slice]
         upload = self._upload(work.datablock)

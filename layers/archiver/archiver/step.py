@@ -23,6 +23,7 @@ class Context(Protocol):
     """What a step needs of Lambda's context."""
 
     function_name: str
+    aws_request_id: str
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda stops this invocation."""
@@ -50,8 +51,8 @@ def step[In: BaseModel, Out: BaseModel | None](
     def handler(event: dict[str, Any], context: Context) -> dict[str, Any] | None:
         work = adapter.validate_python(event)
         bound = {name: getattr(work, name, None) for name in ("run_id", "job_id", "pid")}
-        logger.append_keys(step=context.function_name, **bound)
-        started, before = time.monotonic(), traffic.moved()
+        logger.append_keys(step=context.function_name, request_id=context.aws_request_id, **bound)
+        started, moved, asked = time.monotonic(), traffic.moved(), traffic.asked()
         left = context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS
         token = _deadline.set(started + min(max(left, 1.0), settings().slice_seconds))
         try:
@@ -59,7 +60,8 @@ def step[In: BaseModel, Out: BaseModel | None](
         finally:
             _deadline.reset(token)
         seconds = round(time.monotonic() - started, 3)
-        logger.info("step finished", extra={"seconds": seconds, "bytes": dict(traffic.moved() - before)})
+        share = {"bytes": dict(traffic.moved() - moved), "requests": dict(traffic.asked() - asked)}
+        logger.info("step finished", extra={"seconds": seconds, **share})
         return None if result is None else result.model_dump(mode="json")
 
     return handler

@@ -15,8 +15,11 @@ LAYOUT_VERSION = "1"
 MANIFEST_PATH = f"{RESERVED_FOLDER}/manifest-sha256.txt"
 END = bytes(2 * tarfile.BLOCKSIZE)
 
-_SHA256_DIGITS = 64
+# A line's digest, the two spaces after it and its end.
+_PLAIN_LINE_BYTES = 64 + 2 + 1
 _SECOND = 10**9
+# What eleven octal digits hold, where a header has no more.
+_LONGEST_PLAIN_SIZE = _LATEST_PLAIN_SECOND = 8**11
 _TYPES = {"file": tarfile.REGTYPE, "directory": tarfile.DIRTYPE}
 # What GNU coreutils escapes in a checksum line (https://www.gnu.org/software/coreutils/manual/html_node/cksum-output-modes.html).
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r"})
@@ -46,6 +49,23 @@ def header(file: SourceFile) -> bytes:
     return member.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
 
 
+def header_size(file: SourceFile) -> int:
+    """The length of ``header(file)``; of what nearly every file is like it is known without making one."""
+    seconds, fraction = divmod(file.mtime_ns, _SECOND)
+    path = file.path
+    is_plain = (
+        file.kind == "file"
+        and path.isascii()
+        and len(path) <= tarfile.LENGTH_NAME
+        and file.size < _LONGEST_PLAIN_SIZE
+        and 0 <= seconds < _LATEST_PLAIN_SECOND
+    )
+    if not is_plain:
+        return len(header(file))
+    # A fraction of a second stands in a header of its own, with one block of text.
+    return 3 * tarfile.BLOCKSIZE if fraction else tarfile.BLOCKSIZE
+
+
 def _decimal_seconds(nanoseconds: int) -> str:
     seconds, fraction = divmod(abs(nanoseconds), _SECOND)
     sign = "-" if nanoseconds < 0 else ""
@@ -54,13 +74,21 @@ def _decimal_seconds(nanoseconds: int) -> str:
 
 def manifest_line(path: str, sha256: str) -> bytes:
     """A line as ``sha256sum`` writes it and ``sha256sum -c`` reads it."""
-    escaped = path.translate(_ESCAPES)
+    escaped = _escaped(path)
     return f"{'\\' if escaped != path else ''}{sha256}  {escaped}\n".encode()
 
 
 def manifest_line_size(file: SourceFile) -> int:
     """The length of a file's line in the manifest; directories and symlinks have none."""
-    return len(manifest_line(file.path, "0" * _SHA256_DIGITS)) if file.kind == "file" else 0
+    if file.kind != "file":
+        return 0
+    escaped = _escaped(file.path)
+    return _PLAIN_LINE_BYTES + len(escaped.encode()) + (escaped != file.path)
+
+
+def _escaped(path: str) -> str:
+    # Nearly no path has one of them, and to look for them is quicker.
+    return path.translate(_ESCAPES) if "\\" in path or "\n" in path or "\r" in path else path
 
 
 def manifest(fingerprints: Iterable[FileFingerprint]) -> bytes:

@@ -33,7 +33,7 @@ FOREVER = float("inf")
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STREAMED_PART", 5 * MIB)
-    monkeypatch.setattr(module, "_COPIED_PART", 5 * MIB)
+    monkeypatch.setattr(module, "COPIED_PART", 5 * MIB)
 
 
 def a_datablock(body: bytes = BODY) -> SealedDatablock:

@@ -1,6 +1,7 @@
 """The catalogue client against the SciCat mock: what it reads, what it writes, and what it makes of refusals."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import unquote
 from uuid import uuid4
 
@@ -50,6 +51,17 @@ def test_a_dataset_is_registered_once_with_its_files(catalogue: Catalogue) -> No
     assert dataset.files == (FILE,)
     assert dataset.datablocks == ()
     assert "_id" not in dataset.lifecycle
+
+
+def test_a_count_that_is_out_of_date_has_no_file_registered_twice(catalogue: Catalogue) -> None:
+    pid = a_new_pid()
+    other = replace(FILE, path="other.mrc")
+    catalogue.create_dataset(any_dataset(), pid)
+    for file, after in ((FILE, 0), (FILE, 0), (other, 1), (other, 1)):
+        catalogue.add_origdatablock(pid, [file], "sha256", after=after)
+    dataset = catalogue.dataset(pid, files=True)
+    assert dataset is not None
+    assert dataset.files == (FILE, other)
 
 
 def test_only_what_is_asked_for_is_listed(scicat: Scicat, catalogue: Catalogue) -> None:

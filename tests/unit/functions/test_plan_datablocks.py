@@ -18,7 +18,7 @@ def test_a_small_dataset_is_one_tar_and_one_lane(
     do_steps(dataset, "claim_dataset", "snapshot_dataset", context=lambda_context)
     told = handler(dataset.run, lambda_context)
     assert told is not None
-    assert told["lanes"] == [0]
+    assert (told["lanes"], told["datablock_lanes"]) == ([0], [0])
     (planned,) = planned_datablocks(dataset.folder)
     assert (planned.files, planned.size) == (2, 11)
 
@@ -41,4 +41,4 @@ def test_no_more_lanes_than_the_settings_allow(
     do_steps(dataset, "claim_dataset", "snapshot_dataset", context=lambda_context)
     told = handler(dataset.run, lambda_context)
     assert told is not None
-    assert told["lanes"] == [0, 1]
+    assert (told["lanes"], told["datablock_lanes"]) == ([0, 1], [0, 1])

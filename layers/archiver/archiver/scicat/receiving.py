@@ -7,6 +7,7 @@ from dataclasses import replace
 import urllib3
 
 from archiver.errors import Code, ServiceRefused
+from archiver.filelist import CompactFiles
 from archiver.jsonstream import LongDocument
 from archiver.models import CatalogueDataset, CatalogueFile
 from archiver.scicat.answers import not_understood
@@ -47,7 +48,8 @@ def streamed_dataset(response: urllib3.BaseHTTPResponse, asked: str) -> Catalogu
     """A dataset with its datablocks, read one after the other: as JSON all of them would fill the memory."""
     document = LongDocument("datablocks", BLOCK_BYTES)
     with _understood(asked):
-        datablocks = tuple(datablock_of(loaded(block)) for block in document.elements(_chunks(response)))
+        read = (datablock_of(loaded(block)) for block in document.elements(_chunks(response)))
+        datablocks = tuple(replace(datablock, files=CompactFiles(datablock.files)) for datablock in read)
         return replace(dataset_of(loaded(document.rest)), datablocks=datablocks)
 
 

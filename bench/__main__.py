@@ -1,0 +1,132 @@
+"""The command ``python -m bench``: measure, and write the report."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bench import cost_page, growth, imports, many, memory, packaging, report, scale, shaped
+from bench.shapes import SHAPES
+from bench.stack import RunningStack, a_stack
+from bench.steps import Took
+from local.deployment import build_folder
+from local.sources import LAYER
+
+console = Console(highlight=False)
+_MILLION = 1_000_000
+# Each dataset under way is a dozen processes: it wants a machine with memory to spare.
+_ONLY_WHEN_ASKED = {"many"}
+
+type Figures = Any
+
+
+def main(
+    only: Annotated[str, typer.Option(help="Measure these parts alone, with commas between them.")] = "",
+    runs: Annotated[int, typer.Option(help="Rounds of what is measured several times.", min=1)] = 3,
+    datasets: Annotated[int, typer.Option(help="How many datasets are dropped at once.", min=1)] = 200,
+    files: Annotated[int, typer.Option(help="Files of the largest dataset without a cloud.", min=1)] = _MILLION,
+) -> None:
+    """Measure the service beside the least that is possible; bench/report.md tells, docs/cost.md says what it costs.
+
+    A part that is not measured keeps its last figures.
+    """
+    alone: dict[str, Callable[[], Figures]] = {
+        "scale": lambda: _scale(files),
+        "growth": lambda: _growth(files),
+    }
+    on_stack: dict[str, Callable[[RunningStack], Figures]] = {
+        "imports": _imports,
+        "memory": _memory,
+        "packaging": lambda stack: _packaging(stack, runs),
+        "shapes": lambda stack: _shapes(stack, runs),
+        "many": lambda stack: _many(stack, datasets),
+    }
+    wanted = {name.strip() for name in only.split(",") if name.strip()} or {*alone, *on_stack} - _ONLY_WHEN_ASKED
+    if unknown := wanted - {*alone, *on_stack}:
+        raise typer.BadParameter(f"There is no part {', '.join(sorted(unknown))}: {', '.join([*alone, *on_stack])}")
+    for name, measure in alone.items():
+        if name in wanted:
+            with _part(name):
+                _keep(name, measure())
+    if wanted & on_stack.keys():
+        with a_stack(console) as stack:
+            for name, measure_on in on_stack.items():
+                if name in wanted:
+                    with _part(name):
+                        _keep(name, measure_on(stack))
+    if "shapes" in report.read():
+        cost_page.write(report.read())
+    console.print(f"{report.PAGE} is written.")
+
+
+def _imports(stack: RunningStack) -> Figures:
+    layer = build_folder(stack.configuration) / LAYER
+    return _with_load(functions=[asdict(one) for one in imports.measure()], layer_bytes=imports.size_of(layer))
+
+
+def _scale(files: int) -> Figures:
+    took = scale.measure(files)
+    planned = [scale.by_plan(name, many_files) for name, many_files in scale.FIFTY_TERABYTES.items()]
+    wrong = [*scale.wrong(took), *(sentence for one in planned for sentence in scale.wrong_by_plan(one))]
+    return _with_load(steps=[asdict(one) for one in took], by_plan=[asdict(one) for one in planned], wrong=wrong)
+
+
+def _growth(files: int) -> Figures:
+    """Of the largest dataset the figures of the part before are taken, where they are there."""
+    known = [one for one in report.read().get("scale", {}).get("steps", []) if one["files"] == files]
+    smaller = [count for count in growth.FILES if count < files]
+    of_files = [asdict(one) for one in growth.of_files(smaller if known else [*smaller, files])] + known
+    of_bytes = [asdict(one) for one in growth.of_bytes()]
+    slopes = growth.slopes(growth.by_step([Took(**one) for one in of_files + of_bytes]))
+    wrong = growth.wrong(slopes)
+    return _with_load(of_files=of_files, of_bytes=of_bytes, slopes=[asdict(one) for one in slopes], wrong=wrong)
+
+
+def _memory(stack: RunningStack) -> Figures:
+    return _with_load(peaks=[asdict(one) for one in memory.measure(stack)])
+
+
+def _packaging(stack: RunningStack, runs: int) -> Figures:
+    rounds = [
+        asdict(one) | {"against_parts": one.against_parts, "against_all": one.against_all}
+        for one in packaging.measure(stack, runs)
+    ]
+    return _with_load(rounds=rounds, shape=SHAPES[0].name)
+
+
+def _shapes(stack: RunningStack, runs: int) -> Figures:
+    rounds = []
+    for one in shaped.measure(stack, runs):
+        rounds.append(one)
+        _keep("shapes", rounds)
+        console.print(f"  {one['shape']}: archive {one['core']:.1f} s, floor {one['floor']['whole']:.1f} s")
+    return rounds
+
+
+def _many(stack: RunningStack, datasets: int) -> Figures:
+    return _with_load(**asdict(many.measure(stack, datasets)))
+
+
+def _with_load(**figures: Figures) -> Figures:
+    return {**figures, "load": os.getloadavg()[0]}
+
+
+def _keep(name: str, figures: Figures) -> None:
+    report.write(report.read() | {name: figures})
+
+
+@contextmanager
+def _part(name: str) -> Iterator[None]:
+    console.print(f"[bold]{name}[/]")
+    begun = time.monotonic()
+    yield
+    console.print(f"  {name} measured in {time.monotonic() - begun:.0f} s, load {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

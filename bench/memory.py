@@ -1,0 +1,58 @@
+"""The most memory of every function for a small dataset and for a large one, each with new processes."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench import pipeline
+from bench.invocations import Invocation, Watch, peak_memory
+from bench.shapes import GIB, MIB, Shape, upload
+from bench.stack import RunningStack
+from local.executor.process_executor.process_tree import children, descendants, kill
+from local.services import start_time
+from local.visitor import wait_for
+
+SMALL = Shape("10 MB", (1_000_000,) * 10)
+LARGE = Shape("4 GiB", (64 * MIB,) * (4 * GIB // (64 * MIB)))
+# By how much the most memory may differ between the two.
+MOST = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The most memory of a function, in MB, for the small dataset and for the large one."""
+
+    function: str
+    small: int
+    large: int
+
+    @property
+    def differs_by(self) -> float:
+        """As a share of the smaller figure."""
+        return abs(self.large - self.small) / min(self.large, self.small)
+
+
+def measure(stack: RunningStack, shapes: Sequence[Shape] = (SMALL, LARGE)) -> list[Peak]:
+    """Archive and retrieve both."""
+    small, large = (peak_memory(_round_trip(stack, shape)) for shape in shapes)
+    return [Peak(function, small[function], large[function]) for function in sorted(small.keys() & large.keys())]
+
+
+def _round_trip(stack: RunningStack, shape: Shape) -> list[Invocation]:
+    begin_anew(stack)
+    watch = Watch(stack.configuration.logs / "functions")
+    name = f"memory-{shape.folder}-{time.time_ns()}"
+    prefix = f"incoming/{name}/"
+    upload(stack.s3, stack.endpoints.buckets["landing"], prefix, shape)
+    archived = pipeline.archive(stack, prefix, name)
+    pipeline.end_of_job(stack, stack.visitor.ask_for("retrieve", archived.pid))
+    stack.forget()
+    return watch.invocations()
+
+
+def begin_anew(stack: RunningStack) -> None:
+    """End the functions' processes: the next call of each is a cold start."""
+    (localstack,) = (service.pid for service in stack.services if service.name == "LocalStack")
+    emulators = children(localstack)
+    kill([pid for emulator in emulators for pid in (emulator, *descendants(emulator))])
+    wait_for("the end of the functions", 30, lambda: None if any(map(start_time, emulators)) else True)

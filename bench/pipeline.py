@@ -1,0 +1,93 @@
+"""The whole service on a local stack: a dataset is dropped, and what its archiving took is read from outside."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.histories import History, history_of
+from bench.invocations import Invocation, Watch
+from bench.stack import RunningStack
+from local.visitor import wait_for
+
+_METADATA = {
+    "owner": "Any Owner",
+    "ownerGroup": "group1",
+    "contactEmail": "any@example.org",
+    "creationTime": "2026-11-23T08:00:00Z",
+    "creationLocation": "any microscope",
+    "principalInvestigator": "any@example.org",
+}
+_PATIENCE_SECONDS = 900.0
+# The last lines of a log come after its answer.
+_LAST_LINES_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What one archive took. ``seconds`` from the drop to the end of its job."""
+
+    pid: str
+    seconds: float
+    histories: Mapping[str, History]
+    invocations: Sequence[Invocation]
+
+    @property
+    def core(self) -> float:
+        """Seconds from the first byte read to the last datablock registered."""
+        return self.histories["archive_dataset"].between("PackageDatablocks", "RegisterDatablocks")
+
+    @property
+    def transitions(self) -> int:
+        """Of all workflows that the drop went through."""
+        return sum(history.transitions for history in self.histories.values())
+
+
+def drop(stack: RunningStack, prefix: str, name: str) -> None:
+    """Say that all files of a folder are there."""
+    stack.visitor.write(f"{prefix}dataset.json", json.dumps(_METADATA | {"datasetName": name}).encode())
+
+
+def archive(stack: RunningStack, prefix: str, name: str) -> Archived:
+    """Archive what was uploaded to ``prefix`` of the landing bucket."""
+    watch = Watch(stack.configuration.logs / "functions")
+    begun = time.monotonic()
+    drop(stack, prefix, name)
+    told = wait_for("dataset.status.json", _PATIENCE_SECONDS, lambda: status_of(stack, prefix))
+    end_of_job(stack, told["job"])
+    seconds = time.monotonic() - begun
+    time.sleep(_LAST_LINES_SECONDS)
+    return Archived(told["pid"], seconds, _histories(stack, told["job"]), watch.invocations())
+
+
+def end_of_job(stack: RunningStack, job_id: str) -> None:
+    """Wait until a job has ended. Raises RuntimeError when it did not end well."""
+    job = wait_for("the end of the job", _PATIENCE_SECONDS, lambda: _ended(stack, job_id))
+    if job["statusCode"] != "finishedSuccessful":
+        raise RuntimeError(f"the job {job_id} ended {job['statusCode']}: {job['statusMessage']}")
+
+
+def status_of(stack: RunningStack, prefix: str) -> dict[str, Any] | None:
+    """What the service says of a drop, once it says something."""
+    body = stack.visitor.read(f"{prefix}dataset.status.json")
+    told: dict[str, Any] | None = json.loads(body) if body else None
+    return told
+
+
+def _ended(stack: RunningStack, job_id: str) -> dict[str, Any] | None:
+    job = stack.visitor.job(job_id)
+    return job if job["statusCode"].startswith("finished") else None
+
+
+def _histories(stack: RunningStack, job_id: str) -> dict[str, History]:
+    machines, client = stack.endpoints.stateMachines, stack.aws.stepfunctions
+    found: dict[str, History] = {}
+    for workflow, begins in (("archive", job_id), ("archive_dataset", job_id)):
+        listed = client.list_executions(stateMachineArn=machines[workflow])["executions"]
+        (arn,) = (one["executionArn"] for one in listed if one["name"].startswith(begins))
+        found[workflow] = history_of(client, arn)
+    ingests = client.list_executions(stateMachineArn=machines["ingest"])["executions"]
+    newest = max(ingests, key=lambda one: one["startDate"])
+    found["ingest"] = history_of(client, newest["executionArn"])
+    return found
