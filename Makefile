@@ -54,12 +54,15 @@ invoke: .venv/.synced .venv-sam/.synced ## Run one function in AWS's own image (
 demo: .venv/.synced ## Archive real cryo-EM files, retrieve them, compare every byte
 	@$(PYTHON) -m local demo
 
+# On two cores a third worker works while the others wait for their servers.
+AT_ONCE := -n 3 --dist worksteal
+
 test: .venv/.synced .venv-sam/.synced ## Run all tests: unit, workflow, contract, then end to end on a stack of their own
-	$(PYTHON) -m pytest -n 2 tests/test_names.py tests/unit tests/workflow tests/contract tests/faults
+	$(PYTHON) -m pytest $(AT_ONCE) tests/test_names.py tests/unit tests/workflow tests/contract tests/faults
 	$(PYTHON) -m pytest tests/e2e
 
 test-fast: .venv/.synced ## Run the tests that need no local stack
-	$(PYTHON) -m pytest -n 2 tests/test_names.py tests/unit tests/workflow tests/contract tests/faults
+	$(PYTHON) -m pytest $(AT_ONCE) tests/test_names.py tests/unit tests/workflow tests/contract tests/faults
 
 test-e2e: .venv/.synced .venv-sam/.synced ## Run the end-to-end tests alone
 	$(PYTHON) -m pytest tests/e2e
