@@ -102,7 +102,8 @@ def _shapes(rounds: Sequence[Figures]) -> Iterator[str]:
     )
     yield from _table(header, [(name, *_compared(warm)) for name, warm in shapes.items()])
     cold = [f"{one['shape']}: {one['core']:.1f} s" for one in rounds if one["cold"]]
-    yield from _paragraph(f"Archive with cold functions (the first round, not counted above): {', '.join(cold)}.")
+    first = "the first round, which counts above only where it is the only one"
+    yield from _paragraph(f"Archive with cold functions ({first}): {', '.join(cold)}.")
     yield from _paragraph("![Floor, archive and plain way](plots/compared.svg)")
     yield from _subtitle("Seconds of each step")
     yield from _table(("shape", "ingest", *STEPS), [(name, *_steps(warm)) for name, warm in shapes.items()])
