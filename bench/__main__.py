@@ -92,10 +92,7 @@ def _memory(stack: RunningStack) -> Figures:
 
 
 def _packaging(stack: RunningStack, runs: int) -> Figures:
-    rounds = [
-        asdict(one) | {"against_parts": one.against_parts, "against_all": one.against_all}
-        for one in packaging.measure(stack, runs)
-    ]
+    rounds = [asdict(one) for one in packaging.measure(stack, runs)]
     return _with_load(rounds=rounds, shape=SHAPES[0].name)
 
 

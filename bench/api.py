@@ -16,10 +16,9 @@ import httpx
 from rich.console import Console
 from rich.progress import track
 
-from local.configuration import Configuration
-from local.deployment import Aws, physical_ids
+from bench.stack import RunningStack, a_stack
+from local.deployment import physical_ids
 from local.endpoints import Endpoints
-from local.stack import Stack
 
 COLD_STARTS, COLD_LIMIT = 5, 1.5
 PER_SECOND, SECONDS, P95_LIMIT = 20, 30, 0.1
@@ -66,10 +65,10 @@ class Uploader:
         return said
 
 
-def cold_starts(configuration: Configuration, uploader: Uploader) -> list[float]:
+def cold_starts(stack: RunningStack, uploader: Uploader) -> list[float]:
     """Seconds until the first answer of each of some fresh processes."""
-    functions = Aws(configuration).functions
-    api = physical_ids(configuration)["Api"]
+    functions = stack.aws.functions
+    api = physical_ids(stack.configuration)["Api"]
     seconds = []
     for number in track(range(COLD_STARTS), "cold starts", console=console, transient=True):
         # A function whose configuration changed gets new processes.
@@ -107,11 +106,11 @@ def show(name: str, seconds: float, limit: float) -> bool:
 
 def main() -> int:
     """Measure, print, and say by the exit code whether the limits are kept."""
-    configuration = Configuration.of()
-    uploader = Uploader(Stack.of(configuration).up())
-    cold = cold_starts(configuration, uploader)
-    at_a_pace(uploader, WARM_UP_SECONDS)
-    warm = at_a_pace(uploader, SECONDS)
+    with a_stack(console) as stack:
+        uploader = Uploader(stack.endpoints)
+        cold = cold_starts(stack, uploader)
+        at_a_pace(uploader, WARM_UP_SECONDS)
+        warm = at_a_pace(uploader, SECONDS)
     console.print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     kept = [
         show(f"cold start, median of {len(cold)}", statistics.median(cold), COLD_LIMIT),

@@ -4,6 +4,7 @@ They are those that the service's own planner finds, against the same S3, with a
 its functions have. Nothing is hashed, checked, written down or told to a catalogue meanwhile.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -82,6 +83,7 @@ class _Bare:
 
     def send_parts(self, at_once: Iterable[Callable[[], object]]) -> tuple[float, str]:
         """Begin an upload, and have all its parts copied or sent; the seconds, and the upload."""
+        os.sync()  # what was written before
         begun = time.monotonic()
         upload_id = self.staging.create_upload(self.key)
         last = Part(len(self.layout.parts) + 1, self.layout.tail, self.layout.packed_size, copied=False)

@@ -84,7 +84,7 @@ def measure(stack: RunningStack, count: int = 200) -> Many:
 
 
 def _job_of(stack: RunningStack, prefix: str) -> str:
-    told = wait_for(f"the status of {prefix}", _PATIENCE_SECONDS, lambda: pipeline.status_of(stack, prefix))
+    told = wait_for(f"the status of {prefix}", _PATIENCE_SECONDS, lambda: stack.visitor.drop_status(prefix))
     return str(told["job"])
 
 
@@ -106,7 +106,7 @@ def _executions(client: "SFNClient", machine: str) -> "list[ExecutionListItemTyp
 
 
 def _is_archived(stack: RunningStack, prefix: str) -> bool:
-    told = pipeline.status_of(stack, prefix)
+    told = stack.visitor.drop_status(prefix)
     return told is not None and stack.visitor.dataset(told["pid"])["datasetlifecycle"]["retrievable"] is True
 
 

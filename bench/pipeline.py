@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bench.histories import History, history_of
 from bench.invocations import Invocation, Watch
@@ -54,7 +53,7 @@ def archive(stack: RunningStack, prefix: str, name: str) -> Archived:
     watch = Watch(stack.configuration.logs / "functions")
     begun = time.monotonic()
     drop(stack, prefix, name)
-    told = wait_for("dataset.status.json", _PATIENCE_SECONDS, lambda: status_of(stack, prefix))
+    told = wait_for("dataset.status.json", _PATIENCE_SECONDS, lambda: stack.visitor.drop_status(prefix))
     end_of_job(stack, told["job"])
     seconds = time.monotonic() - begun
     time.sleep(_LAST_LINES_SECONDS)
@@ -63,21 +62,9 @@ def archive(stack: RunningStack, prefix: str, name: str) -> Archived:
 
 def end_of_job(stack: RunningStack, job_id: str) -> None:
     """Wait until a job has ended. Raises RuntimeError when it did not end well."""
-    job = wait_for("the end of the job", _PATIENCE_SECONDS, lambda: _ended(stack, job_id))
+    job = wait_for("the end of the job", _PATIENCE_SECONDS, lambda: stack.visitor.finished_job(job_id))
     if job["statusCode"] != "finishedSuccessful":
         raise RuntimeError(f"the job {job_id} ended {job['statusCode']}: {job['statusMessage']}")
-
-
-def status_of(stack: RunningStack, prefix: str) -> dict[str, Any] | None:
-    """What the service says of a drop, once it says something."""
-    body = stack.visitor.read(f"{prefix}dataset.status.json")
-    told: dict[str, Any] | None = json.loads(body) if body else None
-    return told
-
-
-def _ended(stack: RunningStack, job_id: str) -> dict[str, Any] | None:
-    job = stack.visitor.job(job_id)
-    return job if job["statusCode"].startswith("finished") else None
 
 
 def _histories(stack: RunningStack, job_id: str) -> dict[str, History]:

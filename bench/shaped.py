@@ -38,6 +38,7 @@ def measure(stack: RunningStack, runs: int, shapes: Sequence[Shape] = SHAPES) ->
             upload(stack.s3, landing.name, prefix, shape)
             bare = floor.measure(stack, landing, prefix, f"floor-{name}")
             by_hand = plain.measure(stack, landing.name, prefix, f"plain-{name}")
+            os.sync()  # what was written before
             archived = pipeline.archive(stack, prefix, name)
             stack.forget()
             yield {"shape": shape.name, "cold": run == 0, **_figures(shape, bare, by_hand, archived)}

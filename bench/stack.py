@@ -27,12 +27,9 @@ if TYPE_CHECKING:
 
 # Bare operations and the engine alone work in these, beside the service's own buckets.
 LANDING, STAGING = "bench-landing", "bench-staging"
-# What LocalStack and the mock of the long-term storage read of the environment. What was measured is deleted again,
-# for which the mock must be no tape: a whole run writes a hundred gigabytes.
+# What the mock of the long-term storage reads of the environment. What was measured is deleted again, for which the
+# mock must be no tape: a whole run writes a hundred gigabytes.
 _INHERITED = {
-    # Functions are processes here: those of a crowd end soon after it. A limit of LocalStack's would not do, for it
-    # answers another error than Lambda to what goes beyond.
-    "LAMBDA_KEEPALIVE_MS": "60000",
     "LTS_MOCK_WRITE_ONCE": "0",
     "LTS_MOCK_REPLICAS": "0",
 }

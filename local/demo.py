@@ -145,8 +145,7 @@ class RoundTrip:
     def _ingested(self) -> tuple[str, str]:
         """The pid and the archive job that dataset.status.json tells."""
         with self._stage("ingest") as outcome:
-            key = f"{self.prefix}dataset.status.json"
-            status = json.loads(wait_for("dataset.status.json", _INGEST_SECONDS, lambda: self.visitor.read(key)))
+            status = wait_for("dataset.status.json", _INGEST_SECONDS, lambda: self.visitor.drop_status(self.prefix))
             if status["status"] != "requested":
                 raise StageFailed(f"The drop was {status['status']}: {status['message']}")
             outcome.note(status["pid"])
@@ -160,8 +159,7 @@ class RoundTrip:
                 told = self.visitor.progress(job_id)
                 if told is not None:
                     bar.show(told)
-                job = self.visitor.job(job_id)
-                return job if job["statusCode"].startswith("finished") else None
+                return self.visitor.finished_job(job_id)
 
             job = wait_for(f"The end of the {kind} job", _JOB_SECONDS, finished)
         if job["statusCode"] != "finishedSuccessful":

@@ -12,6 +12,9 @@ from local.configuration import (
 from local.environments import emulator
 from local.services import Service
 
+# Enough for all lanes of a dataset, with room for others; each is a process.
+_STEPS_AT_ONCE = 8
+
 
 def localstack(configuration: Configuration) -> Service:
     """LocalStack in host mode, with the process Lambda executor, listening on this machine only."""
@@ -27,6 +30,7 @@ def localstack(configuration: Configuration) -> Service:
         "PROCESS_EXECUTOR_PYTHON": str(venv("lambda") / "bin" / "python"),
         "PROCESS_EXECUTOR_LOGS": str(configuration.logs / "functions"),
         "PROCESS_EXECUTOR_SCRATCH": str(home / "scratch"),
+        "PROCESS_EXECUTOR_AT_ONCE": str(_STEPS_AT_ONCE),
         "S3_SKIP_SIGNATURE_VALIDATION": "0" if configuration.strict else "1",
         # No account, no Docker, no DNS server, no download at start, nothing outside the state folder.
         "DISABLE_EVENTS": "1",

@@ -1,5 +1,6 @@
 """The running stack as its users see it: buckets to drop into, SciCat to ask, links to download from."""
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,12 @@ class Visitor:
         except self._s3.exceptions.NoSuchKey:
             return None
 
+    def drop_status(self, prefix: str) -> dict[str, Any] | None:
+        """What the service says of a dropped folder (``dataset.status.json``); None until it says something."""
+        body = self.read(f"{prefix}dataset.status.json")
+        told: dict[str, Any] | None = json.loads(body) if body else None
+        return told
+
     def landing(self, prefix: str) -> list[str]:
         """The keys that lie under ``prefix`` in the landing bucket."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._landing, Prefix=prefix)
@@ -92,6 +99,11 @@ class Visitor:
         """A job, as api v4 shows it."""
         found: dict[str, Any] = self._scicat("GET", f"/api/v4/jobs/{job_id}")
         return found
+
+    def finished_job(self, job_id: str) -> dict[str, Any] | None:
+        """A job that has ended, well or not; None until then."""
+        job = self.job(job_id)
+        return job if job["statusCode"].startswith("finished") else None
 
     def ask_for(self, kind: str, pid: str) -> str:
         """Create a job as SciCat's frontend does; returns its id."""

@@ -46,8 +46,7 @@ def status_of(visitor: Visitor, prefix: str, *, other_than: Mapping[str, Any] | 
     """The drop's ``dataset.status.json``, once it says something."""
 
     def look() -> dict[str, Any] | None:
-        body = visitor.read(prefix + "dataset.status.json")
-        told: dict[str, Any] | None = json.loads(body) if body else None
+        told = visitor.drop_status(prefix)
         return None if told == other_than else told
 
     return wait_for("dataset.status.json", 150, look)  # of which a minute for files that come late
@@ -55,12 +54,7 @@ def status_of(visitor: Visitor, prefix: str, *, other_than: Mapping[str, Any] | 
 
 def end_of(visitor: Visitor, job_id: str, seconds: float = 240) -> dict[str, Any]:
     """The job when it is finished."""
-
-    def look() -> dict[str, Any] | None:
-        job = visitor.job(job_id)
-        return job if job["statusCode"].startswith("finished") else None
-
-    return wait_for(f"the end of job {job_id}", seconds, look)
+    return wait_for(f"the end of job {job_id}", seconds, lambda: visitor.finished_job(job_id))
 
 
 def executions(stack: RunningStack, workflow: str) -> list[str]:

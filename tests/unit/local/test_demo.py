@@ -28,7 +28,7 @@ ENDPOINTS = Endpoints(
 PID = "20.500.11935/any"
 
 
-class PretendedStack:
+class PretendedStack(visitor.Visitor):
     """Archives in a moment what is dropped, and gives it back as one tar."""
 
     def __init__(self, *_: Any) -> None:

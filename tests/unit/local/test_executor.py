@@ -2,8 +2,11 @@
 
 import json
 import os
+import queue
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from local.executor.process_executor.invocation_log import InvocationLog
 from local.executor.process_executor.process_tree import children, descendants, kill, memory_bytes
 from local.executor.process_executor.sandbox import Function, Tools, free_ports, function_error, process_environment
+from local.executor.process_executor.turns import Turns
 
 ANY_ID = "0f93e669-b898-43f2-8a37-e9a85c863d7f"
 FUNCTION = Function("any-function", "app.handler", Path("/code"), (Path("/first"), Path("/second")), 3, 128)
@@ -100,3 +104,36 @@ def test_process_tree_is_seen_measured_and_ended() -> None:
 
     assert descendants(process.pid) == []
     assert memory_bytes([process.pid]) == 0
+
+
+def test_so_many_have_a_turn_and_the_others_come_in_the_order_of_their_arrival() -> None:
+    turns = Turns(2)
+    begun: queue.Queue[int] = queue.Queue()
+    ends = [threading.Event() for _ in range(6)]
+
+    def work(number: int) -> None:
+        with turns.taken():
+            begun.put(number)
+            ends[number].wait()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for started, thread in enumerate(threads, 1):
+        thread.start()
+        while begun.qsize() + turns.waiting < started:
+            time.sleep(0.001)
+    assert [begun.get(timeout=5) for _ in range(2)] == [0, 1]
+    for number in range(4):
+        assert begun.empty()
+        ends[number].set()
+        assert begun.get(timeout=5) == number + 2
+    for number in (4, 5):
+        ends[number].set()
+        threads[number].join()
+    assert turns.waiting == 0
+
+
+def test_a_turn_ends_with_an_error_too() -> None:
+    turns = Turns(1)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="any"), turns.taken():
+            raise ValueError("any")
