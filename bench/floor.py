@@ -16,7 +16,7 @@ from archiver.datablocks import Layout, Limits, Part, layout_of
 from archiver.digests import crc64nvme
 from archiver.lts import STREAMED_PART, STREAMS, part_ranges
 from archiver.models import SourceFile
-from archiver.packaging import READ_BYTES
+from archiver.packaging.transfers import READ_BYTES
 from archiver.s3 import Bucket, PinnedRange
 from bench.stack import STAGING, RunningStack
 

@@ -8,9 +8,6 @@ from bench import pipeline
 from bench.invocations import Invocation, Watch, peak_memory
 from bench.shapes import GIB, MIB, Shape, upload
 from bench.stack import RunningStack
-from local.executor.process_executor.process_tree import children, descendants, kill
-from local.services import start_time
-from local.visitor import wait_for
 
 SMALL = Shape("10 MB", (1_000_000,) * 10)
 LARGE = Shape("4 GiB", (64 * MIB,) * (4 * GIB // (64 * MIB)))
@@ -39,7 +36,7 @@ def measure(stack: RunningStack, shapes: Sequence[Shape] = (SMALL, LARGE)) -> li
 
 
 def _round_trip(stack: RunningStack, shape: Shape) -> list[Invocation]:
-    begin_anew(stack)
+    stack.begin_anew()
     watch = Watch(stack.configuration.logs / "functions")
     name = f"memory-{shape.folder}-{time.time_ns()}"
     prefix = f"incoming/{name}/"
@@ -48,11 +45,3 @@ def _round_trip(stack: RunningStack, shape: Shape) -> list[Invocation]:
     pipeline.end_of_job(stack, stack.visitor.ask_for("retrieve", archived.pid))
     stack.forget()
     return watch.invocations()
-
-
-def begin_anew(stack: RunningStack) -> None:
-    """End the functions' processes: the next call of each is a cold start."""
-    (localstack,) = (service.pid for service in stack.services if service.name == "LocalStack")
-    emulators = children(localstack)
-    kill([pid for emulator in emulators for pid in (emulator, *descendants(emulator))])
-    wait_for("the end of the functions", 30, lambda: None if any(map(start_time, emulators)) else True)

@@ -16,11 +16,12 @@ from local.accounts import Accounts
 from local.configuration import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Configuration
 from local.deployment import Aws
 from local.endpoints import Endpoints
+from local.executor.process_executor.process_tree import children, descendants, kill
 from local.executor.process_executor.sandbox import free_ports
 from local.progress import Progress
-from local.services import Running
+from local.services import Running, start_time
 from local.stack import Stack
-from local.visitor import Visitor
+from local.visitor import Visitor, wait_for
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -60,6 +61,13 @@ class RunningStack:
         login = self.configuration.lts_login
         client = clients.s3_at(self.endpoints.lts, login.username, login.password)
         return Bucket(client, self.endpoints.buckets["lts"])
+
+    def begin_anew(self) -> None:
+        """End the functions' processes: the next call of each is a cold start."""
+        (localstack,) = (service.pid for service in self.services if service.name == "LocalStack")
+        emulators = children(localstack)
+        kill([pid for emulator in emulators for pid in (emulator, *descendants(emulator))])
+        wait_for("the end of the functions", 30, lambda: None if any(map(start_time, emulators)) else True)
 
     def forget(self) -> None:
         """Delete all tars: in staging, in the long-term storage, and where they are retrieved."""

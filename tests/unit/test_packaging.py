@@ -25,7 +25,7 @@ from archiver.datablocks import Limits, layout_of
 from archiver.digests import crc64nvme
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models import SealedDatablock, SourceFile
-from archiver.packaging import Packager, SliceOfDatablock, Source
+from archiver.packaging import Packager, SliceOfDatablock, Source, slices, transfers
 from archiver.tarlayout import MANIFEST_PATH
 from tests.unit.memory_bucket import MemoryBucket, MemoryFolder, crc64nvme_of, etag_of
 
@@ -59,8 +59,8 @@ ANY_PATH = st.lists(ANY_PART, min_size=1, max_size=8).map("/".join).filter(lambd
 
 @pytest.fixture(autouse=True)
 def small_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packaging, "READ_BYTES", 7_000)
-    monkeypatch.setattr(packaging, "READ_AHEAD_BYTES", 1_500_000)
+    monkeypatch.setattr(transfers, "READ_BYTES", 7_000)
+    monkeypatch.setattr(transfers, "READ_AHEAD_BYTES", 1_500_000)
 
 
 def any_body(size: int, seed: str = "any") -> bytes:
@@ -360,7 +360,7 @@ def test_a_file_checked_by_blake2b_is_begun_again_when_a_call_ends_within_it(mon
     packager.plan()
     (work,) = packager.slices()
     clock = iter(range(1_000))
-    monkeypatch.setattr(packaging, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    monkeypatch.setattr(slices, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     assert packager.package(work, deadline=4.0) is False
     assert packager.package(work, deadline=NEVER) is True
     monkeypatch.undo()
@@ -437,7 +437,7 @@ def test_when_s3_does_not_answer_the_call_fails_and_the_next_goes_on() -> None:
 def test_progress_is_saved_while_a_long_slice_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench({"long": any_body(300_000)}, replace(SMALL, slice_bytes=10**9))
     positions = list[int]()
-    monkeypatch.setattr(packaging, "_SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(slices, "_SAVE_SECONDS", 0.0)
     save = bench.folder.save
 
     def record(name: str, value: object) -> None:

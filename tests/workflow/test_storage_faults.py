@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archiver import packaging, storage
+from archiver import storage
 from archiver.keys import Keys
 from archiver.lts import long_term_storage
+from archiver.packaging import transfers
 from archiver.scicat import catalogue
 from archiver.settings import MIB
 from archiver.step import logger
@@ -100,8 +101,8 @@ def test_e03_a_dataset_that_takes_longer_than_an_invocation_is_archived_in_sever
         time.sleep(0.8)
         return send()
 
-    environment.setattr(packaging, "READ_BYTES", 4 * MIB)
-    environment.setattr(packaging, "READ_AHEAD_BYTES", 4 * MIB)
+    environment.setattr(transfers, "READ_BYTES", 4 * MIB)
+    environment.setattr(transfers, "READ_AHEAD_BYTES", 4 * MIB)
     s3_faults.intercept(slowly, "GetObject", bucket="landing")
     assert_archived(workflows, dataset)
     assert workflows.calls["PackageDatablock"] > 1

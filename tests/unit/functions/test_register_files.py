@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archiver import drops
-from archiver.drops import DropRegistered
+from archiver.drops import DropRegistered, matching
 from archiver.errors import Code, DatasetRejected, Reason
 from archiver.models import CatalogueFile
 from archiver.scicat import catalogue
@@ -62,7 +61,7 @@ def test_files_without_checksums_name_no_algorithm(aws: "S3Client", scicat: Scic
 def test_many_files_become_several_origdatablocks_and_a_repetition_adds_none(
     aws: "S3Client", scicat: Scicat, environment: pytest.MonkeyPatch
 ) -> None:
-    environment.setattr(drops, "FILES_PER_ORIGDATABLOCK", 2)
+    environment.setattr(matching, "FILES_PER_ORIGDATABLOCK", 2)
     dropping.drop(aws, dropping.some_files(5))
     drop = a_matched_drop()
 

@@ -1,0 +1,60 @@
+"""Dropped folders: what ``dataset.json`` may say, and whether a folder holds it. Pure: no requests are made here."""
+
+from archiver.drops.documents import (
+    CHECKSUM_FILES,
+    MARKER_LIMIT,
+    DatasetDocument,
+    ListedFile,
+    checksum_file_of,
+    content_of,
+    parse_document,
+    schema,
+)
+from archiver.drops.listing import CHECKSUM_FILE_LIMIT, TAKEN_NAME, check_list, parse_checksums
+from archiver.drops.matching import is_archived, lacks, match, origdatablocks, unregistered
+from archiver.drops.states import (
+    Drop,
+    DropContent,
+    DropEnded,
+    DropMatched,
+    DropRead,
+    DropRegistered,
+    DropReported,
+    DropStatus,
+    FileCount,
+    is_report,
+    prefix_of,
+    run_id_of,
+)
+
+__all__ = [
+    "CHECKSUM_FILES",
+    "CHECKSUM_FILE_LIMIT",
+    "MARKER_LIMIT",
+    "TAKEN_NAME",
+    "DatasetDocument",
+    "Drop",
+    "DropContent",
+    "DropEnded",
+    "DropMatched",
+    "DropRead",
+    "DropRegistered",
+    "DropReported",
+    "DropStatus",
+    "FileCount",
+    "ListedFile",
+    "check_list",
+    "checksum_file_of",
+    "content_of",
+    "is_archived",
+    "is_report",
+    "lacks",
+    "match",
+    "origdatablocks",
+    "parse_checksums",
+    "parse_document",
+    "prefix_of",
+    "run_id_of",
+    "schema",
+    "unregistered",
+]
