@@ -4,16 +4,20 @@ import io
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from string import Template
+from typing import TYPE_CHECKING
 
 from local import deployment
 from local.configuration import ACCOUNT_ID, REGION, ROOT, Configuration, StageFailed
 from local.deployment import Aws, Deployed
 from local.sources import LAYER, Changes, Sources, folder_name, source_files
 from local.stack import Stack
+
+if TYPE_CHECKING:
+    from types_boto3_lambda import LambdaClient
 
 
 def reload(stack: Stack, function: str = "") -> Iterator[str]:
@@ -67,7 +71,7 @@ def _update_function(configuration: Configuration, function: str, physical_name:
     code = ROOT / "functions" / folder_name(function)
     functions = Aws(configuration).functions
     functions.update_function_code(FunctionName=physical_name, ZipFile=zip_of(code))
-    functions.get_waiter("function_updated_v2").wait(FunctionName=physical_name, WaiterConfig={"Delay": 1})
+    _wait_until_live(functions, [physical_name])
 
 
 def _update_layer(configuration: Configuration, names: dict[str, str]) -> None:
@@ -81,8 +85,17 @@ def _update_layer(configuration: Configuration, names: dict[str, str]) -> None:
     )
     functions = Aws(configuration).functions
     layer = functions.publish_layer_version(LayerName=LAYER, Content={"ZipFile": zip_of(built)})
-    for name in _functions_of(configuration, names):
+    users = _functions_of(configuration, names)
+    for name in users:
         functions.update_function_configuration(FunctionName=name, Layers=[layer["LayerVersionArn"]])
+    _wait_until_live(functions, users)
+
+
+def _wait_until_live(functions: "LambdaClient", names: Iterable[str]) -> None:
+    """Lambda changes a function after it has answered, and refuses another change until then."""
+    waiter = functions.get_waiter("function_updated_v2")
+    for name in names:
+        waiter.wait(FunctionName=name, WaiterConfig={"Delay": 1})
 
 
 def _functions_of(configuration: Configuration, names: dict[str, str]) -> list[str]:

@@ -1,11 +1,12 @@
-"""One whole stack for all end-to-end tests, strict as AWS is, on ports and in a folder of its own."""
+"""One whole stack for almost all end-to-end tests, strict as AWS is, on ports and in a folder of its own."""
 
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -100,6 +101,28 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """The whole stack, started once; when it goes down nothing of it is left."""
     with a_stack(settings_of_its_own(tmp_path_factory.mktemp("stack"))) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def second_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[RunningStack]]:
+    """Another stack, which starts while tests go on."""
+    settings = settings_of_its_own(tmp_path_factory.mktemp("tolerant")) | {"STRICT": "0"}
+    with ExitStack() as until_the_end, ThreadPoolExecutor(1) as beside:
+        yield beside.submit(until_the_end.enter_context, a_stack(settings))
+
+
+@pytest.fixture(scope="session")
+def tolerant_stack(second_stack: Future[RunningStack]) -> RunningStack:
+    """A stack whose S3 takes headers that nobody signed."""
+    return second_stack.result()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def start_early(request: pytest.FixtureRequest) -> None:
+    """Start the second stack before the first test, if one needs it; after the first, which makes what both run in."""
+    if any("tolerant_stack" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("stack")
+        request.getfixturevalue("second_stack")
 
 
 @contextmanager

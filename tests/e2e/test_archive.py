@@ -93,22 +93,6 @@ def test_the_same_drop_twice_archives_once(stack: RunningStack, visitor: Visitor
     assert len(visitor.dataset(first["pid"])["datablocks"]) == 1
 
 
-def test_a_listed_file_that_is_missing_is_named_and_nothing_is_deleted(visitor: Visitor, incomplete: str) -> None:
-    told = status_of(visitor, incomplete)
-    assert (told["code"], told["files"]) == ("missing_files", ["ä lost/gone.mrc"])
-    lifecycle = visitor.dataset(told["pid"])["datasetlifecycle"]
-    assert lifecycle["archiveStatusMessage"] == "missingFilesError"
-    assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, False)
-    assert lifecycle["archiveReturnMessage"]["files"] == ["ä lost/gone.mrc"]
-    assert visitor.read(incomplete + "here.mrc") == b"any bytes"
-
-    visitor.write(incomplete + "ä lost/gone.mrc", b"found again")
-    drop(visitor, "incomplete", {}, files=INCOMPLETE)
-    again = status_of(visitor, incomplete, other_than=told)
-    assert again["pid"] == told["pid"]
-    assert end_of(visitor, again["job"])["statusCode"] == "finishedSuccessful"
-
-
 def test_a_link_serves_get_head_and_ranges_and_a_forged_one_nothing(visitor: Visitor) -> None:
     told = status_of(visitor, drop(visitor, "linked", {"a.mrc": os.urandom(3 * MIB)}))
     end_of(visitor, told["job"])
@@ -204,6 +188,22 @@ def test_sixteen_files_of_64_mib_are_archived_with_functions_of_512_mb(
     assert sent <= 16 * 6 * MIB
     assert sent + copied >= 1024 * MIB
     assert max(memory.values()) <= 512
+
+
+def test_a_listed_file_that_is_missing_is_named_and_nothing_is_deleted(visitor: Visitor, incomplete: str) -> None:
+    told = status_of(visitor, incomplete)
+    assert (told["code"], told["files"]) == ("missing_files", ["ä lost/gone.mrc"])
+    lifecycle = visitor.dataset(told["pid"])["datasetlifecycle"]
+    assert lifecycle["archiveStatusMessage"] == "missingFilesError"
+    assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, False)
+    assert lifecycle["archiveReturnMessage"]["files"] == ["ä lost/gone.mrc"]
+    assert visitor.read(incomplete + "here.mrc") == b"any bytes"
+
+    visitor.write(incomplete + "ä lost/gone.mrc", b"found again")
+    drop(visitor, "incomplete", {}, files=INCOMPLETE)
+    again = status_of(visitor, incomplete, other_than=told)
+    assert again["pid"] == told["pid"]
+    assert end_of(visitor, again["job"])["statusCode"] == "finishedSuccessful"
 
 
 def _moved(stack: RunningStack, pid: str) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from local.visitor import Visitor, wait_for
-from tests.e2e.conftest import RunningStack, a_stack, settings_of_its_own
+from tests.e2e.conftest import RunningStack
 from tests.ingestor import MIB, File, Ingestor, UploadFailed
 
 FILES = [
@@ -104,13 +104,6 @@ def test_b37_todays_client_is_refused_clearly_where_s3_is_strict(stack: RunningS
 
     with pytest.raises(UploadFailed, match="S3 answered 403"):
         ingestor.upload(FILES[:1])
-
-
-@pytest.fixture(scope="module")
-def tolerant_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """A stack whose S3 takes headers that nobody signed."""
-    with a_stack(settings_of_its_own(tmp_path_factory.mktemp("tolerant")) | {"STRICT": "0"}) as running:
-        yield running
 
 
 def test_b37_a_dataset_of_todays_client_is_archived_where_s3_takes_unsigned_headers(
