@@ -16,16 +16,16 @@ from localstack.services.stepfunctions.asl.eval.environment import Environment  
 from .turns import Turns
 
 _invoke = lambda_eval_utils.execute_lambda_function_integration
+_turns = Turns(int(os.environ["PROCESS_EXECUTOR_AT_ONCE"]))
 
 
 def let_steps_take_turns() -> None:
     """Let so many steps work at once as ``PROCESS_EXECUTOR_AT_ONCE`` says."""
-    turns = Turns(int(os.environ["PROCESS_EXECUTOR_AT_ONCE"]))
+    lambda_eval_utils.execute_lambda_function_integration = _invoke_in_turn
 
-    def invoke_in_turn(env: Environment, **how: object) -> None:
-        with turns.taken():
-            if not env.is_running():
-                raise RuntimeError("The execution ended while this step waited for its turn.")
-            _invoke(env=env, **how)
 
-    lambda_eval_utils.execute_lambda_function_integration = invoke_in_turn
+def _invoke_in_turn(env: Environment, **how: object) -> None:
+    with _turns.taken():
+        if not env.is_running():
+            raise RuntimeError("The execution ended while this step waited for its turn.")
+        _invoke(env=env, **how)
