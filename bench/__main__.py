@@ -2,9 +2,9 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Set
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +14,7 @@ from bench import cost_page, growth, imports, many, memory, packaging, report, s
 from bench.shapes import SHAPES
 from bench.stack import RunningStack, a_stack
 from bench.steps import Took
+from bench.wanted import wanted
 from local.deployment import build_folder
 from local.sources import LAYER
 
@@ -33,7 +34,7 @@ def main(
 ) -> None:
     """Measure the service beside the least that is possible; bench/report.md tells, docs/cost.md says what it costs.
 
-    A part that is not measured keeps its last figures.
+    A part that is not measured keeps its last figures. Exit code 1 when a figure is not as it is wanted.
     """
     alone: dict[str, Callable[[], Figures]] = {
         "scale": lambda: _scale(files),
@@ -46,22 +47,34 @@ def main(
         "shapes": lambda stack: _shapes(stack, runs),
         "many": lambda stack: _many(stack, datasets),
     }
-    wanted = {name.strip() for name in only.split(",") if name.strip()} or {*alone, *on_stack} - _ONLY_WHEN_ASKED
-    if unknown := wanted - {*alone, *on_stack}:
-        raise typer.BadParameter(f"There is no part {', '.join(sorted(unknown))}: {', '.join([*alone, *on_stack])}")
-    for name, measure in alone.items():
-        if name in wanted:
-            with _part(name):
-                _keep(name, measure())
-    if wanted & on_stack.keys():
+    chosen = _chosen(only, {*alone, *on_stack})
+    for name in [part for part in alone if part in chosen]:
+        _measure(name, alone[name])
+    if on_stack.keys() & chosen:
         with a_stack(console) as stack:
-            for name, measure_on in on_stack.items():
-                if name in wanted:
-                    with _part(name):
-                        _keep(name, measure_on(stack))
+            for name in [part for part in on_stack if part in chosen]:
+                _measure(name, partial(on_stack[name], stack))
     if "shapes" in report.read():
         cost_page.write(report.read())
     console.print(f"{report.PAGE} is written.")
+    missed = [one for one in wanted(report.read()) if not one.kept]
+    for one in missed:
+        console.print(f"[red]not as wanted[/]: {one.what}: {one.measured} (wanted: {one.wanted})")
+    raise typer.Exit(1 if missed else 0)
+
+
+def _chosen(only: str, parts: Set[str]) -> Set[str]:
+    chosen = {name.strip() for name in only.split(",") if name.strip()} or parts - _ONLY_WHEN_ASKED
+    if unknown := chosen - parts:
+        raise typer.BadParameter(f"There is no part {', '.join(sorted(unknown))}: {', '.join(sorted(parts))}")
+    return chosen
+
+
+def _measure(name: str, measure: Callable[[], Figures]) -> None:
+    console.print(f"[bold]{name}[/]")
+    begun = time.monotonic()
+    _keep(name, measure())
+    console.print(f"  {name} measured in {time.monotonic() - begun:.0f} s, load {os.getloadavg()[0]:.1f}")
 
 
 def _imports(stack: RunningStack) -> Figures:
@@ -115,14 +128,6 @@ def _with_load(**figures: Figures) -> Figures:
 
 def _keep(name: str, figures: Figures) -> None:
     report.write(report.read() | {name: figures})
-
-
-@contextmanager
-def _part(name: str) -> Iterator[None]:
-    console.print(f"[bold]{name}[/]")
-    begun = time.monotonic()
-    yield
-    console.print(f"  {name} measured in {time.monotonic() - begun:.0f} s, load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """The most memory of every function for a small dataset and for a large one, each with new processes."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bench import pipeline
 from bench.invocations import Invocation, Watch, peak_memory
@@ -23,11 +24,6 @@ class Peak:
     small: int
     large: int
 
-    @property
-    def differs_by(self) -> float:
-        """As a share of the smaller figure."""
-        return abs(self.large - self.small) / min(self.large, self.small)
-
 
 def measure(stack: RunningStack, shapes: Sequence[Shape] = (SMALL, LARGE)) -> list[Peak]:
     """Archive and retrieve both."""
@@ -45,3 +41,9 @@ def _round_trip(stack: RunningStack, shape: Shape) -> list[Invocation]:
     pipeline.end_of_job(stack, stack.visitor.ask_for("retrieve", archived.pid))
     stack.forget()
     return watch.invocations()
+
+
+def difference(peak: Mapping[str, Any]) -> float:
+    """By how much a function's memory differs between the two, as a share of the smaller figure."""
+    small, large = sorted((peak["small"], peak["large"]))
+    return float((large - small) / small)

@@ -11,9 +11,11 @@ from typing import Any
 from bench import plots
 from bench.growth import MOST as MOST_GROWTH
 from bench.memory import MOST as MOST_MEMORY
+from bench.memory import difference
 from bench.packaging import LEAST, Packaged
-from bench.shaped import STEPS
+from bench.shaped import STEPS, telling_rounds
 from bench.shapes import MIB
+from bench.wanted import wanted
 
 FOLDER = Path(__file__).parent
 JSON, PAGE, PICTURES = FOLDER / "report.json", FOLDER / "report.md", FOLDER / "plots"
@@ -40,7 +42,7 @@ def write(report: Figures) -> None:
 
 def page(report: Figures) -> str:
     """What is told of the parts that were measured, as markdown."""
-    lines = ["# Measurements", "", *_paragraph(_HEAD)]
+    lines = ["# Measurements", "", *_paragraph(_HEAD), *_wanted(report)]
     for name, chapter in _CHAPTERS.items():
         if name in report:
             lines += chapter(report[name])
@@ -73,6 +75,11 @@ _GROWTH = f"""The power of the size with which seconds of a processor and memory
 fitted over 10² to 10⁶ files and, for `package`, 64 MiB to 16 GiB. Over this range n log n is {MOST_GROWTH:.2f}."""
 
 
+def _wanted(report: Figures) -> Iterator[str]:
+    rows = [(one.what, one.wanted, one.measured, "yes" if one.kept else "**no**") for one in wanted(report)]
+    yield from _table(("what", "wanted", "measured", "kept"), rows)
+
+
 def _packaging(part: Figures) -> Iterator[str]:
     rounds = [Packaged(**one) for one in part["rounds"]]
     yield from _title(f"Packaging alone: {part['shape']}", _PACKAGING)
@@ -90,7 +97,7 @@ def _packaging(part: Figures) -> Iterator[str]:
 
 
 def _shapes(rounds: Sequence[Figures]) -> Iterator[str]:
-    shapes = _by_shape(rounds)
+    shapes = telling_rounds(rounds)
     yield from _title("Each shape through the whole service", _SHAPES)
     header: tuple[str, ...] = (
         "shape",
@@ -227,7 +234,7 @@ def _memory(part: Figures) -> Iterator[str]:
 
 
 def _difference(one: Figures) -> str:
-    share = abs(one["large"] - one["small"]) / min(one["large"], one["small"])
+    share = difference(one)
     return f"{share:.0%}" + (" (too much)" if share > MOST_MEMORY else "")
 
 
@@ -271,7 +278,7 @@ _CHAPTERS: Mapping[str, Callable[[Any], Iterator[str]]] = {
 
 
 def _picture_shapes(rounds: Sequence[Figures]) -> None:
-    shapes = _by_shape(rounds)
+    shapes = telling_rounds(rounds)
     names = list(shapes)
     series = {step: [_median(one["steps"][step] for one in warm) for warm in shapes.values()] for step in STEPS}
     plots.stacks(PICTURES / "steps.svg", "Seconds of each step", series, names, "seconds")
@@ -294,14 +301,6 @@ def _picture_growth(part: Figures) -> None:
 _PICTURES: Mapping[str, Callable[[Any], None]] = {"shapes": _picture_shapes, "growth": _picture_growth}
 
 # Words
-
-
-def _by_shape(rounds: Sequence[Figures]) -> dict[str, list[Figures]]:
-    """The warm rounds of each shape; the cold one where there is no other."""
-    shapes: dict[str, list[Figures]] = {}
-    for one in rounds:
-        shapes.setdefault(one["shape"], []).append(one)
-    return {name: [one for one in all_of if not one["cold"]] or all_of for name, all_of in shapes.items()}
 
 
 def _median(values: Iterable[float]) -> float:

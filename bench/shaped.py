@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench import floor, pipeline, plain
@@ -81,3 +81,11 @@ def figures_of(invocations: Sequence[Invocation]) -> dict[str, Any]:
 
 def _of(invocations: Sequence[Invocation], function: str) -> list[Invocation]:
     return [one for one in invocations if one.function == function]
+
+
+def telling_rounds(rounds: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The warm rounds of each shape; the cold one where there is no other."""
+    shapes: dict[str, list[Mapping[str, Any]]] = {}
+    for one in rounds:
+        shapes.setdefault(one["shape"], []).append(one)
+    return {name: [one for one in all_of if not one["cold"]] or all_of for name, all_of in shapes.items()}

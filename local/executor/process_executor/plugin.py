@@ -15,7 +15,7 @@ from localstack.services.lambda_.invocation.lambda_models import (  # type: igno
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin  # type: ignore[import-not-found]
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor  # type: ignore[import-not-found]
 
-from .queueing import let_steps_take_turns
+from .crowd import hold_a_crowd
 from .sandbox import Function, Sandbox, Tools
 from .stopping import let_a_stop_be_the_end
 
@@ -84,7 +84,7 @@ class ProcessExecutorPlugin(RuntimeExecutorPlugin):  # type: ignore[misc]
         """The executor's class."""
         ExecutionEnvironment.get_log_group_name = _log_group_name
         let_a_stop_be_the_end()
-        let_steps_take_turns()
+        hold_a_crowd()
         return ProcessExecutor
 
 

@@ -1,0 +1,61 @@
+"""What lets hundreds of executions share this machine: steps take turns, and nested executions are asked after less.
+
+On AWS the account's concurrency holds a crowd. Here every function at work is a process, and LocalStack would start
+one for each of two hundred datasets. What the API calls does not wait, for a step may wait for it during its turn.
+
+Written for localstack-core 4.14: ``localstack.services.stepfunctions.asl``.
+"""
+
+import os
+import threading
+import time
+
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_task import (  # type: ignore[import-not-found]
+    lambda_eval_utils,
+)
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.service import (  # type: ignore[import-not-found]
+    state_task_service_callback,
+)
+from localstack.services.stepfunctions.asl.eval.environment import Environment  # type: ignore[import-not-found]
+
+from .turns import Turns
+
+# LocalStack asks twice a second after each execution that another one waits for: that many questions keep it busy.
+_QUESTIONS_PER_SECOND = 20
+
+_invoke = lambda_eval_utils.execute_lambda_function_integration
+_turns = Turns(int(os.environ["PROCESS_EXECUTOR_AT_ONCE"]))
+
+
+def hold_a_crowd() -> None:
+    """Let so many steps work at once as ``PROCESS_EXECUTOR_AT_ONCE`` says, and share the questions among who asks."""
+    lambda_eval_utils.execute_lambda_function_integration = _invoke_in_turn
+    state_task_service_callback.time = _questions
+
+
+def _invoke_in_turn(env: Environment, **how: object) -> None:
+    with _turns.taken():
+        if not env.is_running():
+            raise RuntimeError("The execution ended while this step waited for its turn.")
+        _invoke(env=env, **how)
+
+
+class _Questions:
+    """Takes the place of ``time`` where a state sleeps between two questions."""
+
+    def __init__(self) -> None:
+        self._asking = 0
+        self._lock = threading.Lock()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep for longer, the more others ask."""
+        self._add(1)
+        time.sleep(max(seconds, self._asking / _QUESTIONS_PER_SECOND))
+        self._add(-1)
+
+    def _add(self, asking: int) -> None:
+        with self._lock:
+            self._asking += asking
+
+
+_questions = _Questions()
