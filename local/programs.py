@@ -12,8 +12,8 @@ from local.configuration import (
 from local.environments import emulator
 from local.services import Service
 
-# Enough for all lanes of a dataset, with room for others; each is a process.
-_STEPS_AT_ONCE = 8
+# All eight lanes of a dataset, and room for others beside it; each is a process.
+_STEPS_AT_ONCE = 12
 
 
 def localstack(configuration: Configuration) -> Service:

@@ -34,7 +34,9 @@ def hold_a_crowd() -> None:
 
 
 def _invoke_in_turn(env: Environment, **how: object) -> None:
-    with _turns.taken():
+    # The oldest execution first: datasets are done one after the other rather than all at the end.
+    begun = env.states.context_object.context_object_data["Execution"]["StartTime"]
+    with _turns.taken(rank=begun):
         if not env.is_running():
             raise RuntimeError("The execution ended while this step waited for its turn.")
         _invoke(env=env, **how)

@@ -1,17 +1,19 @@
 """A limit on how many work at once; the others wait in line."""
 
+import heapq
+import itertools
 import threading
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class Turns:
-    """Lets ``count`` threads through at once, the others in the order in which they came."""
+    """Lets ``count`` threads through at once, then those of the lowest rank, in the order in which they came."""
 
     def __init__(self, count: int) -> None:
         self._free = count
-        self._waiting: deque[threading.Event] = deque()
+        self._waiting: list[tuple[str, int, threading.Event]] = []
+        self._arrivals = itertools.count()
         self._lock = threading.Lock()
 
     @property
@@ -20,26 +22,27 @@ class Turns:
         return len(self._waiting)
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
+    def taken(self, rank: str) -> Iterator[None]:
         """Wait for a turn, and keep it until the block ends."""
-        self._come_in()
+        self._come_in(rank)
         try:
             yield
         finally:
             self._go()
 
-    def _come_in(self) -> None:
+    def _come_in(self, rank: str) -> None:
         turn = threading.Event()
         with self._lock:
             if self._free:
                 self._free -= 1
                 return
-            self._waiting.append(turn)
+            heapq.heappush(self._waiting, (rank, next(self._arrivals), turn))
         turn.wait()
 
     def _go(self) -> None:
         with self._lock:
             if self._waiting:
-                self._waiting.popleft().set()
+                _, _, turn = heapq.heappop(self._waiting)
+                turn.set()
             else:
                 self._free += 1

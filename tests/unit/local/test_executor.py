@@ -106,13 +106,16 @@ def test_process_tree_is_seen_measured_and_ended() -> None:
     assert memory_bytes([process.pid]) == 0
 
 
-def test_so_many_have_a_turn_and_the_others_come_in_the_order_of_their_arrival() -> None:
+@pytest.mark.parametrize(
+    ("ranks", "order"), [("aaaaaa", [2, 3, 4, 5]), ("aacbab", [4, 3, 5, 2])], ids=["of one rank", "of several"]
+)
+def test_so_many_have_a_turn_and_the_others_come_by_rank_and_arrival(ranks: str, order: list[int]) -> None:
     turns = Turns(2)
     begun: queue.Queue[int] = queue.Queue()
     ends = [threading.Event() for _ in range(6)]
 
     def work(number: int) -> None:
-        with turns.taken():
+        with turns.taken(ranks[number]):
             begun.put(number)
             ends[number].wait()
 
@@ -122,18 +125,19 @@ def test_so_many_have_a_turn_and_the_others_come_in_the_order_of_their_arrival()
         while begun.qsize() + turns.waiting < started:
             time.sleep(0.001)
     assert [begun.get(timeout=5) for _ in range(2)] == [0, 1]
-    for number in range(4):
+    for ended, next_one in zip([0, 1, *order], order, strict=False):
         assert begun.empty()
+        ends[ended].set()
+        assert begun.get(timeout=5) == next_one
+    for number in order[-2:]:
         ends[number].set()
-        assert begun.get(timeout=5) == number + 2
-    for number in (4, 5):
-        ends[number].set()
-        threads[number].join()
+    for thread in threads:
+        thread.join()
     assert turns.waiting == 0
 
 
 def test_a_turn_ends_with_an_error_too() -> None:
     turns = Turns(1)
     for _ in range(3):
-        with pytest.raises(ValueError, match="any"), turns.taken():
+        with pytest.raises(ValueError, match="any"), turns.taken("any"):
             raise ValueError("any")
