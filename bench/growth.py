@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench import scale
+from bench.scale import STAND_IN
 from bench.shapes import MIB
 from bench.steps import Took
 
@@ -54,10 +55,11 @@ def slopes(measured: Mapping[str, Sequence[tuple[int, float, float]]]) -> list[S
 
 
 def by_step(took: Sequence[Took]) -> dict[str, list[tuple[int, float, float]]]:
-    """The series of each step: size, seconds of a processor, MB."""
+    """The series of each step of the service: size, seconds of a processor, MB."""
     series: dict[str, list[tuple[int, float, float]]] = {}
     for one in took:
-        series.setdefault(one.step, []).append((one.files, one.cpu, one.memory_mb))
+        if one.step != STAND_IN:
+            series.setdefault(one.step, []).append((one.files, one.cpu, one.memory_mb))
     return series
 
 

@@ -27,10 +27,12 @@ MAX_PARTS = 10_000
 # What a million files may take, in seconds and MB.
 PLAN_SECONDS, VALIDATE_SECONDS, MEMORY_MB = 30.0, 60.0, 512.0
 
+# It takes the place of packaging, which needs bytes; what it takes is not the service's.
+STAND_IN = "seal"
 ARCHIVE = (
     "snapshot_dataset",
     "plan_datablocks",
-    "seal",
+    STAND_IN,
     "register_datablocks",
     "complete_dataset",
     "clean_up_dataset",
@@ -145,7 +147,7 @@ def wrong(took: Sequence[Took]) -> list[str]:
     for one in took:
         if one.seconds > seconds.get(one.step, float("inf")):
             found.append(f"{one.step} took {one.seconds:.1f} s")
-        if one.step != "seal" and one.memory_mb > MEMORY_MB:
+        if one.step != STAND_IN and one.memory_mb > MEMORY_MB:
             found.append(f"{one.step} took {one.memory_mb:.0f} MB")
         if one.state_bytes > MAX_STATE_BYTES:
             found.append(f"{one.step} returned a state of {one.state_bytes} bytes")

@@ -13,7 +13,7 @@ from local.environments import emulator
 from local.services import Service
 
 # All eight lanes of a dataset, and room for others beside it; each is a process.
-_STEPS_AT_ONCE = 12
+STEPS_AT_ONCE = 12
 
 
 def localstack(configuration: Configuration) -> Service:
@@ -30,7 +30,7 @@ def localstack(configuration: Configuration) -> Service:
         "PROCESS_EXECUTOR_PYTHON": str(venv("lambda") / "bin" / "python"),
         "PROCESS_EXECUTOR_LOGS": str(configuration.logs / "functions"),
         "PROCESS_EXECUTOR_SCRATCH": str(home / "scratch"),
-        "PROCESS_EXECUTOR_AT_ONCE": str(_STEPS_AT_ONCE),
+        "PROCESS_EXECUTOR_AT_ONCE": str(STEPS_AT_ONCE),
         "S3_SKIP_SIGNATURE_VALIDATION": "0" if configuration.strict else "1",
         # No account, no Docker, no DNS server, no download at start, nothing outside the state folder.
         "DISABLE_EVENTS": "1",

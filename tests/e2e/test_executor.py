@@ -26,6 +26,7 @@ from local.services import Register, start_time
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
     from types_boto3_logs import CloudWatchLogsClient
+    from types_boto3_stepfunctions import SFNClient
 
 ROLE = "arn:aws:iam::000000000000:role/any-role"
 
@@ -82,6 +83,7 @@ class Account:
         self.running = self.register.start(programs.localstack(configuration))
         self.functions: LambdaClient = self._client("lambda")
         self.logs: CloudWatchLogsClient = self._client("logs")
+        self.workflows: SFNClient = self._client("stepfunctions")
 
     def deploy(self, name: str, *, code: str = CODE, **settings: Any) -> str:
         """Create a function from the text of its module; returns its name."""
@@ -270,6 +272,23 @@ def test_two_at_once_overlap_and_their_environments_are_used_again(account: Acco
     assert one["environment"] != two["environment"]
     assert max(one["begun"], two["begun"]) < min(one["ended"], two["ended"])
     assert third["environment"] in {one["environment"], two["environment"]}
+
+
+def test_steps_of_a_workflow_take_turns_and_use_few_processes(account: Account, function: str) -> None:
+    resource = account.functions.get_function(FunctionName=function)["Configuration"]["FunctionArn"]
+    one = {"StartAt": "One", "States": {"One": {"Type": "Task", "Resource": resource, "End": True}}}
+    every = {"StartAt": "All", "States": {"All": {"Type": "Map", "ItemProcessor": one, "End": True}}}
+    workflows = account.workflows
+    machine = workflows.create_state_machine(name="any-crowd", definition=json.dumps(every), roleArn=ROLE)
+    crowd = json.dumps([{"do": "sleep", "seconds": 0.2}] * 40)
+
+    arn = workflows.start_execution(stateMachineArn=machine["stateMachineArn"], input=crowd)["executionArn"]
+
+    assert eventually(lambda: workflows.describe_execution(executionArn=arn)["status"] == "SUCCEEDED", 60)
+    answers = json.loads(workflows.describe_execution(executionArn=arn)["output"])
+    at_work = [sum(one["begun"] <= other["begun"] < one["ended"] for one in answers) for other in answers]
+    assert 1 < max(at_work) <= programs.STEPS_AT_ONCE
+    assert len({one["environment"] for one in answers}) <= 2 * programs.STEPS_AT_ONCE
 
 
 def test_more_than_the_reserved_concurrency_is_throttled(account: Account) -> None:
