@@ -73,7 +73,7 @@ faults: .venv/.synced .venv-sam/.synced ## Run the tests of every fault, then 10
 
 # ONLY=packaging measures that part alone: scale, growth; on a stack of their own imports, memory, packaging, shapes, and
 # many, which is measured only when asked for.
-bench: .venv/.synced .venv-sam/.synced ## Measure speed, memory and requests: bench/report.md, docs/cost.md (some 25 minutes)
+bench: .venv/.synced .venv-sam/.synced ## Measure speed, memory and requests: bench/report.md, docs/cost.md (some 30 minutes)
 	@$(PYTHON) -m bench $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS))
 
 bench-api: .venv/.synced ## Print how fast the HTTP API is on the local stack, beside its limits
