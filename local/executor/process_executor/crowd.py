@@ -10,11 +10,11 @@ import os
 import threading
 import time
 
-from localstack.services.stepfunctions.asl.component.state.state_execution.state_task import (  # type: ignore[import-not-found]
-    lambda_eval_utils,
-)
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.service import (  # type: ignore[import-not-found]
     state_task_service_callback,
+)
+from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.state_task_lambda import (  # type: ignore[import-not-found]
+    StateTaskLambda,
 )
 from localstack.services.stepfunctions.asl.eval.environment import Environment  # type: ignore[import-not-found]
 
@@ -23,23 +23,24 @@ from .turns import Turns
 # LocalStack asks twice a second after each execution that another one waits for: that many questions keep it busy.
 _QUESTIONS_PER_SECOND = 20
 
-_invoke = lambda_eval_utils.execute_lambda_function_integration
+_attempt = StateTaskLambda._evaluate_with_timeout  # noqa: SLF001 # what waits for its turn must not time out
 _turns = Turns(int(os.environ["PROCESS_EXECUTOR_AT_ONCE"]))
 
 
 def hold_a_crowd() -> None:
     """Let so many steps work at once as ``PROCESS_EXECUTOR_AT_ONCE`` says, and share the questions among who asks."""
-    lambda_eval_utils.execute_lambda_function_integration = _invoke_in_turn
+    StateTaskLambda._evaluate_with_timeout = _attempt_in_turn  # noqa: SLF001
     state_task_service_callback.time = _questions
 
 
-def _invoke_in_turn(env: Environment, **how: object) -> None:
+def _attempt_in_turn(task: StateTaskLambda, env: Environment) -> None:
+    """Wait, and only then let the state's time run: as on AWS, where nothing runs before there is room for it."""
     # The oldest execution first: datasets are done one after the other rather than all at the end.
     begun = env.states.context_object.context_object_data["Execution"]["StartTime"]
     with _turns.taken(rank=begun):
         if not env.is_running():
             raise RuntimeError("The execution ended while this step waited for its turn.")
-        _invoke(env=env, **how)
+        _attempt(task, env)
 
 
 class _Questions:
