@@ -51,11 +51,12 @@ def _packaging(part: Figures) -> Iterator[Wanted]:
 
 def _shapes(rounds: Sequence[Figures]) -> Iterator[Wanted]:
     shapes = telling_rounds(rounds)
-    for name, most in ((name, most) for name, most in _OF_THE_FLOOR.items() if name in shapes):
+    for name in (name for name in _OF_THE_FLOOR if name in shapes):
+        most = _OF_THE_FLOOR[name]
         ratio = statistics.median(one["core"] / one["floor"]["whole"] for one in shapes[name])
         yield Wanted(f"archive of {name}, against the floor", f"≤ {most}", f"{ratio:.2f}", ratio <= most)
     moved = {name: _moved(told[-1]) for name, told in shapes.items()}
-    for name in shapes.keys() & _BIG_FILES:
+    for name in (name for name in _BIG_FILES if name in shapes):
         sent = moved[name]["sent"] / shapes[name][-1]["files"]
         yield Wanted(f"sent of each file of {name}", "≤ 6 MiB", f"{sent / MIB:.2f} MiB", sent <= _SENT_OF_A_FILE)
     read = max(way["read"] / shapes[name][-1]["size"] for name, way in moved.items())
