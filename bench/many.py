@@ -42,11 +42,6 @@ class Many:
     beside: int
     after: int
 
-    @property
-    def per_minute(self) -> float:
-        """Datasets archived in a minute."""
-        return 60 * self.archived / self.all_archived
-
 
 def measure(stack: RunningStack, count: int = 200) -> Many:
     """Drop a large dataset, and then so many small ones."""

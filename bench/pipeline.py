@@ -37,11 +37,6 @@ class Archived:
         """Seconds from the first byte read to the last datablock registered."""
         return self.histories["archive_dataset"].between("PackageDatablocks", "RegisterDatablocks")
 
-    @property
-    def transitions(self) -> int:
-        """Of all workflows that the drop went through."""
-        return sum(history.transitions for history in self.histories.values())
-
 
 def drop(stack: RunningStack, prefix: str, name: str) -> None:
     """Say that all files of a folder are there."""

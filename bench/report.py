@@ -13,7 +13,7 @@ from bench.growth import MOST as MOST_GROWTH
 from bench.memory import MOST as MOST_MEMORY
 from bench.memory import difference
 from bench.packaging import LEAST, Packaged
-from bench.shaped import STEPS, telling_rounds
+from bench.shaped import STEPS, packaged_bytes, telling_rounds
 from bench.shapes import MIB
 from bench.wanted import wanted
 
@@ -155,15 +155,14 @@ def _steps(warm: Sequence[Figures]) -> Iterator[str]:
 
 
 def _bytes(one: Figures) -> Iterator[str]:
-    moved = {name: Counter(way) for name, way in one["bytes"].items()}
-    package = moved.get("PackageDatablock", Counter()) + moved.get("SealDatablock", Counter())
+    package, moved = packaged_bytes(one), one["bytes"]
     yield f"{one['size'] / MIB:,.1f}"
     yield f"{package['read'] / MIB:,.1f}"
     yield f"{package['sent'] / MIB:,.1f}"
     yield f"{package['sent'] / one['files'] / MIB:.2f}"
     yield f"{package['copied'] / MIB:,.1f}"
-    yield f"{moved['StoreDatablock']['sent'] / MIB:,.1f}"
-    yield f"{moved['VerifyDatablocks']['sent'] / MIB:,.1f}"
+    yield f"{moved['StoreDatablock'].get('sent', 0) / MIB:,.1f}"
+    yield f"{moved['VerifyDatablocks'].get('sent', 0) / MIB:,.1f}"
 
 
 def _requests(one: Figures) -> Iterator[str]:

@@ -89,3 +89,9 @@ def telling_rounds(rounds: Sequence[Mapping[str, Any]]) -> dict[str, list[Mappin
     for one in rounds:
         shapes.setdefault(one["shape"], []).append(one)
     return {name: [one for one in all_of if not one["cold"]] or all_of for name, all_of in shapes.items()}
+
+
+def packaged_bytes(figures: Mapping[str, Any]) -> Counter[str]:
+    """The bytes of one archive that packaging has read, sent and had copied; the end of a tar is sent by sealing."""
+    moved = figures["bytes"]
+    return Counter(moved["PackageDatablock"]) + Counter(moved["SealDatablock"])

@@ -1,14 +1,13 @@
 """What is wanted of the figures, and whether they are so."""
 
 import statistics
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bench import growth, memory, packaging, scale
 from bench.packaging import Packaged
-from bench.shaped import telling_rounds
+from bench.shaped import packaged_bytes, telling_rounds
 from bench.shapes import MIB
 
 # How many times as long as the floor an archive may take.
@@ -55,7 +54,7 @@ def _shapes(rounds: Sequence[Figures]) -> Iterator[Wanted]:
         most = _OF_THE_FLOOR[name]
         ratio = statistics.median(one["core"] / one["floor"]["whole"] for one in shapes[name])
         yield Wanted(f"archive of {name}, against the floor", f"≤ {most}", f"{ratio:.2f}", ratio <= most)
-    moved = {name: _moved(told[-1]) for name, told in shapes.items()}
+    moved = {name: packaged_bytes(told[-1]) for name, told in shapes.items()}
     for name in (name for name in _BIG_FILES if name in shapes):
         sent = moved[name]["sent"] / shapes[name][-1]["files"]
         yield Wanted(f"sent of each file of {name}", "≤ 6 MiB", f"{sent / MIB:.2f} MiB", sent <= _SENT_OF_A_FILE)
@@ -65,11 +64,6 @@ def _shapes(rounds: Sequence[Figures]) -> Iterator[Wanted]:
     )
     verified = max(sum(told[-1]["bytes"]["VerifyDatablocks"].values()) for told in shapes.values())
     yield Wanted("bytes to verify", "none of the files", f"{verified / MIB:.2f} MiB", verified <= _TO_VERIFY)
-
-
-def _moved(one: Figures) -> Counter[str]:
-    """The bytes that packaging has read and sent."""
-    return Counter(one["bytes"]["PackageDatablock"]) + Counter(one["bytes"]["SealDatablock"])
 
 
 def _scale(part: Figures) -> Iterator[Wanted]:
