@@ -9,15 +9,8 @@ from bench.histories import History, history_of
 from bench.invocations import Invocation, Watch
 from bench.stack import RunningStack
 from local.visitor import wait_for
+from tests.dropping import a_document
 
-_METADATA = {
-    "owner": "Any Owner",
-    "ownerGroup": "group1",
-    "contactEmail": "any@example.org",
-    "creationTime": "2026-11-23T08:00:00Z",
-    "creationLocation": "any microscope",
-    "principalInvestigator": "any@example.org",
-}
 _PATIENCE_SECONDS = 900.0
 # The last lines of a log come after its answer.
 _LAST_LINES_SECONDS = 1.0
@@ -40,7 +33,7 @@ class Archived:
 
 def drop(stack: RunningStack, prefix: str, name: str) -> None:
     """Say that all files of a folder are there."""
-    stack.visitor.write(f"{prefix}dataset.json", json.dumps(_METADATA | {"datasetName": name}).encode())
+    stack.visitor.write(f"{prefix}dataset.json", json.dumps(a_document(datasetName=name)).encode())
 
 
 def archive(stack: RunningStack, prefix: str, name: str) -> Archived:

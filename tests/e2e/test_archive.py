@@ -18,18 +18,10 @@ from local.configuration import Login
 from local.visitor import Visitor, wait_for
 from tests.archiver_api import basic
 from tests.catalogue import a_dataset
+from tests.dropping import a_document
 from tests.e2e.conftest import RunningStack
 
 MIB = 1024**2
-METADATA = {
-    "datasetName": "any dataset",
-    "owner": "Any Owner",
-    "ownerGroup": "group1",
-    "contactEmail": "any@example.org",
-    "creationTime": "2026-11-23T08:00:00Z",
-    "creationLocation": "any microscope",
-    "principalInvestigator": "any@example.org",
-}
 
 
 def drop(visitor: Visitor, name: str, bodies: Mapping[str, bytes], **fields: Any) -> str:
@@ -37,7 +29,7 @@ def drop(visitor: Visitor, name: str, bodies: Mapping[str, bytes], **fields: Any
     prefix = f"incoming/{name}/"
     for path, body in bodies.items():
         visitor.write(prefix + path, body)
-    document = METADATA | {"datasetName": name} | fields
+    document = a_document(datasetName=name) | fields
     visitor.write(prefix + "dataset.json", json.dumps(document).encode())
     return prefix
 
