@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -20,12 +21,13 @@ from botocore.config import Config
 from local import environments, programs
 from local.configuration import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Configuration
 from local.executor.process_executor.process_tree import descendants
-from local.executor.process_executor.sandbox import free_ports
+from local.executor.process_executor.sandbox import MIB, free_ports
 from local.services import Register, start_time
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
     from types_boto3_logs import CloudWatchLogsClient
+    from types_boto3_s3 import S3Client
     from types_boto3_stepfunctions import SFNClient
 
 ROLE = "arn:aws:iam::000000000000:role/any-role"
@@ -83,6 +85,7 @@ class Account:
         self.running = self.register.start(programs.localstack(configuration))
         self.functions: LambdaClient = self._client("lambda")
         self.logs: CloudWatchLogsClient = self._client("logs")
+        self.objects: S3Client = self._client("s3")
         self.workflows: SFNClient = self._client("stepfunctions")
 
     def deploy(self, name: str, *, code: str = CODE, **settings: Any) -> str:
@@ -290,6 +293,28 @@ def test_steps_of_a_workflow_take_turns_and_use_few_processes(account: Account, 
     at_work = [sum(one["begun"] <= other["begun"] < one["ended"] for one in answers) for other in answers]
     assert 1 < max(at_work) <= programs.STEPS_AT_ONCE
     assert len({one["environment"] for one in answers}) <= 2 * programs.STEPS_AT_ONCE
+
+
+def test_upload_that_is_completed_again_and_again_at_once_keeps_its_bytes(account: Account) -> None:
+    objects, content = account.objects, os.urandom(32 * MIB)
+    objects.create_bucket(Bucket="any-bucket")
+    created = objects.create_multipart_upload(
+        Bucket="any-bucket", Key="any-large-file", ChecksumAlgorithm="CRC64NVME", ChecksumType="FULL_OBJECT"
+    )
+    upload: Any = {name: created[name] for name in ("Bucket", "Key", "UploadId")}
+    upload_part = partial(objects.upload_part, **upload, Body=content, ChecksumAlgorithm="CRC64NVME")
+    numbers = range(1, 9)
+    etags = [upload_part(PartNumber=number)["ETag"] for number in numbers]
+    parts: Any = [{"PartNumber": number, "ETag": etag} for number, etag in zip(numbers, etags, strict=True)]
+
+    with ThreadPoolExecutor(4) as pool:
+        asked = [
+            pool.submit(objects.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts}) for _ in range(4)
+        ]
+
+    assert any(one.exception() is None for one in asked)  # the last may find no upload any more
+    kept = objects.get_object(Bucket="any-bucket", Key="any-large-file")["Body"]
+    assert all(kept.read(len(content)) == content for _ in numbers)
 
 
 def test_more_than_the_reserved_concurrency_is_throttled(account: Account) -> None:
