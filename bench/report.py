@@ -62,6 +62,16 @@ _SHAPES = """*Archive* is from the first byte read to the last datablock registe
 `dataset.json` to the end of the job, as somebody sees it who asks once a second. The *floor* are the S3 operations that
 cannot be avoided, bare. The *plain way* is to download all, hash all, `tar`, and upload; it verifies nothing."""
 
+_FLOOR_STAGES = {
+    "parts alone": "parts",
+    "reads alone": "read",
+    "both at once": "together",
+    "complete": "completed",
+    "hand over": "hop",
+}
+_PLAIN_STAGES = ("download", "hash", "tar", "upload")
+_FLOOR = """Parts and reads are also told alone; the floor counts both at once, as the service does them."""
+
 _SCALE = """Each step in a process of its own, as in Lambda, between fakes that answer listings and the catalogue.
 Memory is the most that the process has had, with Python and the fakes. `seal` stands in for packaging, and counts for
 nothing."""
@@ -117,6 +127,11 @@ def _shapes(rounds: Sequence[Figures]) -> Iterator[str]:
     yield from _subtitle("Seconds of each step")
     yield from _table(("shape", "ingest", *STEPS), [(name, *_steps(warm)) for name, warm in shapes.items()])
     yield from _paragraph("![Seconds of each step](plots/steps.svg)")
+    yield from _subtitle("Seconds of the floor")
+    yield from _paragraph(_FLOOR)
+    yield from _table(("shape", *_FLOOR_STAGES), [(name, *_floor(warm)) for name, warm in shapes.items()])
+    yield from _subtitle("Seconds of the plain way, and the disk it needs")
+    yield from _table(("shape", *_PLAIN_STAGES, "MiB"), [(name, *_plain(warm)) for name, warm in shapes.items()])
     yield from _subtitle("Bytes through functions, in MiB")
     header = (
         "shape",
@@ -152,6 +167,17 @@ def _steps(warm: Sequence[Figures]) -> Iterator[str]:
     yield _told([one["ingest"] for one in warm])
     for step in STEPS:
         yield _told([one["steps"][step] for one in warm])
+
+
+def _floor(warm: Sequence[Figures]) -> Iterator[str]:
+    for stage in _FLOOR_STAGES.values():
+        yield _told([one["floor"][stage] for one in warm])
+
+
+def _plain(warm: Sequence[Figures]) -> Iterator[str]:
+    for stage in _PLAIN_STAGES:
+        yield _told([one["plain"][stage] for one in warm])
+    yield f"{warm[-1]['plain']['disk'] / MIB:,.0f}"
 
 
 def _bytes(one: Figures) -> Iterator[str]:
