@@ -18,12 +18,10 @@ from rich.progress import track
 
 from bench.stack import RunningStack, a_stack
 from local.deployment import physical_ids
-from local.endpoints import Endpoints
+from local.visitor import Visitor
 
 COLD_STARTS, COLD_LIMIT = 5, 1.5
 PER_SECOND, SECONDS, P95_LIMIT = 20, 30, 0.1
-# So many processes of the function as the pace needs are started before it is measured.
-WARM_UP_SECONDS = 3
 DATASET = {
     "type": "raw",
     "owner": "User One",
@@ -42,25 +40,22 @@ console = Console(highlight=False)
 class Uploader:
     """A user with a dataset, who asks where its files may be sent."""
 
-    def __init__(self, endpoints: Endpoints) -> None:
+    def __init__(self, visitor: Visitor) -> None:
         self._http = httpx.Client(timeout=60, trust_env=False)
-        self._api = endpoints.api
-        user = endpoints.accounts["user1"]
-        login = {"username": user.username, "password": user.password}
-        scicat = self._post(f"{endpoints.scicat}/api/v3/auth/login", login)["access_token"]
-        self._pid = self._post(f"{endpoints.scicat}/api/v3/datasets", DATASET, scicat)["pid"]
-        self._token = self._post(f"{endpoints.api}/token", None, scicat)["access_token"]
+        self._api = visitor.endpoints.api
+        self._pid = visitor.create_dataset(DATASET)
+        self._token = self._post("token", None, visitor.log_in())["access_token"]
 
     def ask(self, number: int) -> None:
         """Ask for the URL of a file. Raises RuntimeError when there is none."""
         name = f"openem-network/datasets/{self._pid}/raw_files/{number}.tif"
         asked = {"dataset_id": self._pid, "object_name": name, "parts": 1}
-        self._post(f"{self._api}/s3/presignedUrls", asked, self._token)
+        self._post("s3/presignedUrls", asked, self._token)
 
-    def _post(self, url: str, body: object, token: str = "") -> dict[str, Any]:
-        answer = self._http.post(url, json=body, headers={"Authorization": f"Bearer {token}"} if token else {})
+    def _post(self, path: str, body: object, token: str) -> dict[str, Any]:
+        answer = self._http.post(f"{self._api}/{path}", json=body, headers={"Authorization": f"Bearer {token}"})
         if answer.status_code != HTTPStatus.CREATED:
-            raise RuntimeError(f"{url} answered {answer.status_code}: {answer.text[:300]}")
+            raise RuntimeError(f"/{path} answered {answer.status_code}: {answer.text[:300]}")
         said: dict[str, Any] = answer.json()
         return said
 
@@ -78,12 +73,18 @@ def cold_starts(stack: RunningStack, uploader: Uploader) -> list[float]:
     return seconds
 
 
-def at_a_pace(uploader: Uploader, seconds: int) -> list[float]:
+def warm_up(uploader: Uploader) -> None:
+    """Start as many processes as there can be requests at once: while one starts here, it slows down all the others."""
+    with ThreadPoolExecutor(max_workers=PER_SECOND) as askers:
+        list(askers.map(uploader.ask, range(PER_SECOND)))
+
+
+def at_a_pace(uploader: Uploader) -> list[float]:
     """Seconds of each answer when they are asked for at a steady pace, whether earlier ones are there or not."""
     begun = time.monotonic()
     with ThreadPoolExecutor(max_workers=PER_SECOND) as askers:
         asked = []
-        for number in track(range(seconds * PER_SECOND), "presigned URLs", console=console, transient=True):
+        for number in track(range(SECONDS * PER_SECOND), "presigned URLs", console=console, transient=True):
             due = begun + number / PER_SECOND
             time.sleep(max(0.0, due - time.monotonic()))
             asked.append(askers.submit(timed, uploader, number, due))
@@ -107,10 +108,10 @@ def show(name: str, seconds: float, limit: float) -> bool:
 def main() -> int:
     """Measure, print, and say by the exit code whether the limits are kept."""
     with a_stack(console) as stack:
-        uploader = Uploader(stack.endpoints)
+        uploader = Uploader(stack.visitor)
         cold = cold_starts(stack, uploader)
-        at_a_pace(uploader, WARM_UP_SECONDS)
-        warm = at_a_pace(uploader, SECONDS)
+        warm_up(uploader)
+        warm = at_a_pace(uploader)
     console.print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     kept = [
         show(f"cold start, median of {len(cold)}", statistics.median(cold), COLD_LIMIT),

@@ -1,6 +1,7 @@
 """A local stack for the measurements, on ports and in a folder of its own unless the environment names one."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -86,6 +87,8 @@ def a_stack(console: Console, given: Mapping[str, str] = os.environ) -> Iterator
     """A stack until the block ends; one that ``STATE_DIR`` names, and that was up before, stays up."""
     os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
     os.environ.update(_INHERITED)
+    # Killed, it stops what it started, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         environment = given if "STATE_DIR" in given else {**given, **_settings_of_its_own(folder)}
         configuration = Configuration.of(environment)

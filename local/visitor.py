@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -95,6 +95,10 @@ class Visitor:
         found: dict[str, Any] = self._scicat("GET", f"/api/v3/datasets/{quote(pid, safe='')}?filter={filter_}")
         return found
 
+    def create_dataset(self, dataset: Mapping[str, Any]) -> str:
+        """Describe a dataset to SciCat; returns its PID."""
+        return str(self._scicat("POST", "/api/v3/datasets", dataset)["pid"])
+
     def job(self, job_id: str) -> dict[str, Any]:
         """A job, as api v4 shows it."""
         found: dict[str, Any] = self._scicat("GET", f"/api/v4/jobs/{job_id}")
@@ -123,13 +127,18 @@ class Visitor:
         datasets: list[dict[str, Any]] = answer.json()["datasets"] if answer.is_success else []
         return datasets[0] if datasets else None
 
+    def log_in(self) -> str:
+        """A new token of SciCat."""
+        login = {"username": self.user.username, "password": self.user.password}
+        answer = self._http.post(self.endpoints.scicat + "/api/v3/auth/login", json=login)
+        if not answer.is_success:
+            raise StageFailed(f"SciCat answered {answer.status_code} to the login: {answer.text[:200]}")
+        return str(answer.json()["access_token"])
+
     def _scicat(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - any JSON
         answer = self._send(method, path, body)
         if answer.status_code == 401:
-            login = {"username": self.user.username, "password": self.user.password}
-            self._token = self._http.post(self.endpoints.scicat + "/api/v3/auth/login", json=login).json()[
-                "access_token"
-            ]
+            self._token = self.log_in()
             answer = self._send(method, path, body)
         if not answer.is_success:
             raise StageFailed(f"SciCat answered {answer.status_code} to {method} {path}: {answer.text[:200]}")

@@ -114,7 +114,7 @@ def test_only_scicat_may_start_jobs_and_only_jobs_that_it_knows(stack: RunningSt
 def test_scicats_exact_request_starts_a_job_in_two_seconds_and_ten_at_once_start_it_once(
     stack: RunningStack, visitor: Visitor
 ) -> None:
-    pid = visitor._scicat("POST", "/api/v3/datasets", a_dataset())["pid"]
+    pid = visitor.create_dataset(a_dataset())
     # Of a process that has to start first the bench tells how long it takes.
     assert httpx.get(f"{stack.endpoints.api}/health/livez", timeout=60, trust_env=False).status_code == 200
     begun = time.monotonic()
