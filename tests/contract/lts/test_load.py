@@ -1,9 +1,11 @@
 """The LTS mock with ten thousand objects: it starts, answers and recalls them as fast as a few."""
 
 import time
+import timeit
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,20 +84,19 @@ def _ask_for_a_thousand(lts: "TapeMock", timed: Timed) -> None:
 
 
 def test_no_move_of_the_tape_takes_longer_the_more_objects_it_has() -> None:
-    def seconds_for(count: int) -> float:
-        hardware = replace(FAST_TAPE, drives=count)
-        tape = Tape(hardware)
-        began = time.process_time()
+    def move(count: int) -> None:
+        tape = Tape(replace(FAST_TAPE, drives=count))
         for n in range(count):
             tape.write("any", str(n), now=0.0)
         tape.advance(60.0)
         for one in tape:
-            answer = tape.recall(one, 1, one.tier, now=60.0)
-            assert answer == "accepted"
+            assert tape.recall(one, 1, one.tier, now=60.0) == "accepted"
         tape.advance(60.0)
         tape.advance(700.0)
         assert all(one.place is Place.ONLINE for one in tape)
-        return time.process_time() - began
 
-    seconds_for(100)  # whatever is done once
+    def seconds_for(count: int) -> float:
+        # The best of some: what else the process does, as to collect its garbage, only adds.
+        return min(timeit.repeat(partial(move, count), timer=time.process_time, number=1, repeat=3))
+
     assert seconds_for(OBJECTS) < 40 * seconds_for(OBJECTS // 10)
