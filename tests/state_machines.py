@@ -1,9 +1,14 @@
 """The project's state machines as the template deploys them: their files, with every name resolved."""
 
 import re
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.account import ACCOUNT_ID, REGION, ROOT, state_machine_arn
+
+if TYPE_CHECKING:
+    from types_boto3_stepfunctions import SFNClient
 
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
@@ -22,6 +27,12 @@ def workflow_of(path: Path) -> str:
 def snake(name: str) -> str:
     """``ClaimDataset`` as its folder is called."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def await_first_state(client: "SFNClient", arn: str) -> None:
+    """Until an execution has entered a state: moto cannot stop it before."""
+    while len(client.get_execution_history(executionArn=arn)["events"]) < 2:
+        time.sleep(0.01)
 
 
 def _definition(path: Path) -> str:

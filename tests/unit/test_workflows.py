@@ -9,6 +9,7 @@ import pytest
 from archiver import workflows
 from archiver.errors import ServiceUnavailable
 from tests.account import ACCOUNT_ID, state_machine_arn
+from tests.state_machines import await_first_state
 
 ARN = state_machine_arn("any")
 PASS = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
@@ -47,6 +48,7 @@ def test_an_execution_is_known_by_its_workflow(any_machine: str) -> None:
 
 def test_an_execution_is_stopped_once_and_one_that_does_not_exist_is_fine(any_machine: str) -> None:
     arn = workflows.start(any_machine, "job-1", {})
+    await_first_state(boto3.client("stepfunctions"), arn)
     for stopped in (arn, arn, workflows.execution_arn(any_machine, "nobody")):
         workflows.stop(stopped)
     while not workflows.has_ended(arn):

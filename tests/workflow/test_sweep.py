@@ -314,6 +314,7 @@ def test_datasets_that_go_on_after_their_job_was_stopped_are_stopped(
     arn = workflows.start("archive", {"job_id": job_id, "kind": "archive"}, name=job_id)
     assert held.begun.wait(30)
     workflows.client.stop_execution(executionArn=arn)
+    workflows.wait(arn)
     (run,) = workflows.executions("archive_dataset")
 
     sweep(workflows)

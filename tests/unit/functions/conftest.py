@@ -11,6 +11,7 @@ import pytest
 from tests.account import ACCOUNT_ID, state_machine_arn
 from tests.catalogue import Scicat
 from tests.dataset import ADataset
+from tests.state_machines import await_first_state
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -48,8 +49,7 @@ def an_execution(aws: "S3Client") -> Callable[..., str]:
             client.create_state_machine(name=workflow, definition=json.dumps(definition), roleArn=role)
         execution: str = client.start_execution(stateMachineArn=arn, name=name)["executionArn"]
         if status == "ABORTED":
-            while len(client.get_execution_history(executionArn=execution)["events"]) < 2:
-                time.sleep(0.01)  # moto cannot stop what has not entered its first state
+            await_first_state(client, execution)
             client.stop_execution(executionArn=execution)
         while client.describe_execution(executionArn=execution)["status"] != status:
             time.sleep(0.01)

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -94,15 +95,9 @@ def test_a_failure_between_the_runs_explains_those_that_have_not_reported(scicat
     assert "any/1: timeout: " in reported["message"]
 
 
-def test_a_run_whose_execution_was_stopped_is_cancelled(scicat: Scicat) -> None:
+def test_a_run_whose_execution_was_stopped_is_cancelled(scicat: Scicat, an_execution: Callable[..., str]) -> None:
     job_id = a_job(scicat, JobKind.RETRIEVE, None)
-    client = boto3.client("stepfunctions")
-    waits = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}}
-    arn = client.create_state_machine(
-        name="retrieve_dataset", definition=json.dumps(waits), roleArn=f"arn:aws:iam::{ACCOUNT_ID}:role/any"
-    )["stateMachineArn"]
-    execution = client.start_execution(stateMachineArn=arn, name=f"{job_id}-1")["executionArn"]
-    client.stop_execution(executionArn=execution)
+    an_execution("retrieve_dataset", f"{job_id}-1", "ABORTED")
 
     reported = finish(job_id, JobKind.RETRIEVE)
 
