@@ -19,20 +19,11 @@ from rich.progress import track
 from bench.stack import RunningStack, a_stack
 from local.deployment import physical_ids
 from local.visitor import Visitor
+from tests.catalogue import a_dataset
 
 COLD_STARTS, COLD_LIMIT = 5, 1.5
 PER_SECOND, SECONDS, P95_LIMIT = 20, 30, 0.1
-DATASET = {
-    "type": "raw",
-    "owner": "User One",
-    "ownerGroup": "group1",
-    "contactEmail": "user1@your.site",
-    "sourceFolder": "/data/bench",
-    "creationTime": "2026-11-23T08:00:00Z",
-    "creationLocation": "any microscope",
-    "principalInvestigator": "user1@your.site",
-    "datasetlifecycle": {"archiveStatusMessage": "filesNotYetAvailable", "archivable": False},
-}
+NOT_UPLOADED = {"archiveStatusMessage": "filesNotYetAvailable", "archivable": False}
 
 console = Console(highlight=False)
 
@@ -43,7 +34,7 @@ class Uploader:
     def __init__(self, visitor: Visitor) -> None:
         self._http = httpx.Client(timeout=60, trust_env=False)
         self._api = visitor.endpoints.api
-        self._pid = visitor.create_dataset(DATASET)
+        self._pid = visitor.create_dataset(a_dataset(datasetlifecycle=NOT_UPLOADED))
         self._token = self._post("token", None, visitor.log_in())["access_token"]
 
     def ask(self, number: int) -> None:

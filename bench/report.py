@@ -129,7 +129,8 @@ def _shapes(rounds: Sequence[Figures]) -> Iterator[str]:
     yield from _paragraph("![Seconds of each step](plots/steps.svg)")
     yield from _subtitle("Seconds of the floor")
     yield from _paragraph(_FLOOR)
-    yield from _table(("shape", *_FLOOR_STAGES), [(name, *_floor(warm)) for name, warm in shapes.items()])
+    rows = [(name, *_stages(warm, "floor", _FLOOR_STAGES.values())) for name, warm in shapes.items()]
+    yield from _table(("shape", *_FLOOR_STAGES), rows)
     yield from _subtitle("Seconds of the plain way, and the disk it needs")
     yield from _table(("shape", *_PLAIN_STAGES, "MiB"), [(name, *_plain(warm)) for name, warm in shapes.items()])
     yield from _subtitle("Bytes through functions, in MiB")
@@ -165,19 +166,17 @@ def _compared(warm: Sequence[Figures]) -> Iterator[str]:
 
 def _steps(warm: Sequence[Figures]) -> Iterator[str]:
     yield _told([one["ingest"] for one in warm])
-    for step in STEPS:
-        yield _told([one["steps"][step] for one in warm])
-
-
-def _floor(warm: Sequence[Figures]) -> Iterator[str]:
-    for stage in _FLOOR_STAGES.values():
-        yield _told([one["floor"][stage] for one in warm])
+    yield from _stages(warm, "steps", STEPS)
 
 
 def _plain(warm: Sequence[Figures]) -> Iterator[str]:
-    for stage in _PLAIN_STAGES:
-        yield _told([one["plain"][stage] for one in warm])
+    yield from _stages(warm, "plain", _PLAIN_STAGES)
     yield f"{warm[-1]['plain']['disk'] / MIB:,.0f}"
+
+
+def _stages(warm: Sequence[Figures], way: str, stages: Iterable[str]) -> Iterator[str]:
+    for stage in stages:
+        yield _told([one[way][stage] for one in warm])
 
 
 def _bytes(one: Figures) -> Iterator[str]:

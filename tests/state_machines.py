@@ -1,4 +1,4 @@
-"""The project's state machines as the template deploys them: their files, with every name resolved."""
+"""The project's state machines as the template deploys them, every name resolved; and waiting for moto's."""
 
 import re
 import time

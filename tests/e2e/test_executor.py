@@ -295,6 +295,7 @@ def test_steps_of_a_workflow_take_turns_and_use_few_processes(account: Account, 
     assert len({one["environment"] for one in answers}) <= 2 * programs.STEPS_AT_ONCE
 
 
+@pytest.mark.usefixtures("function")  # LocalStack loads its executor for the first function
 def test_upload_that_is_completed_again_and_again_at_once_keeps_its_bytes(account: Account) -> None:
     objects, content = account.objects, os.urandom(32 * MIB)
     objects.create_bucket(Bucket="any-bucket")

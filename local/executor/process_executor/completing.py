@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from localstack.runtime.hooks import on_infra_start  # type: ignore[import-not-found]
 from localstack.services.s3.models import S3Multipart, S3Part  # type: ignore[import-not-found]
 from localstack.services.s3.storage.ephemeral import EphemeralS3StoredMultipart  # type: ignore[import-not-found]
 
@@ -27,7 +26,6 @@ _assemblies: WeakKeyDictionary[S3Multipart, _Assembly] = WeakKeyDictionary()
 _assemblies_lock = threading.Lock()
 
 
-@on_infra_start()  # type: ignore[untyped-decorator]  # LocalStack is not typed
 def assemble_once() -> None:
     """Let a second request to complete an upload wait for the first, and change nothing."""
     EphemeralS3StoredMultipart.complete_multipart = _assemble_once

@@ -15,6 +15,7 @@ from localstack.services.lambda_.invocation.lambda_models import (  # type: igno
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin  # type: ignore[import-not-found]
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor  # type: ignore[import-not-found]
 
+from .completing import assemble_once
 from .crowd import hold_a_crowd
 from .sandbox import Function, Sandbox, Tools
 from .stopping import let_a_stop_be_the_end
@@ -85,6 +86,7 @@ class ProcessExecutorPlugin(RuntimeExecutorPlugin):  # type: ignore[misc]
         ExecutionEnvironment.get_log_group_name = _log_group_name
         let_a_stop_be_the_end()
         hold_a_crowd()
+        assemble_once()
         return ProcessExecutor
 
 

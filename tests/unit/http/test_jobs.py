@@ -198,9 +198,12 @@ def begun(job_id: str, kind: JobKind = JobKind.ARCHIVE) -> Run:
     return run
 
 
-def execute(machines: Any, name: str, execution: str) -> None:
-    arn = machines.start_execution(stateMachineArn=state_machine_arn(name), name=execution, input="{}")["executionArn"]
+def execute(machines: Any, name: str, execution: str) -> str:
+    """Start an execution; returns its ARN when it is at work."""
+    started = machines.start_execution(stateMachineArn=state_machine_arn(name), name=execution, input="{}")
+    arn = str(started["executionArn"])
     await_first_state(machines, arn)
+    return arn
 
 
 @pytest.mark.parametrize("kind", list(JobKind))
@@ -334,33 +337,31 @@ def waiting(api: Api) -> Any:
     return client
 
 
-def is_stopped(machines: Any, name: str, execution: str) -> bool:
+def is_stopped(machines: Any, arn: str) -> bool:
     """Whether it is soon: moto's executions stop in threads of their own."""
-    arn = state_machine_arn(name).replace(":stateMachine:", ":execution:") + f":{execution}"
     return eventually(lambda: machines.describe_execution(executionArn=arn)["status"] == "ABORTED")
 
 
 @pytest.mark.parametrize("kind", list(JobKind))
 def test_a_cancelled_job_is_stopped_with_the_runs_of_its_datasets(api: Api, waiting: Any, kind: JobKind) -> None:
-    execute(waiting, kind, UNKNOWN_JOB)
-    run = begun(UNKNOWN_JOB, kind)
-    execute(waiting, f"{kind}_dataset", run.run_id)
+    of_job = execute(waiting, kind, UNKNOWN_JOB)
+    of_dataset = execute(waiting, f"{kind}_dataset", begun(UNKNOWN_JOB, kind).run_id)
 
     first = cancel(api)
 
     assert (first.status, first.json) == (202, {"uuid": UNKNOWN_JOB})
-    assert is_stopped(waiting, kind, UNKNOWN_JOB)
-    assert is_stopped(waiting, f"{kind}_dataset", run.run_id)
+    assert is_stopped(waiting, of_job)
+    assert is_stopped(waiting, of_dataset)
     second = cancel(api)
     assert (second.status, second.json["code"]) == (409, "job_ended")
     assert api.show(UNKNOWN_JOB).json["state"] == "ABORTED"
 
 
 def test_a_job_that_has_not_begun_its_datasets_can_be_cancelled(api: Api, waiting: Any) -> None:
-    execute(waiting, "archive", UNKNOWN_JOB)
+    arn = execute(waiting, "archive", UNKNOWN_JOB)
 
     assert cancel(api).status == 202
-    assert is_stopped(waiting, "archive", UNKNOWN_JOB)
+    assert is_stopped(waiting, arn)
 
 
 def test_a_job_is_its_owners_to_see_and_to_cancel(api: Api, scicat: Scicat, waiting: Any) -> None:
