@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# What all stacks of this folder share.
+CACHE = ROOT / "local" / ".cache"
 REGION = "us-east-1"
 ACCOUNT_ID = "000000000000"
 STACK_NAME = "scopemarchiver"

@@ -21,13 +21,12 @@ from rich.table import Table
 from rich.text import Text
 
 from local.accounts import Accounts
-from local.configuration import ROOT, Configuration, StageFailed
+from local.configuration import CACHE, Configuration, StageFailed
 from local.em_files import PACKAGE, EmFiles, em_files
 from local.endpoints import Endpoints
 from local.progress import Outcome, Progress
 from local.visitor import Visitor, wait_for
 
-CACHE = ROOT / "local" / ".cache"
 # Who drops and retrieves, and the group that owns the dataset.
 USER, GROUP = "user1", "group1"
 

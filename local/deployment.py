@@ -1,14 +1,11 @@
 """``sam build`` and ``sam deploy`` against the local stack, and what is deployed there."""
 
-import fcntl
 import json
 import os
 import shutil
 import subprocess
 import textwrap
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -31,6 +28,7 @@ from local.configuration import (
     aws_environment,
     venv,
 )
+from local.locks import alone
 from local.sources import Sources
 
 if TYPE_CHECKING:
@@ -161,19 +159,11 @@ def build(configuration: Configuration, sources: Sources) -> bool:
     folder = build_folder(configuration)
     folder.mkdir(parents=True, exist_ok=True)
     options = ["--build-dir", str(folder), "--cache-dir", str(ROOT / ".aws-sam" / "cache"), "--cached", "--parallel"]
-    with _one_build_at_a_time():
+    # It keeps what it downloads in `.aws-sam` and does not expect another build there.
+    with alone(ROOT / ".aws-sam" / "build.lock"):
         _sam(configuration, "build", options)
     stamp.write_text(wanted)
     return True
-
-
-@contextmanager
-def _one_build_at_a_time() -> Iterator[None]:
-    """``sam build`` keeps what it downloads in ``.aws-sam`` and does not expect another one there."""
-    (ROOT / ".aws-sam").mkdir(exist_ok=True)
-    with (ROOT / ".aws-sam" / "build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def deploy(configuration: Configuration, values: dict[str, str]) -> None:

@@ -6,7 +6,8 @@ import subprocess
 from hashlib import sha256
 from pathlib import Path
 
-from local.configuration import ROOT, Configuration, StageFailed, quiet_environment, venv
+from local.configuration import CACHE, ROOT, Configuration, StageFailed, quiet_environment, venv
+from local.locks import alone
 
 # environment → requirements/<file>.txt
 NAMES = {"sam": "sam", "localstack": "localstack", "lambda": "runtime"}
@@ -16,16 +17,23 @@ _EXECUTOR = ROOT / "local" / "executor"
 def make(name: str, configuration: Configuration) -> bool:
     """Make the environment ``name`` unless it is there as locked; whether it had to be made.
 
+    Stacks that start together make it once; the others wait, and none takes it from under one that runs already.
     Raises StageFailed when that does not succeed.
     """
-    stamp = venv(name) / ".synced"
-    wanted = _fingerprint(name)
-    current = stamp.is_file() and stamp.read_text() == wanted
-    if not current:
-        _sync(name, configuration)
-    # Written each time: make compares its time with that of the locked files.
-    stamp.write_text(wanted)
+    with alone(CACHE / f"venv-{name}.lock"):
+        current = is_current(name)
+        if current:
+            _stamp(name).touch()  # make compares its time with that of the locked files
+        else:
+            _sync(name, configuration)
+            _stamp(name).write_text(_fingerprint(name))
     return not current
+
+
+def is_current(name: str) -> bool:
+    """Whether the environment ``name`` is there as locked."""
+    stamp = _stamp(name)
+    return stamp.is_file() and stamp.read_text() == _fingerprint(name)
 
 
 def emulator() -> Path:
@@ -35,6 +43,10 @@ def emulator() -> Path:
     if found is None:
         raise StageFailed(f"aws-sam-cli brings no runtime interface emulator for {machine}")
     return found
+
+
+def _stamp(name: str) -> Path:
+    return venv(name) / ".synced"
 
 
 def _fingerprint(name: str) -> str:

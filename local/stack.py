@@ -80,6 +80,9 @@ class Stack:
         deployment.forget(self.configuration)
 
     def _environments(self) -> None:
+        if self.register.all() and not all(map(environments.is_current, environments.NAMES)):
+            self.progress.console.print("The programs have changed: all is stopped and starts anew, empty.")
+            self.down()
         with self.progress.stage("environments") as outcome:
             made = [name for name in environments.NAMES if environments.make(name, self.configuration)]
             outcome.note(f"made {', '.join(made)}" if made else "up to date")

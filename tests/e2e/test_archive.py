@@ -184,7 +184,7 @@ def test_sixteen_files_of_64_mib_are_archived_with_functions_of_512_mb(
 
 def test_a_listed_file_that_is_missing_is_named_and_nothing_is_deleted(visitor: Visitor, incomplete: str) -> None:
     told = status_of(visitor, incomplete)
-    assert (told["code"], told["files"]) == ("missing_files", ["ä lost/gone.mrc"])
+    assert (told["code"], told["files"]) == ("missing_files", ["ä lost/gone.mrc"]), told
     lifecycle = visitor.dataset(told["pid"])["datasetlifecycle"]
     assert lifecycle["archiveStatusMessage"] == "missingFilesError"
     assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, False)

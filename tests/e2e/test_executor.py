@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -329,6 +330,27 @@ def test_more_than_the_reserved_concurrency_is_throttled(account: Account) -> No
         with pytest.raises(account.functions.exceptions.TooManyRequestsException):
             account.invoke(name)
         assert not first.result().failed
+
+
+def test_step_that_lambda_throttles_is_tried_again_by_the_name_that_aws_gives_it(account: Account) -> None:
+    name = account.deploy("any-throttled-function")
+    account.functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    resource = account.functions.get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+    again = {"ErrorEquals": ["Lambda.TooManyRequestsException"], "IntervalSeconds": 1, "MaxAttempts": 20}
+    task = {"Type": "Task", "Resource": resource, "Retry": [again], "End": True}
+    one = {"StartAt": "One", "States": {"One": task}}
+    both = {"StartAt": "Both", "States": {"Both": {"Type": "Map", "ItemProcessor": one, "End": True}}}
+    workflows = account.workflows
+    machine = workflows.create_state_machine(name="any-throttled", definition=json.dumps(both), roleArn=ROLE)
+    pair = json.dumps([{"do": "sleep", "seconds": 0.5}] * 2)
+
+    arn = workflows.start_execution(stateMachineArn=machine["stateMachineArn"], input=pair)["executionArn"]
+
+    assert eventually(lambda: workflows.describe_execution(executionArn=arn)["status"] == "SUCCEEDED", 30)
+    first, second = sorted(
+        json.loads(workflows.describe_execution(executionArn=arn)["output"]), key=itemgetter("begun")
+    )
+    assert first["ended"] <= second["begun"]
 
 
 def test_logs_are_in_the_folder_and_in_the_functions_log_group(account: Account) -> None:

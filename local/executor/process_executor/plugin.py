@@ -17,6 +17,7 @@ from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecu
 
 from .completing import assemble_once
 from .crowd import hold_a_crowd
+from .refusing import name_refusals
 from .sandbox import Function, Sandbox, Tools
 from .stopping import let_a_stop_be_the_end
 
@@ -87,6 +88,7 @@ class ProcessExecutorPlugin(RuntimeExecutorPlugin):  # type: ignore[misc]
         let_a_stop_be_the_end()
         hold_a_crowd()
         assemble_once()
+        name_refusals()
         return ProcessExecutor
 
 
