@@ -42,6 +42,11 @@ def state_machine_arn(workflow: str) -> str:
     return f"arn:aws:states:{REGION}:{ACCOUNT_ID}:stateMachine:{workflow}"
 
 
+def execution_arn(workflow: str, name: str) -> str:
+    """The ARN that the execution ``name`` of ``workflow`` has in tests."""
+    return f"arn:aws:states:{REGION}:{ACCOUNT_ID}:execution:{workflow}:{name}"
+
+
 @dataclass(slots=True)
 class LambdaContext:
     """Lambda's context object, as far as steps and Powertools read it. ``seconds`` remain."""

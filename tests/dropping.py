@@ -10,7 +10,7 @@ from archiver import storage
 from archiver.drops import Drop, DropRead, DropRegistered
 from functions.read_drop.app import handler as read_drop
 from functions.register_dataset.app import handler as register_dataset
-from tests.account import ROOT, LambdaContext, state_machine_arn
+from tests.account import ROOT, LambdaContext, execution_arn
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EVENT = ROOT / "events" / "object-created.json"
 PREFIX = "incoming/any-drop/"
 RUN_ID = "drop-any"
-EXECUTION_ARN = state_machine_arn("ingest").replace(":stateMachine:", ":execution:") + ":" + RUN_ID
+EXECUTION_ARN = execution_arn("ingest", RUN_ID)
 # Names that are odd, and legal.
 ODD_NAMES = (
     "grid 1/Übersicht 🧊.mrc",

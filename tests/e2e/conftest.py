@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -120,6 +121,8 @@ def tolerant_stack(second_stack: Future[RunningStack]) -> RunningStack:
 @pytest.fixture(scope="session", autouse=True)
 def start_early(request: pytest.FixtureRequest) -> None:
     """Start the second stack before the first test, if one needs it; after the first, which makes what both run in."""
+    # Tests that are killed politely stop their stacks.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if any("tolerant_stack" in getattr(item, "fixturenames", ()) for item in request.session.items):
         request.getfixturevalue("stack")
         request.getfixturevalue("second_stack")

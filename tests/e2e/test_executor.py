@@ -55,6 +55,8 @@ def handler(event, context):
         while True:
             held.append(bytearray(8 * 1024**2))
             time.sleep(0.01)
+    elif do == "hold much for a moment":
+        b"x" * 64 * 1024**2
     elif do == "use the layer":
         import greeting
         return greeting.WORDS
@@ -257,6 +259,17 @@ def test_report_says_how_much_memory_was_used(account: Account, function: str) -
     assert 10 < int(used[1]) < 100
 
 
+def test_report_knows_of_memory_that_was_held_for_a_moment(account: Account) -> None:
+    name = account.deploy("any-greedy-function")
+    account.invoke(name)
+
+    log = account.invoke(name, do="hold much for a moment").log
+
+    used = re.search(r"Max Memory Used: (\d+) MB", log)
+    assert used
+    assert 64 < int(used[1]) < 128
+
+
 def test_function_imports_from_its_layer(account: Account) -> None:
     layer = account.functions.publish_layer_version(
         LayerName="any-layer", Content={"ZipFile": a_zip({"python/greeting.py": "WORDS = 'from the layer'"})}
@@ -372,17 +385,17 @@ def test_logs_are_in_the_folder_and_in_the_functions_log_group(account: Account)
 
 def test_nothing_survives_a_killed_localstack_and_a_new_one_works(account: Account) -> None:
     name = account.deploy("any-interrupted-function")
-    with ThreadPoolExecutor(1) as pool:
-        interrupted = pool.submit(account.invoke, name, do="sleep", seconds=60)
+    with ThreadPoolExecutor(4) as pool:
+        interrupted = [pool.submit(account.invoke, name, do="sleep", seconds=60) for _ in range(4)]
         log = account.configuration.logs / "functions" / f"{name}.log"
-        assert eventually(lambda: log.is_file() and "asked to sleep" in log.read_text())
+        assert eventually(lambda: log.is_file() and log.read_text().count("asked to sleep") == len(interrupted))
         family = {pid: start_time(pid) for pid in descendants(account.running.pid)}
 
         os.kill(account.running.pid, signal.SIGKILL)
 
-        assert len(family) >= 2  # an emulator and its function, at least
+        assert len(family) >= 2 * len(interrupted)  # an emulator and its function each, at least
         assert eventually(lambda: not any(start_time(pid) == started for pid, started in family.items()))
-        assert interrupted.exception()
+        assert all(one.exception() for one in interrupted)
 
     account.start_again()
     assert not account.invoke(account.deploy(name)).failed

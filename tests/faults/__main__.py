@@ -2,6 +2,7 @@
 
 import io
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -52,12 +53,23 @@ def _pytest(nodes: Sequence[str], *options: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", "--no-header", f"--junitxml={report}", *options, *nodes]
-        ended = subprocess.run(command, cwd=ROOT, check=False)
+        code = _to_its_end(command)
         suite = Xml.parse(report).getroot().find("testsuite")
     assert suite is not None
     failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
     print(f"{suite.get('tests')} fault tests ran, {failed} failed.")
-    return ended.returncode == 0
+    return code == 0
+
+
+def _to_its_end(command: Sequence[str]) -> int:
+    """The exit code of a program that gets the time to stop what it started, also when this one is to end."""
+    with subprocess.Popen(command, cwd=ROOT) as program:
+        signal.signal(signal.SIGTERM, lambda *_: program.terminate())
+        try:
+            return program.wait()
+        except KeyboardInterrupt:  # which the program has got, too
+            program.wait()
+            raise
 
 
 def _run_steps(wanted: int, first_seed: int) -> bool:

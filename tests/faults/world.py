@@ -26,6 +26,7 @@ from tests.account import (
     BUCKETS,
     ENVIRONMENT,
     LambdaContext,
+    execution_arn,
     forget_what_processes_remember,
     state_machine_arn,
 )
@@ -155,9 +156,7 @@ class World:
     def _note(self, run_id: str, asked: str) -> None:
         """Note who holds the lease while an archiving changes a dataset."""
         pid = unquote(asked.partition("/datasets/")[2].partition("/")[0])
-        if pid and f"{state_machine_arn('archive_dataset').replace(':stateMachine:', ':execution:')}:{run_id}" in (
-            self.stepper.executions
-        ):
+        if pid and execution_arn("archive_dataset", run_id) in self.stepper.executions:
             lease = self.aws.buckets["staging"].get(Keys.lease(pid))
             self.told.append(Told(run_id, asked, json.loads(lease.body)["run_id"] if lease else ""))
 

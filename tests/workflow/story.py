@@ -5,7 +5,7 @@ from typing import Any
 
 from archiver.keys import Keys
 from archiver.scicat import catalogue
-from tests.account import LambdaContext
+from tests.account import LambdaContext, execution_arn
 from tests.catalogue import Scicat
 from tests.dataset import ADataset
 from tests.workflow.conftest import Workflows
@@ -17,7 +17,7 @@ JOB_STARTED, JOB_DONE = ("inProgress", "jobStarted"), ("finishedSuccessful", "jo
 
 def system_error(code: str, job_id: str, message: str) -> dict[str, Any]:
     """The lifecycle of A-SYS."""
-    arn = f"arn:aws:states:us-east-1:123456789012:execution:archive_dataset:{job_id}-1"
+    arn = execution_arn("archive_dataset", f"{job_id}-1")
     told = {"code": code, "message": message, "executionArn": arn}
     flags = {"archivable": True, "retrievable": False}
     return {"archiveStatusMessage": "scheduleArchiveJobFailed", **flags, "archiveReturnMessage": told}

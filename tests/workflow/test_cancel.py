@@ -13,7 +13,7 @@ from archiver.keys import Keys
 from archiver.lts import long_term_storage
 from archiver.scicat import catalogue
 from tests import dropping
-from tests.account import LambdaContext, state_machine_arn
+from tests.account import LambdaContext, execution_arn
 from tests.archive import ANY_PID, an_archived_dataset
 from tests.catalogue import Scicat
 from tests.dataset import ADataset
@@ -63,9 +63,9 @@ class Operator:
 
     def _stop(self, workflow: str, event: Mapping[str, Any]) -> None:
         if workflow in {"archive", "retrieve"}:
-            stop(execution(workflow, event["job_id"]))
+            stop(execution_arn(workflow, event["job_id"]))
         if "run_id" in event:
-            stop(execution(WORKFLOW_OF_RUN.get(workflow, workflow), event["run_id"]))
+            stop(execution_arn(WORKFLOW_OF_RUN.get(workflow, workflow), event["run_id"]))
 
     def sweeps(self) -> None:
         """Let a sweep come by when the call is over."""
@@ -81,11 +81,6 @@ def stop(arn: str) -> None:
 @pytest.fixture
 def operator(workflows: Workflows) -> Operator:
     return Operator(workflows)
-
-
-def execution(workflow: str, name: str) -> str:
-    """The ARN of an execution."""
-    return f"{state_machine_arn(workflow).replace(':stateMachine:', ':execution:')}:{name}"
 
 
 def run_job(workflows: Workflows, scicat: Scicat, kind: str, pid: str) -> str:

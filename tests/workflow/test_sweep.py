@@ -16,7 +16,7 @@ from archiver.models import JobBegun, JobKind, Lease, Run
 from archiver.scicat import JobStatus, catalogue
 from functions.start_ingest.app import handler as start_ingest
 from tests import dropping
-from tests.account import LambdaContext, state_machine_arn
+from tests.account import LambdaContext, execution_arn
 from tests.archive import ANY_PID, an_archived_dataset
 from tests.catalogue import Scicat
 from tests.dataset import ADataset
@@ -263,7 +263,7 @@ def test_j09_a_run_and_a_job_whose_executions_are_unknown_fail(
     run = Run(job_id=job_id, run_id=f"{job_id}-1", pid=dataset.pid)
     storage.RunFolder(job_id).save("job.json", JobBegun(job_id=job_id, kind=JobKind.ARCHIVE, runs=(run,)))
     catalogue().update_job(job_id, JobStatus.IN_PROGRESS, "jobStarted")
-    arn = f"{state_machine_arn('archive_dataset').replace(':stateMachine:', ':execution:')}:{run.run_id}"
+    arn = execution_arn("archive_dataset", run.run_id)
     storage.take_lease(dataset.pid, Lease(run_id=run.run_id, execution_arn=arn), ended=lambda _: False)
 
     sweep(workflows)
@@ -333,7 +333,7 @@ def test_a_run_that_cannot_be_settled_keeps_its_lease_and_the_others_are_settled
     bad, good = (ADataset(aws, scicat, pid=f"any/{name}", prefix=f"incoming/{name}/") for name in ("bad", "good"))
     reason = reports.reason_of_silence("ABORTED")
     for number, dataset in enumerate((bad, good)):
-        arn = f"{state_machine_arn('archive_dataset').replace(':stateMachine:', ':execution:')}:gone-{number}"
+        arn = execution_arn("archive_dataset", f"gone-{number}")
         storage.take_lease(dataset.pid, Lease(run_id=f"gone-{number}", execution_arn=arn), ended=lambda _: False)
         storage.RunFolder(f"gone-{number}").save("outcome.json", reports.outcome(dataset.pid, reason))
     report = workflows.handler("ReportDataset")

@@ -4,6 +4,7 @@ import contextlib
 import re
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -17,12 +18,13 @@ _LAST_LINES_SECONDS = 0.3
 class InvocationLog:
     """The output of one execution environment. Appending is thread-safe; one invocation at a time."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, memory_mb: Callable[[], int]) -> None:
+        """``memory_mb`` says how much the function has held at most, and is asked when an invocation is reported."""
         self._file = file
+        self._memory_mb = memory_mb
         self._lines: list[str] = []
         self._lock = threading.Lock()
         self._reported = threading.Event()
-        self.memory_mb = 0
 
     def follow(self, output: IO[bytes] | None) -> None:
         """Read ``output`` until it ends, in a thread of its own."""
@@ -33,7 +35,6 @@ class InvocationLog:
         """An invocation starts: what comes from here on belongs to it."""
         with self._lock:
             self._lines.clear()
-            self.memory_mb = 0
             self._reported.clear()
 
     def append(self, text: str) -> None:
@@ -57,7 +58,7 @@ class InvocationLog:
                 f"END RequestId: {request_id}\n"
                 f"REPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\t"
                 f"Billed Duration: {milliseconds + 1:.0f} ms\tMemory Size: {memory_size_mb} MB\t"
-                f"Max Memory Used: {self.memory_mb} MB\t"
+                f"Max Memory Used: {self._memory_mb()} MB\t"
             )
             self._reported.set()
 
@@ -73,10 +74,11 @@ class InvocationLog:
                 line = raw.decode(errors="replace").rstrip("\n").replace("\r", "\n")
                 if _EMULATOR_TALK.match(line):
                     continue
-                reports = line.startswith("REPORT RequestId:")
-                self.append(_MEMORY_USED.sub(rf"\g<1>{self.memory_mb}\g<2>", line) if reports else line)
-                if reports:
+                if line.startswith("REPORT RequestId:"):
+                    self.append(_MEMORY_USED.sub(rf"\g<1>{self._memory_mb()}\g<2>", line))
                     self._reported.set()
+                else:
+                    self.append(line)
 
 
 def timestamp() -> str:

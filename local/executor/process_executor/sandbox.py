@@ -88,7 +88,8 @@ class Sandbox:
         self._function = function
         self._tools = tools
         self._scratch = tools.scratch / name
-        self.log = InvocationLog(tools.logs / f"{function.name}.log")
+        self.log = InvocationLog(tools.logs / f"{function.name}.log", self._memory_mb)
+        self._most_bytes = 0
         self._environment: dict[str, str] = {}
         self._emulator: subprocess.Popen[bytes] | None = None
         self._port = 0
@@ -101,7 +102,6 @@ class Sandbox:
         for _ in range(_START_ATTEMPTS):  # another process may take a free port before the emulator does
             runtime_port, self._port = free_ports(2)
             self._emulator = _SPAWNER.submit(self._spawn, runtime_port).result()
-            self.log.follow(self._emulator.stdout)
             if self._listens(self._emulator):
                 return
         raise RuntimeError(f"The runtime interface emulator does not start: {self.log.text()}")
@@ -111,6 +111,7 @@ class Sandbox:
         if self._emulator is None or self._emulator.poll() is not None:
             self.start(self._environment)
         self.log.begin()
+        self._most_bytes = 0
         begun = time.monotonic()
         done = threading.Event()
         watch = threading.Thread(target=self._watch_memory, args=(done,), name="function-memory", daemon=True)
@@ -140,16 +141,23 @@ class Sandbox:
             *("--runtime-interface-emulator-address", f"{_LOOPBACK}:{self._port}"),
             *(str(self._tools.python), "-m", "awslambdaric", self._function.handler),
         ]
-        return subprocess.Popen(
-            command,
-            cwd=self._function.code,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 # it calls one function that is loaded already
-        )
+        output, its_end = os.pipe()
+        self.log.follow(os.fdopen(output, "rb"))
+        try:
+            return subprocess.Popen(
+                command,
+                cwd=self._function.code,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=its_end,
+                stderr=subprocess.STDOUT,
+                # It has both ends: what it says when LocalStack is gone must not end it before it ends its function.
+                pass_fds=(output,),
+                start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 # it calls one function that is loaded already
+            )
+        finally:
+            os.close(its_end)
 
     def _listens(self, emulator: subprocess.Popen[bytes]) -> bool:
         until = time.monotonic() + _START_SECONDS
@@ -175,15 +183,22 @@ class Sandbox:
 
     def _watch_memory(self, done: threading.Event) -> None:
         """Kill the function when it has held more than its memory size; the emulator reports its end."""
-        limit = self._function.memory_mb * MIB
         while True:
-            function = self._function_processes()
-            used = memory_bytes(function)
-            self.log.memory_mb = min(max(used // MIB, self.log.memory_mb), self._function.memory_mb)
-            if used > limit:
-                kill(function)
+            if self._look() > self._function.memory_mb * MIB:
+                kill(self._function_processes())
             if done.wait(_LOOK_SECONDS):
                 return
+
+    def _look(self) -> int:
+        """The most bytes that the function has held so far; none when it was killed."""
+        held = memory_bytes(self._function_processes())
+        self._most_bytes = max(self._most_bytes, held)
+        return held
+
+    def _memory_mb(self) -> int:
+        """What the report of an invocation says; looked at once more, for the last requests often take the most."""
+        self._look()
+        return min(self._most_bytes // MIB, self._function.memory_mb)
 
     def _function_processes(self) -> list[int]:
         # The emulator's own memory is not the function's.

@@ -15,7 +15,7 @@ from archiver.http import tokens
 from archiver.http.callers import Caller
 from archiver.models import JobBegun, JobKind, Run
 from archiver.storage import RunFolder
-from tests.account import state_machine_arn
+from tests.account import execution_arn, state_machine_arn
 from tests.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event
 from tests.catalogue import Scicat
 from tests.identity_provider import OTHER_KEY, a_token
@@ -101,7 +101,7 @@ def ask(api: Api, headers: Headers, method: str, route: str, ids: Mapping[str, s
 
 def state(aws: "S3Client", scicat: Scicat, job_id: str) -> dict[str, Any]:
     """All that a caller could have changed."""
-    arn = f"{state_machine_arn('archive').replace(':stateMachine:', ':execution:')}:{job_id}"
+    arn = execution_arn("archive", job_id)
     return {
         "objects": [found["Key"] for found in aws.list_objects_v2(Bucket="landing").get("Contents", [])],
         "notes": [found["Key"] for found in aws.list_objects_v2(Bucket="staging").get("Contents", [])],

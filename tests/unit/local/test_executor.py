@@ -60,7 +60,7 @@ def test_free_ports_are_all_different() -> None:
 
 
 def test_log_of_an_invocation_holds_its_own_lines_and_the_file_holds_all(tmp_path: Path) -> None:
-    log = InvocationLog(tmp_path / "any.log")
+    log = InvocationLog(tmp_path / "any.log", lambda: 42)
     log.append("before")
     log.begin()
     log.append("first\nsecond")
@@ -70,9 +70,8 @@ def test_log_of_an_invocation_holds_its_own_lines_and_the_file_holds_all(tmp_pat
 
 
 def test_report_is_written_where_the_emulator_wrote_none(tmp_path: Path) -> None:
-    log = InvocationLog(tmp_path / "any.log")
+    log = InvocationLog(tmp_path / "any.log", lambda: 42)
     log.begin()
-    log.memory_mb = 42
     log.report(ANY_ID, 12.5, 128)
 
     assert f"REPORT RequestId: {ANY_ID}\tDuration: 12.50 ms" in log.text()
@@ -80,9 +79,8 @@ def test_report_is_written_where_the_emulator_wrote_none(tmp_path: Path) -> None
 
 
 def test_what_the_emulator_says_of_itself_is_left_out_and_its_memory_figure_corrected(tmp_path: Path) -> None:
-    log = InvocationLog(tmp_path / "any.log")
+    log = InvocationLog(tmp_path / "any.log", lambda: 42)
     log.begin()
-    log.memory_mb = 42
     read, write = os.pipe()
     log.follow(os.fdopen(read, "rb"))
     with os.fdopen(write, "wb") as output:
