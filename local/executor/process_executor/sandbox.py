@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import CDLL
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .invocation_log import InvocationLog, timestamp
@@ -154,7 +155,7 @@ class Sandbox:
                 # It has both ends: what it says when LocalStack is gone must not end it before it ends its function.
                 pass_fds=(output,),
                 start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 # it calls one function that is loaded already
+                preexec_fn=partial(end_with, os.getpid()),  # noqa: PLW1509 # it calls what is loaded already
             )
         finally:
             os.close(its_end)
@@ -272,6 +273,9 @@ def _error(error_type: str, message: str) -> bytes:
     return json.dumps({"errorType": error_type, "errorMessage": message}).encode()
 
 
-def _end_with_parent() -> None:
+def end_with(parent: int) -> None:
+    """Let the kernel end this process when ``parent``, which made it, has ended."""
     # Asked to end, not killed: the emulator then ends its function too.
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it ended before the kernel was asked
+        os._exit(1)

@@ -7,13 +7,21 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from local.executor.process_executor.invocation_log import InvocationLog
 from local.executor.process_executor.process_tree import children, descendants, kill, memory_bytes
-from local.executor.process_executor.sandbox import Function, Tools, free_ports, function_error, process_environment
+from local.executor.process_executor.sandbox import (
+    Function,
+    Tools,
+    end_with,
+    free_ports,
+    function_error,
+    process_environment,
+)
 from local.executor.process_executor.turns import Turns
 
 ANY_ID = "0f93e669-b898-43f2-8a37-e9a85c863d7f"
@@ -88,6 +96,13 @@ def test_what_the_emulator_says_of_itself_is_left_out_and_its_memory_figure_corr
         output.write(b"REPORT RequestId: any\tMax Memory Used: 128 MB\t\n")
 
     assert log.end() == "[ERROR] any\nTraceback\nREPORT RequestId: any\tMax Memory Used: 42 MB\t\n"
+
+
+@pytest.mark.parametrize(("parent", "code"), [(os.getpid, 3), (os.getppid, 1)], ids=["lives", "has ended"])
+def test_process_does_not_begin_when_its_parent_has_ended(parent: Callable[[], int], code: int) -> None:
+    child = f"from {end_with.__module__} import end_with; end_with({parent()}); raise SystemExit(3)"
+
+    assert subprocess.run([sys.executable, "-c", child], check=False).returncode == code
 
 
 def test_process_tree_is_seen_measured_and_ended() -> None:
