@@ -1,6 +1,7 @@
-"""SciCat's list filters: ``where`` on dotted names, ``limits`` with order, skip and limit."""
+"""SciCat's list filters: ``where`` on dotted names, ``limits`` with sort, skip and limit."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import orjson
@@ -30,12 +31,15 @@ def select(documents: list[Document], found: Document, default_limit: int | None
     where = found.get("where") or {}
     limits = found.get("limits") or {}
     kept = [one for one in documents if all(_matches(one, name, value) for name, value in where.items())]
-    if order := limits.get("order"):
-        name, _, direction = str(order).partition(":")
-        kept.sort(key=lambda one: str(one.get(name, "")), reverse=direction == "desc")
-    skip = int(limits.get("skip") or 0)
+    for name, direction in (limits.get("sort") or {}).items():
+        kept = sorted(kept, key=partial(_text_of, name), reverse=direction == "desc")
     limit = limits.get("limit") or default_limit
-    return kept[skip : skip + int(limit)] if limit else kept[skip:]
+    # SciCat applies the limit before it skips.
+    return kept[int(limits.get("skip") or 0) : int(limit) if limit else None]
+
+
+def _text_of(name: str, document: Document) -> str:
+    return str(document.get(name, ""))
 
 
 def _matches(document: Document, name: str, wanted: object) -> bool:

@@ -161,25 +161,38 @@ def test_the_jobs_of_a_dataset_come_newest_first_and_of_the_kind_asked_for(
     older, newer = scicat.a_job(pid), scicat.a_job(pid)
     retrieve = scicat.a_job(pid, "retrieve")
     scicat.a_job(scicat.a_dataset())
-    assert {job.id for job in catalogue.jobs_of(unquote(pid), "archive")} == {older, newer}
+    assert [job.id for job in catalogue.jobs_of(unquote(pid), "archive")] == [newer, older]
     assert [job.id for job in catalogue.jobs_of(unquote(pid), "retrieve")] == [retrieve]
 
 
-def test_the_jobs_that_are_not_finished_are_listed_over_all_pages(
+def test_all_jobs_that_are_not_finished_are_listed_each_once(
     scicat: Scicat, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archiver.scicat.client.JOBS_ASKED", 2)
+    monkeypatch.setattr("archiver.scicat.client.JOBS_AT_FIRST", 2)
     pid = scicat.a_dataset(datasetlifecycle={"archivable": True, "retrievable": True})
     waiting = {scicat.a_job(pid) for _ in range(3)} | {scicat.a_job(pid, "retrieve")}
     begun, finished = scicat.a_job(pid), scicat.a_job(pid)
     catalogue.update_job(begun, JobStatus.IN_PROGRESS, "jobStarted")
     catalogue.update_job(finished, JobStatus.FINISHED, "jobFinished")
 
-    found = {job.id: job for job in catalogue.unfinished_jobs()}
+    listed = catalogue.unfinished_jobs()
 
+    found = [job.id for job in listed]
     assert {*waiting, begun} <= set(found)
+    assert len(found) == len(set(found))
     assert finished not in found
-    assert all(job.created is not None and job.created.tzinfo is not None for job in found.values())
+    assert all(job.created is not None and job.created.tzinfo is not None for job in listed)
+
+
+def test_more_jobs_than_can_be_listed_are_refused_instead_of_overlooked(
+    scicat: Scicat, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archiver.scicat.client.JOBS_AT_FIRST", 1)
+    monkeypatch.setattr("archiver.scicat.client.JOBS_AT_MOST", 1)
+    scicat.a_job(scicat.a_dataset())
+    with pytest.raises(ServiceRefused) as caught:
+        catalogue.unfinished_jobs()
+    assert caught.value.reason.code is Code.SCICAT_TOO_LARGE
 
 
 def test_an_unknown_job_is_none_and_telling_it_is_passed_over(catalogue: Catalogue) -> None:

@@ -19,8 +19,8 @@ from archiver.scicat.session import CHANGES, Session
 from archiver.scicat.users import Identity, identity_of
 from archiver.settings import settings
 
-# How many jobs one answer lists at most.
-JOBS_ASKED = 100
+# How many jobs are asked for at first, and at most: then the list is not one that a person looks through either.
+JOBS_AT_FIRST, JOBS_AT_MOST = 100, 100_000
 
 logger = Logger(service="archiver", child=True)
 
@@ -46,7 +46,8 @@ class Catalogue:
 
     def check(self) -> None:
         """As ``ping``, and SciCat speaks the version of the jobs' API that this deployment is set to."""
-        self._list_jobs(list, limits={"limit": 1})
+        request = Request("GET", filtered(self._jobs.path, limits={"limit": 1}))
+        self._session.ask_for_list(request).read(list)
 
     # Jobs
 
@@ -56,25 +57,15 @@ class Catalogue:
         return None if answer.unknown_job else answer.read(self._jobs.read)
 
     def jobs_of(self, pid: str, kind: str) -> list[Job]:
-        """The jobs of type ``kind`` that name the dataset, newest first (the last hundred)."""
-        where = {"type": kind, "jobParams.datasetList.pid": pid}
-        limits = {"limit": JOBS_ASKED, "order": "createdAt:desc"}
-        jobs = self._list_jobs(lambda body: newest_first(body, self._jobs), where=where, limits=limits)
+        """All jobs of type ``kind`` that name the dataset, newest first."""
+        jobs = self._list_jobs({"type": kind, "jobParams.datasetList.pid": pid})
         return [job for job in jobs if job.type == kind and pid in {dataset.pid for dataset in job.datasets}]
 
     def unfinished_jobs(self) -> list[Job]:
-        """The jobs for this service that wait or are being worked on, oldest first."""
+        """All jobs for this service that wait or are being worked on, newest first."""
         kinds, statuses = [str(kind) for kind in JobKind], [JobStatus.SUBMITTED, JobStatus.IN_PROGRESS]
         where = {"type": {"$in": kinds}, "statusCode": {"$in": [str(status) for status in statuses]}}
-        found: dict[str, Job] = {}
-        more = True
-        while more:
-            limits = {"limit": JOBS_ASKED, "skip": len(found), "order": "createdAt:asc"}
-            page = self._list_jobs(lambda body: [self._jobs.read(one) for one in body], where=where, limits=limits)
-            before = len(found)
-            found |= {job.id: job for job in page}
-            more = len(page) == JOBS_ASKED and len(found) > before
-        return [job for job in found.values() if job.unfinished]
+        return [job for job in self._list_jobs(where) if job.unfinished]
 
     def create_job(
         self, kind: str, pids: Sequence[str], *, owner_group: str, owner_user: str | None, contact_email: str | None
@@ -105,9 +96,22 @@ class Catalogue:
         elif not answer.ok:
             raise answer.failure()
 
-    def _list_jobs[T](self, reader: Callable[[Json], T], **condition: object) -> T:
-        """What ``reader`` makes of the list of jobs that fulfil SciCat's ``condition``."""
-        return self._session.ask_for_list(Request("GET", filtered(self._jobs.path, **condition))).read(reader)
+    def _list_jobs(self, where: Mapping[str, object]) -> list[Job]:
+        """All jobs that fulfil SciCat's condition, each once, newest first.
+
+        They are asked for at once, and for more of them until the answer is shorter than it could be: SciCat
+        applies ``limit`` before ``skip``, release 4.28 does not sort, and between two pages a job may come or
+        finish. Raises ServiceRefused (``SCICAT_TOO_LARGE``) when there are too many.
+        """
+        limit = JOBS_AT_FIRST
+        while limit <= JOBS_AT_MOST:
+            limits = {"limit": limit, "skip": 0, "sort": {"createdAt": "desc"}}
+            request = Request("GET", filtered(self._jobs.path, where=where, limits=limits))
+            listed = self._session.ask_for_list(request).read(lambda body: newest_first(body, self._jobs))
+            if len(listed) < limit:
+                return listed
+            limit *= 10
+        raise ServiceRefused(Code.SCICAT_TOO_LARGE, f"SciCat lists more than {JOBS_AT_MOST} jobs for {where}.")
 
     def _job_path(self, job_id: str) -> str:
         return f"{self._jobs.path}/{segment(job_id)}"
