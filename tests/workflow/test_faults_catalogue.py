@@ -10,7 +10,7 @@ from archiver import storage
 from archiver.datablocks import Limits
 from archiver.keys import Keys
 from archiver.scicat import catalogue
-from tests.account import LambdaContext, forget_what_processes_remember
+from tests.account import LambdaContext
 from tests.catalogue import Scicat
 from tests.dataset import ADataset, a_datablock
 from tests.s3_faults import S3Faults, WorkerKilled
@@ -348,23 +348,6 @@ def test_f31_scicat_itself_refuses_a_second_job_from_the_start_on(
     before(workflows, "SnapshotDataset", ask_again)
     job_id = archive(workflows, scicat, dataset)
     assert story(scicat) == [JOB_STARTED, STARTED, *keys(dataset, job_id), ARCHIVED, JOB_DONE]
-
-
-def test_f25_a_scicat_that_is_asked_about_jobs_in_the_older_form_is_told_the_same(
-    workflows: Workflows, aws: "S3Client", scicat: Scicat, environment: pytest.MonkeyPatch
-) -> None:
-    environment.setenv("SCICAT_JOBS_API", "v3")
-    forget_what_processes_remember()
-    dataset = ADataset(aws, scicat)
-    scicat.set_lifecycle(dataset.pid, archivable=True)
-    job_id = scicat.add_job("archive", dataset.pid)
-    workflows.run("archive", {"job_id": job_id, "kind": "archive"}, job_id)
-    told = [(request, body) for request, body in scicat.told if "/jobs/" in request]
-    assert told == [
-        (f"PATCH /api/v3/jobs/{job_id}", {"jobStatusMessage": "inProgress"}),
-        (f"PATCH /api/v3/jobs/{job_id}", {"jobStatusMessage": "finishedSuccessful"}),
-    ]
-    assert scicat.job(job_id)["statusCode"] == "finishedSuccessful"
 
 
 # The catalogue is away when the work is done.

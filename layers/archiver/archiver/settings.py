@@ -5,7 +5,7 @@ The names are the environment variables of ``template.yaml``; a test keeps the t
 
 import os
 from functools import cache
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -34,8 +34,6 @@ class Settings(BaseModel):
 
     scicat_url: Url
     scicat_secret: Name
-    # The form in which SciCat is asked about jobs; a release may serve both, or only the older one.
-    scicat_jobs_api: Literal["v3", "v4"] = "v4"
     pid_prefix: Name
 
     job_api_secret: Name

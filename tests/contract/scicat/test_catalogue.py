@@ -303,22 +303,3 @@ def test_f10_a_scicat_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(ServiceUnavailable) as caught:
         Catalogue("http://127.0.0.1:1", lambda: ("archiver", "secret")).ping()
     assert caught.value.reason.code is Code.SCICAT_UNAVAILABLE
-
-
-def test_f25_jobs_are_created_read_listed_and_told_in_the_older_form_as_in_the_newer(scicat: Scicat) -> None:
-    older = Catalogue(scicat.server.url, lambda: scicat.server.credentials("archiver"), "v3")
-    pid = unquote(scicat.a_dataset())
-    older.check()
-    job_id = older.create_job(
-        "archive", [pid], owner_group="group1", owner_user="user1", contact_email="user1@your.site"
-    )
-    job = older.job(job_id)
-    assert job is not None
-    assert (job.id, job.type, job.status, job.owner_user) == (job_id, "archive", JobStatus.SUBMITTED, "user1")
-    assert job.datasets == (JobDataset(pid, ()),)
-    assert [one.id for one in older.jobs_of(pid, "archive")] == [job_id]
-    older.update_job(job_id, JobStatus.FINISHED, "jobFinished", {"result": []})
-    newer = as_account(scicat, "archiver").job(job_id)
-    assert newer is not None
-    assert (newer.status, newer.owner_group, newer.result) == (JobStatus.FINISHED, "group1", {"result": []})
-    assert older.job(str(uuid4())) is None

@@ -1,5 +1,6 @@
 """What the SciCat mock's fault script does to a request, and how the catalogue client comes through it."""
 
+import json
 import socket
 import ssl
 import threading
@@ -282,14 +283,22 @@ def test_f14_an_answer_that_unpacks_to_too_much_is_not_taken(
     assert caught.value.reason.code is Code.SCICAT_TOO_LARGE
 
 
-def test_f25_a_scicat_that_does_not_speak_of_jobs_in_the_form_that_is_set_is_noticed(
-    scicat: Scicat, catalogue: Catalogue
+@pytest.mark.parametrize(
+    ("route", "ask"),
+    [
+        ("GET /api/v4/jobs", Catalogue.check),
+        ("PATCH /api/v3/datasets/any/datasetlifecycle", lambda catalogue: catalogue.update_lifecycle("any")),
+    ],
+)
+def test_f25_a_release_of_scicat_without_a_route_that_is_needed_is_refused_at_once(
+    scicat: Scicat, catalogue: Catalogue, route: str, ask: Callable[[Catalogue], None]
 ) -> None:
-    catalogue.check()
-    absent = '{"message": "Cannot GET /api/v4/jobs", "error": "Not Found", "statusCode": 404}'
-    scicat.faults({"match": "/api/v4/jobs", "status": 404, "body": absent})
-    with pytest.raises(ServiceRefused, match="Cannot GET /api/v4/jobs"):
-        catalogue.check()
+    method, path = route.split()
+    absent = json.dumps({"message": f"Cannot {route}", "error": "Not Found", "statusCode": 404})
+    scicat.faults({"match": f"^{method} {path}", "status": 404, "body": absent})
+    with pytest.raises(ServiceRefused, match=f"Cannot {route}. This release of SciCat cannot work") as caught:
+        ask(catalogue)
+    assert caught.value.reason.code is Code.SCICAT_REJECTED
 
 
 def test_f27_a_list_is_not_believed_while_scicat_does_not_know_the_token(start_scicat: StartScicat) -> None:

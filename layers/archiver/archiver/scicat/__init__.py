@@ -1,8 +1,8 @@
 """The one package that knows SciCat's wire format: jobs, datasets, datablocks and the lifecycle.
 
 Spoken is api v3 for logins, datasets and datablocks (the archiver's account may read files only
-through a dataset's ``include``) and api v4 for jobs, or v3 where a deployment says so, as SciCat 5.2
-answers them. Every failure leaves as one of the three exceptions of ``errors``, by the table in ``answers``.
+through a dataset's ``include``) and api v4 for jobs. Every failure leaves as one of the three exceptions of
+``errors``, by the table in ``answers``.
 
 Who uses SciCat imports from here, and never from the modules within.
 """

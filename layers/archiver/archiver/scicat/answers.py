@@ -90,6 +90,11 @@ class Answer:
         return self.status == 404 and "not found" in self.message
 
     @property
+    def no_route(self) -> bool:
+        """This server has no such route: SciCat's release is too old, or it is another program."""
+        return self.status == 404 and self.message.startswith("Cannot ")
+
+    @property
     def unknown_job(self) -> bool:
         """SciCat knows no such job."""
         return self.not_found or (self.status == 400 and self.message == "Invalid job id.")
@@ -118,10 +123,12 @@ class Answer:
             failure, code = _REJECTED
         if self.too_large:
             failure, code = _MEANING[413]
-        return failure(code, self.told + self._missing_right())
+        return failure(code, self.told + self._what_to_do())
 
-    def _missing_right(self) -> str:
-        """What the operator of SciCat may have to do."""
+    def _what_to_do(self) -> str:
+        """What an operator may have to do."""
+        if self.no_route:
+            return ". This release of SciCat cannot work with the archiver, or SciCatUrl leads to something else."
         groups = next((groups for asked, groups in _PERMISSIONS if asked.match(self.asked)), None)
         return f". Is the account in a group of {groups}?" if self.status == 403 and groups else ""
 

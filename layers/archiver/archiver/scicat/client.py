@@ -12,7 +12,7 @@ from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavai
 from archiver.models import CatalogueDatablock, CatalogueDataset, CatalogueFile, JobKind
 from archiver.scicat import receiving, records
 from archiver.scicat.bodies import Json, without_none
-from archiver.scicat.jobs import JOBS_APIS, Job, JobStatus, newest_first
+from archiver.scicat.jobs import JOBS_PATH, Job, JobStatus, created_body, job_of, newest_first, updated_body
 from archiver.scicat.paths import dataset_path, filtered, including, segment
 from archiver.scicat.server import Request, Server
 from archiver.scicat.session import CHANGES, Session
@@ -35,26 +35,25 @@ class Catalogue:
     when SciCat does not know it.
     """
 
-    def __init__(self, url: str, credentials: Callable[[], tuple[str, str]], jobs_api: str = "v4") -> None:
+    def __init__(self, url: str, credentials: Callable[[], tuple[str, str]]) -> None:
         """``url`` is SciCat's address without ``/api/v3``; ``credentials`` gives username and password."""
         self._session = Session(Server(url), credentials)
-        self._jobs = JOBS_APIS[jobs_api]
 
     def ping(self) -> None:
         """Ask SciCat who we are: it answers, and the account's password is right."""
         self._session.ping()
 
     def check(self) -> None:
-        """As ``ping``, and SciCat speaks the version of the jobs' API that this deployment is set to."""
-        request = Request("GET", filtered(self._jobs.path, limits={"limit": 1}))
+        """As ``ping``, and SciCat lists jobs in the form that is understood here."""
+        request = Request("GET", filtered(JOBS_PATH, limits={"limit": 1}))
         self._session.ask_for_list(request).read(list)
 
     # Jobs
 
     def job(self, job_id: str) -> Job | None:
         """The job, or None when SciCat does not know it."""
-        answer = self._session.ask(Request("GET", self._job_path(job_id)))
-        return None if answer.unknown_job else answer.read(self._jobs.read)
+        answer = self._session.ask(Request("GET", _job_path(job_id)))
+        return None if answer.unknown_job else answer.read(job_of)
 
     def jobs_of(self, pid: str, kind: str) -> list[Job]:
         """All jobs of type ``kind`` that name the dataset, newest first."""
@@ -81,16 +80,16 @@ class Catalogue:
             new = (job for job in self.jobs_of(pids[0], kind) if job.id not in known)
             return next((job.id for job in new if {dataset.pid for dataset in job.datasets} == set(pids)), None)
 
-        body = self._jobs.created(kind, pids, owner_group, owner_user, contact_email)
-        return self._session.create(self._jobs.path, without_none(body), created, _id)
+        body = created_body(kind, pids, owner_group, owner_user, contact_email)
+        return self._session.create(JOBS_PATH, without_none(body), created, _id)
 
     def update_job(self, job_id: str, status: JobStatus, message: str, result: Mapping[str, Any] | None = None) -> None:
         """Set a job's status, and its ``jobResultObject`` when there is one.
 
         A job that SciCat no longer knows has nobody left to tell: that is logged and passed over.
         """
-        body = self._jobs.updated(status, message) | without_none({"jobResultObject": result})
-        answer = self._session.change(self._job_path(job_id), body)
+        body = updated_body(status, message) | without_none({"jobResultObject": result})
+        answer = self._session.change(_job_path(job_id), body)
         if answer.unknown_job:
             logger.warning("SciCat no longer knows the job", extra={"job_id": job_id, "status": str(status)})
         elif not answer.ok:
@@ -106,15 +105,12 @@ class Catalogue:
         limit = JOBS_AT_FIRST
         while limit <= JOBS_AT_MOST:
             limits = {"limit": limit, "skip": 0, "sort": {"createdAt": "desc"}}
-            request = Request("GET", filtered(self._jobs.path, where=where, limits=limits))
-            listed = self._session.ask_for_list(request).read(lambda body: newest_first(body, self._jobs))
+            request = Request("GET", filtered(JOBS_PATH, where=where, limits=limits))
+            listed = self._session.ask_for_list(request).read(newest_first)
             if len(listed) < limit:
                 return listed
             limit *= 10
         raise ServiceRefused(Code.SCICAT_TOO_LARGE, f"SciCat lists more than {JOBS_AT_MOST} jobs for {where}.")
-
-    def _job_path(self, job_id: str) -> str:
-        return f"{self._jobs.path}/{segment(job_id)}"
 
     # Datasets
 
@@ -249,13 +245,17 @@ class Catalogue:
 @cache
 def catalogue() -> Catalogue:
     """The catalogue of this deployment, with the account in Secrets Manager."""
-    return Catalogue(settings().scicat_url, _deployed_account, settings().scicat_jobs_api)
+    return Catalogue(settings().scicat_url, _deployed_account)
 
 
 def _deployed_account() -> tuple[str, str]:
     """Username and password."""
     account = secrets.fields(settings().scicat_secret)
     return account["username"], account["password"]
+
+
+def _job_path(job_id: str) -> str:
+    return f"{JOBS_PATH}/{segment(job_id)}"
 
 
 def _id(body: Json) -> str:

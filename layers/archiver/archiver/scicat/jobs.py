@@ -1,12 +1,14 @@
-"""SciCat's jobs, and the two forms in which it speaks of them."""
+"""SciCat's jobs, as its api v4 shows and takes them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
-from archiver.scicat.bodies import Json, without_none
+from archiver.scicat.bodies import Json
+
+JOBS_PATH = "/api/v4/jobs"
 
 
 class JobStatus(StrEnum):
@@ -46,87 +48,36 @@ class Job:
         return not self.status.startswith("finished")
 
 
-class JobsApi(Protocol):
-    """One of the two forms, whatever SciCat's release."""
-
-    path: str
-    created_at: str
-
-    def created(
-        self, kind: str, pids: Sequence[str], owner_group: str, owner_user: str | None, contact_email: str | None
-    ) -> dict[str, Any]:
-        """The body that creates a job; None stands for what is left out."""
-        ...
-
-    def updated(self, status: JobStatus, message: str) -> dict[str, Any]:
-        """The body that sets a job's status."""
-        ...
-
-    def read(self, body: Json) -> Job:
-        """A job as it is shown."""
-        ...
+def created_body(
+    kind: str, pids: Sequence[str], owner_group: str, owner_user: str | None, contact_email: str | None
+) -> dict[str, Any]:
+    """The body that creates a job; None stands for what is left out."""
+    owner = {"ownerGroup": owner_group, "ownerUser": owner_user, "contactEmail": contact_email}
+    return {"type": kind, "jobParams": {"datasetList": _whole(pids)}, **owner}
 
 
-class _JobsV4:
-    path, created_at = "/api/v4/jobs", "createdAt"
-
-    def created(
-        self, kind: str, pids: Sequence[str], owner_group: str, owner_user: str | None, contact_email: str | None
-    ) -> dict[str, Any]:
-        owner = {"ownerGroup": owner_group, "ownerUser": owner_user, "contactEmail": contact_email}
-        return {"type": kind, "jobParams": {"datasetList": _whole(pids)}, **owner}
-
-    def updated(self, status: JobStatus, message: str) -> dict[str, Any]:
-        return {"statusCode": str(status), "statusMessage": message}
-
-    def read(self, body: Json) -> Job:
-        return Job(
-            id=body["id"],
-            type=body["type"],
-            status=body["statusCode"],
-            datasets=_datasets(body["jobParams"].get("datasetList")),
-            owner_user=body.get("ownerUser"),
-            owner_group=body.get("ownerGroup"),
-            result=body.get("jobResultObject") or None,
-            created=datetime.fromisoformat(body[self.created_at]),
-        )
+def updated_body(status: JobStatus, message: str) -> dict[str, Any]:
+    """The body that sets a job's status. SciCat needs both fields."""
+    return {"statusCode": str(status), "statusMessage": message}
 
 
-class _JobsV3:
-    """Has no place for a message, and takes the owner's group from the first dataset."""
-
-    path, created_at = "/api/v3/jobs", "creationTime"
-
-    def created(
-        self, kind: str, pids: Sequence[str], owner_group: str, owner_user: str | None, contact_email: str | None
-    ) -> dict[str, Any]:
-        del owner_group
-        params = without_none({"username": owner_user})
-        return {"type": kind, "datasetList": _whole(pids), "jobParams": params, "emailJobInitiator": contact_email}
-
-    def updated(self, status: JobStatus, message: str) -> dict[str, Any]:
-        del message
-        return {"jobStatusMessage": str(status)}
-
-    def read(self, body: Json) -> Job:
-        return Job(
-            id=body["id"],
-            type=body["type"],
-            status=body["jobStatusMessage"],
-            datasets=_datasets(body.get("datasetList")),
-            owner_user=body["jobParams"].get("username"),
-            owner_group=None,
-            result=body.get("jobResultObject") or None,
-            created=datetime.fromisoformat(body[self.created_at]),
-        )
+def job_of(body: Json) -> Job:
+    """A job as SciCat shows it."""
+    return Job(
+        id=body["id"],
+        type=body["type"],
+        status=body["statusCode"],
+        datasets=_datasets(body["jobParams"].get("datasetList")),
+        owner_user=body.get("ownerUser"),
+        owner_group=body.get("ownerGroup"),
+        result=body.get("jobResultObject") or None,
+        created=datetime.fromisoformat(body["createdAt"]),
+    )
 
 
-JOBS_APIS: Mapping[str, JobsApi] = {"v3": _JobsV3(), "v4": _JobsV4()}
-
-
-def newest_first(body: Json, api: JobsApi) -> list[Job]:
+def newest_first(body: Json) -> list[Job]:
     """A list of jobs in the order in which they were created, the last one first."""
-    return [api.read(one) for one in sorted(body, key=lambda one: str(one[api.created_at]), reverse=True)]
+    return [job_of(one) for one in sorted(body, key=lambda one: str(one["createdAt"]), reverse=True)]
 
 
 def _whole(pids: Sequence[str]) -> list[dict[str, Any]]:
