@@ -60,6 +60,40 @@ def test_b23_a_job_without_the_right_credentials_is_refused(api: Api, header: st
     assert answer.headers["www-authenticate"] == 'Basic realm="archiver", charset="UTF-8"'
 
 
+def encoded(account: str) -> str:
+    return base64.b64encode(account.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("credentials", "told"),
+    [
+        ("", "ARCHIVER_BASIC is not set"),
+        (encoded("archiver:any-secrets").replace("=", "&#x3D;"), "triple braces"),
+        (encoded("archiver:any-secret").replace("=", "&#x3D;"), "triple braces"),
+        (encoded("archiver:any-secret").replace("=", "&#61;"), "triple braces"),
+        ("archiver:any-secret", "not base64"),
+        ("{{{ env.ARCHIVER_BASIC }}}", "not base64"),
+        (encoded("archiver:any-secret")[:-1], "not base64"),
+        (encoded("any-secret"), "not name:password"),
+        (encoded("archiver:any-secret\n"), "printf '%s'"),
+    ],
+)
+def test_a_header_that_scicat_spoilt_is_told_by_its_form_and_never_repeated(
+    api: Api, credentials: str, told: str
+) -> None:
+    answer = api.post("/archiver/jobs", {}, {"Authorization": f"Basic {credentials}".rstrip()})
+
+    assert answer.status == 401
+    assert told in answer.json["details"]
+    assert "any-secret" not in answer.body
+    assert not credentials or credentials[:12] not in answer.body.replace("{{{ env.ARCHIVER_BASIC }}}", "")
+
+
+def test_well_formed_credentials_that_are_wrong_are_told_nothing(api: Api) -> None:
+    for header in (basic(USERNAME, "any-wrong-password"), basic("any-wrong-name", PASSWORD)):
+        assert api.post("/archiver/jobs", {}, {"Authorization": header}).json["details"] == ""
+
+
 def test_a_job_without_any_credentials_is_refused(api: Api) -> None:
     assert api.answer(event("POST", "/archiver/jobs", "{}", {"Content-Type": "application/json"})).status == 401
 

@@ -5,8 +5,6 @@ runs before validation: whoever is not let in learns nothing about what would ha
 way to authenticate is one more row of ``_SCHEMES``.
 """
 
-import base64
-import binascii
 import hashlib
 import hmac
 import time
@@ -25,7 +23,7 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBase, Securit
 
 from archiver import secrets
 from archiver.errors import Code
-from archiver.http import identity_provider, jwts, pace, tokens
+from archiver.http import basic, identity_provider, jwts, pace, tokens
 from archiver.http.callers import Caller, NotVerified
 from archiver.http.errors import Refusal
 from archiver.http.jwts import Claimed
@@ -85,8 +83,10 @@ def _verified(asked: list[_Scheme], header: str, address: str) -> Caller:
         return scheme.verify(credentials.strip(), address) if scheme else _nobody()
     except NotVerified as error:
         logger.append_keys(refused=str(error))
+        hint = error.hint
     challenges = {"WWW-Authenticate": ", ".join(scheme.challenge for scheme in asked)}
-    raise Refusal(HTTPStatus.UNAUTHORIZED, "unauthorized", "This route needs valid credentials.", headers=challenges)
+    message = "This route needs valid credentials."
+    raise Refusal(HTTPStatus.UNAUTHORIZED, "unauthorized", message, hint, headers=challenges)
 
 
 def _nobody() -> Caller:
@@ -110,9 +110,10 @@ def _guess(verify: Callable[[str], Caller]) -> Callable[[str, str], Caller]:
 def _job_starter(credentials: str) -> Caller:
     """SciCat, by the Basic credentials (RFC 7617) that it was given to start jobs."""
     try:
-        given = base64.b64decode(credentials, validate=True)
-    except (binascii.Error, ValueError):
-        raise NotVerified("not_base64") from None
+        given = basic.decoded(credentials)
+    except basic.Malformed as error:
+        # SciCat shows our answer to whoever created the job, and its operator needs more than "wrong".
+        raise NotVerified("malformed", hint=str(error)) from None
     account = secrets.fields(settings().job_api_secret)
     if not hmac.compare_digest(given, f"{account['username']}:{account['password']}".encode()):
         raise NotVerified("wrong_password")

@@ -13,4 +13,11 @@ class Caller:
 
 
 class NotVerified(Exception):
-    """Credentials are wrong; the reason is for the log, never for whoever sent them."""
+    """Credentials are wrong; the reason is for the log, never for whoever sent them.
+
+    The ``hint``, if there is one, is for them: it tells of the form alone.
+    """
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.hint = hint
