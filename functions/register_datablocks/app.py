@@ -10,11 +10,9 @@ from archiver.errors import Code, DatasetRejected
 from archiver.models import (
     CatalogueDatablock,
     CatalogueFile,
-    FileFingerprint,
     Run,
     SealedDatablock,
     Snapshot,
-    SourceFile,
 )
 from archiver.packaging import files_of, fingerprints_of
 from archiver.scicat import catalogue, recorded_as
@@ -30,7 +28,11 @@ def handler(run: Run) -> Run:
     known = catalogue().need_dataset(run.pid, datablocks=True)
     for datablock in folder.need("verified.json", list[SealedDatablock]):
         fingerprints = {one.path: one for one in fingerprints_of(folder, datablock.number)}
-        files = tuple(_entry(file, fingerprints.get(file.path)) for file in files_of(folder, datablock.number))
+        files = tuple(
+            # Directories, and links that were not sent, have no checksum.
+            datasets.recorded(file, fingerprints[file.path].sha256 if file.path in fingerprints else None)
+            for file in files_of(folder, datablock.number)
+        )
         record = _record(datablock, files)
         if recorded_as(record, known) is None:
             storage.hold_lease(run.pid, run.run_id)
@@ -52,17 +54,4 @@ def _record(datablock: SealedDatablock, files: tuple[CatalogueFile, ...]) -> Cat
         chk_alg="sha256",
         version=LAYOUT_VERSION,
         files=files,
-    )
-
-
-def _entry(file: SourceFile, fingerprint: FileFingerprint | None) -> CatalogueFile:
-    """What the catalogue listed, with the SHA-256 of the bytes that were read; directories and symlinks have none."""
-    return CatalogueFile(
-        path=file.path,
-        size=file.size,
-        time=file.time,
-        chk=fingerprint.sha256 if fingerprint else None,
-        uid=file.uid,
-        gid=file.gid,
-        perm=file.perm,
     )

@@ -152,11 +152,60 @@ def test_c23_directories_and_symlinks_are_kept_and_need_no_object() -> None:
     }
 
 
-@pytest.mark.parametrize("perm", ["brw-rw----", "crw-rw----", "prw-r--r--", "srwxr-xr-x", "hrw-r--r--"])
-def test_c23_a_device_or_a_hard_link_is_the_bytes_that_were_uploaded_or_missing(perm: str) -> None:
+@pytest.mark.parametrize("mark", ["L", "l"])
+@pytest.mark.parametrize("size", [0, 3, 25, 4_000_000])
+def test_bytes_that_a_client_sent_for_a_link_are_a_file_of_their_own_size(mark: str, size: int) -> None:
+    (link,) = match([catalogued("movie.mrc", 25, perm=f"{mark}rwxrwxrwx")], [uploaded("movie.mrc", size)])
+    # The listed permissions are the link's, and say nothing of the file's.
+    assert (link.kind, link.size, link.mode, link.etag) == ("file", size, 0o600, "any-etag")
+
+
+@pytest.mark.parametrize("said", ["symlink", "Symbolic_Link", "link", "l"])
+def test_links_are_known_by_their_type_too(said: str) -> None:
+    entries = [catalogued("a"), catalogued("sent", 25, type=said), catalogued("unsent", 25, type=said)]
+    kinds = {file.path: (file.kind, file.size) for file in match(entries, [uploaded("a"), uploaded("sent", 7)])}
+    assert kinds == {"a": ("file", 3), "sent": ("file", 7), "unsent": ("symlink", 0)}
+
+
+def test_a_dataset_of_links_that_were_sent_has_files() -> None:
+    assert len(match([catalogued("link", 25, perm="Lrwxrwxrwx")], [uploaded("link", 3)])) == 1
+
+
+def test_a_dataset_of_links_that_were_not_sent_has_none() -> None:
+    assert refusal([catalogued("link", 25, perm="Lrwxrwxrwx")], []).reason.code is Code.NO_FILES
+
+
+def test_a_link_that_was_sent_cannot_be_a_folder_of_another_file() -> None:
+    entries = [catalogued("link", 25, perm="Lrwxrwxrwx"), catalogued("link/a")]
+    refused = refusal(entries, [uploaded("link"), uploaded("link/a")])
+    assert refused.reason.files == ("link is a file and a folder",)
+    assert [file.path for file in match(entries, [uploaded("link/a")])] == ["link", "link/a"]
+
+
+def test_bytes_uploaded_for_a_listed_folder_are_refused_as_what_they_are() -> None:
+    refused = refusal(
+        [catalogued("a"), catalogued("folder", 4096, perm="drwxr-xr-x")], [uploaded("a"), uploaded("folder")]
+    )
+    assert (refused.reason.code, refused.reason.files) == (Code.EXTRA_FILES, ("folder (a folder in the catalogue)",))
+
+
+SPECIAL = ["brw-rw----", "crw-rw----", "Dcrw-rw----", "prw-r--r--", "srwxr-xr-x", "Srwxr-xr-x", "?rw-r--r--"]
+
+
+@pytest.mark.parametrize("perm", SPECIAL)
+def test_c23_a_device_or_a_pipe_is_the_bytes_that_were_uploaded_or_empty(perm: str) -> None:
+    entries = [catalogued("a"), catalogued("odd", 0, perm=perm)]
+    sent = match(entries, [uploaded("a"), uploaded("odd")])
+    assert [(file.kind, file.size) for file in sent] == [("file", 3), ("file", 3)]
+    assert [(file.kind, file.size) for file in match(entries, [uploaded("a")])] == [("file", 3), ("special", 0)]
+
+
+@pytest.mark.parametrize("perm", [*SPECIAL, "hrw-r--r--"])
+def test_c23_a_device_or_a_hard_link_that_is_said_to_have_bytes_is_missing_without_them(perm: str) -> None:
     entry = catalogued("odd", 3, perm=perm)
     assert [(file.kind, file.size) for file in match([entry], [uploaded("odd")])] == [("file", 3)]
     assert refusal([entry], []).reason.code is Code.MISSING_FILES
+    assert refusal([entry], [uploaded("odd", 4)]).reason.code is Code.SIZE_MISMATCH
 
 
 def test_c15_files_without_bytes_are_files() -> None:
@@ -164,11 +213,50 @@ def test_c15_files_without_bytes_are_files() -> None:
 
 
 @pytest.mark.parametrize(
-    ("perm", "mode"),
-    [("0644", 0o644), ("100600", 0o600), ("-rw-r--r--", 0o644), ("rwxr-x--x", 0o751), (None, 0o644), ("odd", 0o644)],
+    ("perm", "file", "directory"),
+    [
+        (None, 0o644, 0o755),
+        ("", 0o644, 0o755),
+        ("0644", 0o644, 0o644),
+        ("dgrwxrwx---", None, 0o2770),
+        ("ugrwxr-xr-x", 0o6755, None),
+        ("odd", 0o600, 0o700),
+        ("u=rw,g=r", 0o600, 0o700),
+    ],
 )
-def test_permissions_are_read_in_each_notation(perm: str | None, mode: int) -> None:
-    assert datasets.mode_of(catalogued("a", perm=perm)) == mode
+def test_permissions_are_those_that_were_listed_and_the_owners_alone_where_they_cannot_be_read(
+    perm: str | None, file: int | None, directory: int | None
+) -> None:
+    if file is not None:
+        assert [found.mode for found in match([catalogued("a", perm=perm)], [uploaded("a")])] == [file]
+    if directory is not None:
+        folder = catalogued("b", 4096, perm=perm, type=None if perm and perm.startswith("d") else "directory")
+        assert match([catalogued("a"), folder], [uploaded("a")])[1].mode == directory
+
+
+perms = st.sampled_from(
+    [None, "", "odd", "0640", "40750", "33188", "-rw-r-----", "ugrwxr-x---", "dgrwxrwx---", *SPECIAL]
+)
+perms |= st.sampled_from(["Lrwxrwxrwx", "lrwxrwxrwx", "120777"])
+types = st.sampled_from([None, "file", "directory", "symlink", "fifo", "whatever"])
+
+
+@given(st.lists(st.tuples(perms, types, st.booleans()), max_size=12))
+def test_what_is_recorded_of_a_datablock_says_what_was_packed(
+    listed: list[tuple[str | None, str | None, bool]],
+) -> None:
+    entries = [catalogued("a")]
+    entries += [
+        CatalogueFile(f"{number:02}", 0, "2026-11-23T08:00:00Z", perm=perm, type=said)
+        for number, (perm, said, _) in enumerate(listed)
+    ]
+    objects = [uploaded("a")]
+    for entry, (_, _, sent) in zip(entries[1:], listed, strict=True):
+        if datasets.kind_of(entry) == "file" or (sent and datasets.kind_of(entry) != "directory"):
+            objects.append(uploaded(entry.path, 0))
+    for file in match(entries, objects):
+        read = datasets.packed(datasets.recorded(file, "00" if file.kind == "file" else None), "sha256")
+        assert (read.kind, read.size, read.mode, read.mtime_ns) == (file.kind, file.size, file.mode, file.mtime_ns)
 
 
 @pytest.mark.parametrize(

@@ -319,5 +319,5 @@ def layout_of(files: Iterable[SourceFile], limits: Limits) -> Layout:
 
 def _catalogue_entry_size(file: SourceFile) -> int:
     # SciCat's client may write other letters than ASCII as escapes.
-    strings = (file.path, file.time, file.perm, file.uid, file.gid)
+    strings = (file.path, file.time, file.perm, file.type, file.uid, file.gid)
     return _CATALOGUE_ENTRY_BYTES + sum(len(_quoted(text)) for text in strings if text)

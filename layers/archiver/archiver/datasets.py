@@ -2,18 +2,17 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Literal
 
+from archiver import file_modes
 from archiver.digests import known_algorithm
 from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected
+from archiver.file_modes import Kind
 from archiver.filelist import byte_order
 from archiver.models import CatalogueFile, S3Object, SourceFile
 from archiver.names import wrong_path
-
-type Kind = Literal["file", "directory", "symlink"]
 
 # JavaScript's Number.MAX_SAFE_INTEGER: beyond it the catalogue itself does not know the size.
 MAX_SIZE = 2**53 - 1
@@ -21,18 +20,26 @@ MAX_SIZE = 2**53 - 1
 # What may have to be restored before it can be read; some services take the class as a mere label.
 _TAPE_CLASSES = {"GLACIER", "DEEP_ARCHIVE"}
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_SYMBOLIC_MODE = re.compile(r"^[-dlL]?([r-][w-][xsS-])([r-][w-][xsS-])([r-][w-][xtT-])")
-_KINDS: dict[str, Kind] = {"d": "directory", "directory": "directory", "l": "symlink", "symlink": "symlink"}
-_DEFAULT_MODE: dict[Kind, int] = {"file": 0o644, "directory": 0o755, "symlink": 0o777}
+# What ``type`` may say; in part the words of ``stat --format=%F``.
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(("file", "f", "regular", "regular file", "regular empty file", "hard link", "hardlink"), "file"),
+    **dict.fromkeys(("directory", "d", "dir", "folder"), "directory"),
+    **dict.fromkeys(("symlink", "l", "link", "symbolic link", "soft link", "softlink"), "symlink"),
+    **dict.fromkeys(("fifo", "p", "pipe", "named pipe", "socket", "s"), "special"),
+    **dict.fromkeys(("device", "b", "block device", "block special file"), "special"),
+    **dict.fromkeys(("c", "character device", "character special file"), "special"),
+}
 
 
 def match(catalogued: Iterable[CatalogueFile], uploaded: Iterable[S3Object], prefix: str) -> Iterator[SourceFile]:
     """The dataset's files, each pinned to the object that holds it, in the order of their paths' UTF-8 bytes.
 
     Both sides stand in that order, ``uploaded`` being the objects under ``prefix``; neither is held in memory.
-    Directories and symlinks of the catalogue's list need no object. When the two sides differ the iterator
-    ends in DatasetRejected: ``bad_path``, ``bad_size``, ``bad_checksum_algorithm``, ``no_files``,
-    ``missing_files``, ``extra_files`` or ``size_mismatch``, naming the first hundred and counting all.
+    Directories of the catalogue's list have no object. Links need none; where a client followed one and sent what it
+    points to, these bytes are a file, of whatever size. So it is with devices, pipes and sockets, unless they are
+    said to have bytes. When the two sides differ the iterator ends in DatasetRejected: ``bad_path``, ``bad_size``,
+    ``bad_checksum_algorithm``, ``no_files``, ``missing_files``, ``extra_files`` or ``size_mismatch``, naming the
+    first hundred and counting all.
     """
     list_checks = _ListChecks(prefix)
     objects = iter(uploaded)
@@ -43,19 +50,19 @@ def match(catalogued: Iterable[CatalogueFile], uploaded: Iterable[S3Object], pre
         while found is not None and found.key < wanted:
             extra.add(found.key.removeprefix(prefix))
             found = next(objects, None)
-        kind = kind_of(entry)
         if found is None or found.key != wanted:
-            if kind == "file":
+            if needs_bytes(entry):
                 missing.add(entry.path)
             else:
-                yield _source(entry, kind, None)
+                yield _source(entry, kind_of(entry), None)
             continue
-        if kind == "file" and found.size != entry.size:
+        if kind_of(entry) == "directory":
+            extra.add(f"{entry.path} (a folder in the catalogue)")
+        elif needs_bytes(entry) and found.size != entry.size:
             wrong_size.add(f"{entry.path} ({entry.size} bytes in the catalogue, {found.size} uploaded)")
-        elif kind == "file":
-            yield _source(entry, kind, found)
         else:
-            extra.add(entry.path)
+            list_checks.has_bytes(entry)
+            yield _source(entry, "file", found)
         found = next(objects, None)
     while found is not None:
         extra.add(found.key.removeprefix(prefix))
@@ -67,28 +74,59 @@ def match(catalogued: Iterable[CatalogueFile], uploaded: Iterable[S3Object], pre
 
 
 def kind_of(entry: CatalogueFile) -> Kind:
-    """What an entry of the catalogue's list is; uploaders mark directories and symlinks in ``perm`` or ``type``.
+    """What an entry of the catalogue's list is; uploaders say it in ``type`` or ``perm``.
 
-    A path that ends with '/' is a directory, as S3's own consoles write one. Whatever else is claimed, a device
-    or a hard link, is the bytes that were uploaded under its path, or missing.
+    A path that ends with '/' is a directory, as S3's own consoles write one. A hard link is a file.
     """
     if entry.path.endswith("/"):
         return "directory"
-    if entry.type is not None and entry.type.lower() in _KINDS:
-        return _KINDS[entry.type.lower()]
-    return _KINDS.get((entry.perm or "")[:1].lower(), "file")
+    said = _KINDS.get(" ".join((entry.type or "").lower().replace("_", " ").split()))
+    if said is not None:
+        return said
+    mode = file_modes.parse(entry.perm or "")
+    return (mode and mode.kind) or "file"
 
 
-def mode_of(entry: CatalogueFile) -> int:
-    """Permission bits from ``perm``, written ``0644``, ``100644`` or ``-rw-r--r--``; the usual ones otherwise."""
-    perm = entry.perm or ""
-    symbolic = _SYMBOLIC_MODE.match(perm)
-    if symbolic:
-        return int("".join("0" if bit in "-ST" else "1" for bit in "".join(symbolic.groups())), 2)
-    digits = perm.removeprefix("0o")
-    if digits and all(digit in "01234567" for digit in digits):
-        return int(digits, 8) & 0o777
-    return _DEFAULT_MODE[kind_of(entry)]
+def needs_bytes(entry: CatalogueFile) -> bool:
+    """Whether something of the dataset would be lost if the entry's bytes were not uploaded.
+
+    Clients send what a link points to, or leave the link alone; devices, pipes and sockets are empty.
+    """
+    kind = kind_of(entry)
+    return kind == "file" or (kind == "special" and entry.size != 0)
+
+
+def mode_of(entry: CatalogueFile, kind: Kind) -> int:
+    """The permission bits of an entry that is archived as a ``kind``, from its ``perm``.
+
+    The usual ones when it says nothing. The owner's alone when it cannot be read, or is that of a link, where the
+    bytes are those of the file that it points to.
+    """
+    if not entry.perm:
+        return file_modes.UNSAID[kind]
+    mode = file_modes.parse(entry.perm)
+    is_others = kind == "file" and kind_of(entry) == "symlink"
+    return file_modes.UNKNOWN[kind] if mode is None or is_others else mode.bits
+
+
+def recorded(file: SourceFile, chk: str | None) -> CatalogueFile:
+    """A file as its datablock's list says it, ``chk`` being by the datablock's algorithm. ``packed`` reads it back.
+
+    What was archived as a file is recorded as one, also where a link was listed.
+    """
+    entry = CatalogueFile(
+        path=file.path,
+        size=file.size,
+        time=file.time,
+        chk=chk,
+        uid=file.uid,
+        gid=file.gid,
+        perm=file.perm,
+        type=file.type,
+    )
+    if kind_of(entry) == file.kind:
+        return entry
+    return replace(entry, perm=file_modes.written(file.mode), type=None)
 
 
 def packed(entry: CatalogueFile, chk_alg: str | None) -> SourceFile:
@@ -101,12 +139,13 @@ def packed(entry: CatalogueFile, chk_alg: str | None) -> SourceFile:
         path=entry.path,
         size=entry.size,
         mtime_ns=_nanoseconds(entry.time, None),
-        mode=mode_of(entry),
+        mode=mode_of(entry, kind_of(entry)),
         chk=entry.chk if algorithm else None,
         chk_alg=algorithm if entry.chk else None,
         kind=kind_of(entry),
         time=entry.time,
         perm=entry.perm,
+        type=entry.type,
         uid=entry.uid,
         gid=entry.gid,
     )
@@ -154,13 +193,14 @@ def _source(entry: CatalogueFile, kind: Kind, found: S3Object | None) -> SourceF
         path=entry.path,
         size=0 if found is None else found.size,
         mtime_ns=_nanoseconds(entry.time, found),
-        mode=mode_of(entry),
+        mode=mode_of(entry, kind),
         etag="" if found is None else found.etag,
         chk=(entry.chk or None) if entry.chk_alg else None,
         chk_alg=entry.chk_alg if entry.chk else None,
         kind=kind,
         time=entry.time or (found.modified if found else _EPOCH).isoformat(),
         perm=entry.perm,
+        type=entry.type,
         uid=entry.uid,
         gid=entry.gid,
         offline=found is not None and found.storage_class in _TAPE_CLASSES,
@@ -192,18 +232,24 @@ class _ListChecks:
 
     def pass_on(self, entry: CatalogueFile) -> bool:
         """Whether the next entry, in byte order, may be matched. Raises ValueError for one out of order."""
-        is_file = kind_of(entry) == "file"
-        self._files += is_file
         wrong = self._wrong_path(entry)
         if wrong:
             self._bad_path.add(f"{entry.path} {wrong}")
         else:
-            self._note_folders(entry.path, is_file=is_file)
+            self._note_folders(entry.path)
+            if needs_bytes(entry):
+                self.has_bytes(entry)
         if not _is_size(entry.size):
             self._bad_size.add(f"{entry.path} ({entry.size!r})")
         if entry.chk and entry.chk_alg and known_algorithm(entry.chk_alg) is None:
             self._bad_algorithm.add(f"{entry.path} ({entry.chk_alg})")
         return wrong is None
+
+    def has_bytes(self, entry: CatalogueFile) -> None:
+        """The entry that was passed on last is a file: no other one may lie below it."""
+        if self._beginnings[-1:] != [entry.path]:
+            self._files += 1
+            self._beginnings.append(entry.path)
 
     def refuse(self) -> None:
         """Raise DatasetRejected for what did not pass, or when nothing was a file."""
@@ -220,7 +266,7 @@ class _ListChecks:
         wrong = wrong_path(entry.path, self._prefix)
         return "is listed twice" if wrong is None and self._last == last else wrong
 
-    def _note_folders(self, path: str, *, is_file: bool) -> None:
+    def _note_folders(self, path: str) -> None:
         """Refuse the files that the path uses as folders: in byte order they all stand among its beginnings."""
         while self._beginnings and not path.startswith(self._beginnings[-1]):
             self._beginnings.pop()
@@ -228,8 +274,6 @@ class _ListChecks:
         for file in folders:
             self._bad_path.add(f"{file} is a file and a folder")
             self._beginnings.remove(file)
-        if is_file:
-            self._beginnings.append(path)
 
 
 class _Problem:

@@ -13,6 +13,8 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from archiver.file_modes import Kind
+
 # SciCat's pid: a prefix and an id, e.g. 20.500.11935/5d73d87c-e2c4-47bc-9266-7da5ece1a7b2.
 # Any of SciCat's is taken into a job: the run of one that cannot be a dataset here refuses it (``names.wrong_pid``).
 Pid = Annotated[str, StringConstraints(min_length=1)]
@@ -41,7 +43,7 @@ class S3Object:
 class CatalogueFile:
     """One file as the catalogue lists it, unchecked: SciCat stores hostile paths and negative sizes.
 
-    ``size`` in bytes, ``time`` ISO 8601; ``perm`` as ``ls -l`` writes it or octal.
+    ``size`` in bytes, ``time`` ISO 8601; ``perm`` as ``file_modes`` reads it.
     """
 
     path: str
@@ -102,10 +104,11 @@ class SourceFile:
     """One file of a dataset, pinned: what the catalogue says of it and what lies in the bucket.
 
     ``path`` is the catalogue's, relative to the dataset's prefix in the landing bucket; ``size`` in
-    bytes; ``mtime_ns`` nanoseconds since the epoch, UTC; ``mode`` permission bits; ``etag`` the
+    bytes; ``mtime_ns`` nanoseconds since the epoch, UTC; ``mode`` the twelve permission bits; ``etag`` the
     landing object's, unquoted. ``chk`` with ``chk_alg`` is the uploader's checksum when one was given.
-    ``time``, ``perm``, ``uid`` and ``gid`` are repeated to the catalogue as it gave them. ``offline``: its bytes
-    lay on tape when it was pinned, or may have.
+    Only a ``kind`` of "file" has bytes, whatever the catalogue says of it: those of a link that was sent are a file's.
+    ``time``, ``perm``, ``type``, ``uid`` and ``gid`` are what the catalogue has. ``offline``: its bytes lay on tape
+    when it was pinned, or may have.
     """
 
     path: str
@@ -115,9 +118,10 @@ class SourceFile:
     etag: str = ""
     chk: str | None = None
     chk_alg: str | None = None
-    kind: Literal["file", "directory", "symlink"] = "file"
+    kind: Kind = "file"
     time: str = ""
     perm: str | None = None
+    type: str | None = None
     uid: str | None = None
     gid: str | None = None
     offline: bool = False

@@ -26,7 +26,7 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r"})
 
 
 def body_size(file: SourceFile) -> int:
-    """The bytes that follow the file's header, without padding: none for directories and symlinks."""
+    """The bytes that follow the file's header, without padding: none for what is no file."""
     return file.size if file.kind == "file" else 0
 
 
@@ -36,8 +36,8 @@ def padding(size: int) -> int:
 
 
 def header(file: SourceFile) -> bytes:
-    """All blocks in front of a file's body. Empty for a symlink: only the catalogue knows of it."""
-    if file.kind == "symlink":
+    """All blocks in front of a file's body. Empty for links and devices: only the catalogue knows of them."""
+    if file.kind not in _TYPES:
         return b""
     member = tarfile.TarInfo(file.path)
     member.type = _TYPES[file.kind]
@@ -79,7 +79,7 @@ def manifest_line(path: str, sha256: str) -> bytes:
 
 
 def manifest_line_size(file: SourceFile) -> int:
-    """The length of a file's line in the manifest; directories and symlinks have none."""
+    """The length of a file's line in the manifest; what is no file has none."""
     if file.kind != "file":
         return 0
     escaped = _escaped(file.path)
