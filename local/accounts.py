@@ -13,6 +13,7 @@ from local.configuration import Login
 GROUPS = {
     "admin": ["admin"],
     "archiver": ["archivemanager", "ingestor", "jobmanager"],
+    "jobcreator": ["jobcreators"],
     "user1": ["group1"],
     "user2": ["group2"],
 }

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -36,10 +36,14 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class ExistingService:
-    """A service that runs elsewhere and is used in place of a mock."""
+    """A service that runs elsewhere and is used in place of a mock.
+
+    ``jobs_login`` is the account that creates jobs in a catalogue, when it is another one.
+    """
 
     url: str
     login: Login
+    jobs_login: Login | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class Configuration:
             scicat_port=_port(given, "SCICAT_PORT", 3000),
             lts_port=_port(given, "LTS_PORT", 7000),
             strict=given.get("STRICT", "0") not in {"0", "false", "no"},
-            scicat=_existing(given, "SCICAT_URL", "SCICAT_USERNAME", "SCICAT_PASSWORD"),
+            scicat=_existing_scicat(given),
             lts=_existing(_LTS_KEYS | given, "LTS_ENDPOINT_URL", "LTS_ACCESS_KEY_ID", "LTS_SECRET_ACCESS_KEY"),
             lts_bucket=given.get("LTS_BUCKET", f"{STACK_NAME}-lts-{ACCOUNT_ID}"),
         )
@@ -162,3 +166,14 @@ def _existing(given: Mapping[str, str], url: str, username: str, password: str) 
     if missing:
         raise StageFailed(f"{url} is given without {' and '.join(missing)}")
     return ExistingService(given[url].rstrip("/"), Login(given[username], given[password]))
+
+
+def _existing_scicat(given: Mapping[str, str]) -> ExistingService | None:
+    names = "SCICAT_JOBS_USERNAME", "SCICAT_JOBS_PASSWORD"
+    found = _existing(given, "SCICAT_URL", "SCICAT_USERNAME", "SCICAT_PASSWORD")
+    username, password = (given.get(name) for name in names)
+    if not username and not password:
+        return found
+    if found is None or not username or not password:
+        raise StageFailed(f"{' and '.join(names)} go with each other, and with SCICAT_URL")
+    return replace(found, jobs_login=Login(username, password))

@@ -24,6 +24,7 @@ from local.configuration import (
     SECRET_ACCESS_KEY,
     STACK_NAME,
     Configuration,
+    Login,
     StageFailed,
     aws_environment,
     venv,
@@ -126,13 +127,17 @@ def built_template(configuration: Configuration) -> dict[str, Any]:
 
 def parameters(configuration: Configuration, accounts: Accounts) -> dict[str, str]:
     """The parameters of the template on this machine. ``DATABLOCK_BYTES`` and ``SLICE_SECONDS`` may be given."""
-    scicat = configuration.scicat.login if configuration.scicat else accounts.scicat["archiver"]
+    scicat, jobs = accounts.scicat["archiver"], accounts.scicat["jobcreator"]
+    if configuration.scicat:
+        scicat, jobs = configuration.scicat.login, configuration.scicat.jobs_login or Login("", "")
     given = {"DatablockBytes": os.environ.get("DATABLOCK_BYTES"), "SliceSeconds": os.environ.get("SLICE_SECONDS")}
     return {
         "StageEnvironment": "local",
         "SciCatUrl": configuration.scicat_url,
         "SciCatUsername": scicat.username,
         "SciCatPassword": scicat.password,
+        "SciCatJobsUsername": jobs.username,
+        "SciCatJobsPassword": jobs.password,
         "JobApiUsername": accounts.job_api.username,
         "JobApiPassword": accounts.job_api.password,
         "PublicApiUrl": configuration.api_url,
@@ -222,7 +227,8 @@ def _samconfig(values: dict[str, str]) -> dict[str, Any]:
     given |= {
         "stack_name": STACK_NAME,
         "s3_bucket": _CODE_BUCKET,
-        "parameter_overrides": [f"{name}={value}" for name, value in values.items()],
+        # SAM takes an empty value, or one with a space in it, only in quotes.
+        "parameter_overrides": [f'{name}="{value}"' for name, value in values.items()],
     }
     return {"version": 0.1, "default": {"deploy": {"parameters": given}}}
 

@@ -13,6 +13,7 @@ NOWHERE = "http://127.0.0.1:9"
 BUCKETS = ("landing", "staging", "lts", "retrieval")
 SECRETS = {
     "scicat": {"username": "archiver", "password": "archiver"},
+    "scicat-jobs": {"username": "jobcreator", "password": "jobcreator"},
     "job-api": {"username": "scicat", "password": "any-job-password"},
     "link": {"key": "any-key-that-is-long-enough-to-sign-links"},
     "token": {"key": "any-key-that-is-long-enough-to-sign-tokens"},
@@ -29,6 +30,7 @@ ENVIRONMENT = {
     "RETRIEVAL_BUCKET": "retrieval",
     "SCICAT_URL": NOWHERE,
     "SCICAT_SECRET": "scicat",
+    "SCICAT_JOBS_SECRET": "scicat-jobs",
     "PID_PREFIX": "20.500.11935",
     "JOB_API_SECRET": "job-api",
     "LINK_SECRET": "link",

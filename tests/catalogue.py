@@ -29,6 +29,7 @@ ACCOUNTS = (
         SECRETS["scicat"]["password"],
         frozenset({"archivemanager", "ingestor", "jobmanager"}),
     ),
+    Account(SECRETS["scicat-jobs"]["username"], SECRETS["scicat-jobs"]["password"], frozenset({"jobcreators"})),
     Account("user1", PASSWORD, frozenset({"group1"})),
     Account("user2", PASSWORD, frozenset({"group2"})),
 )

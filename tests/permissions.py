@@ -20,7 +20,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from tests.account import ACCOUNT_ID, REGION
-from tests.template import RESOURCES
+from tests.template import RESOURCES, TEMPLATE
 
 _STACK = "any-stack"
 # What the template's names are called in tests.
@@ -35,6 +35,7 @@ _NAMES: Mapping[str, str] = {
     "RetrievalBucket.Arn": "arn:aws:s3:::retrieval",
     # A secret goes by the variable that names it: a test may give it another name.
     "SciCatSecret": "SCICAT_SECRET",
+    "SciCatJobsSecret": "SCICAT_JOBS_SECRET",
     "JobApiSecret": "JOB_API_SECRET",
     "LinkSecret": "LINK_SECRET",
     "TokenSecret": "TOKEN_SECRET",
@@ -127,9 +128,11 @@ def lacking_permission(function: str, operation: str, request: Mapping[str, Any]
 
 
 def _is_given(function: str, needed: Permission) -> bool:
+    variables = {"LtsElsewhere": "LTS_ENDPOINT_URL", "JobsAccountGiven": "SCICAT_JOBS_SECRET"}
+    met = frozenset(condition for condition, variable in variables.items() if os.environ.get(variable))
     return any(
         fnmatchcase(needed.action, given.action) and fnmatchcase(needed.resource, given.resource)
-        for given in permissions_of(function, lts_elsewhere=bool(_lts_elsewhere()))
+        for given in permissions_of(function, met)
     )
 
 
@@ -139,12 +142,12 @@ def _lts_elsewhere() -> str:
 
 
 @cache
-def permissions_of(function: str, *, lts_elsewhere: bool = False) -> tuple[Permission, ...]:
-    """What the policies of a function allow, in a stack whose LTS is a bucket of the same account or ``elsewhere``."""
+def permissions_of(function: str, met: frozenset[str] = frozenset()) -> tuple[Permission, ...]:
+    """What the policies of a function allow, in a stack whose parameters meet these conditions of the template."""
     return tuple(
         Permission(action, _resolved(resource))
         for policy in RESOURCES[function]["Properties"]["Policies"]
-        for statement in _statements(policy, lts_elsewhere=lts_elsewhere)
+        for statement in _statements(policy, met)
         for action in _listed(statement["Action"])
         for resource in _listed(statement["Resource"])
     )
@@ -171,16 +174,17 @@ def needed_permissions(operation: str, request: Mapping[str, Any]) -> list[Permi
     return needed
 
 
-def _statements(policy: Any, *, lts_elsewhere: bool) -> list[dict[str, Any]]:
+def _statements(policy: Any, met: frozenset[str]) -> list[dict[str, Any]]:
     """The statements of a policy: written out, named, or named under a condition (``!If``)."""
     match policy:
         case {"Statement": [*statements]}:
             return statements
+        case "AWS::NoValue":
+            return []
         case str():
-            return _statements(RESOURCES[policy]["Properties"]["PolicyDocument"], lts_elsewhere=lts_elsewhere)
-        case ["LtsElsewhere", elsewhere, here]:
-            chosen = elsewhere if lts_elsewhere else here
-            return [] if chosen == "AWS::NoValue" else _statements(chosen, lts_elsewhere=lts_elsewhere)
+            return _statements(RESOURCES[policy]["Properties"]["PolicyDocument"], met)
+        case [str(condition), policy_if_met, policy_if_not] if condition in TEMPLATE["Conditions"]:
+            return _statements(policy_if_met if condition in met else policy_if_not, met)
     raise ValueError(f"not a policy: {policy}")
 
 

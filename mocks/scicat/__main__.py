@@ -20,7 +20,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one parameter per option
         Path | None,
         typer.Option(
             envvar="SCICAT_MOCK_ACCOUNTS",
-            help="File {name: {username, password, groups}}. Without it, admin, archiver, user1 and user2 "
+            help="File {name: {username, password, groups}}. Without it, admin, archiver, jobcreator, user1 and user2 "
             "with random passwords, written to STATE/accounts.json.",
         ),
     ] = None,

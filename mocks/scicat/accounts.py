@@ -16,6 +16,7 @@ import jwt
 DEFAULT_GROUPS: Mapping[str, tuple[str, ...]] = {
     "admin": ("admin",),
     "archiver": ("archivemanager", "ingestor", "jobmanager"),
+    "jobcreator": ("jobcreators",),
     "user1": ("group1",),
     "user2": ("group2",),
 }

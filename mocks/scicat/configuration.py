@@ -27,7 +27,7 @@ class Groups:
     delete: str = "archivemanager"
     update_dataset_lifecycle: str = "archivemanager"
     create_dataset_privileged: str = "ingestor"
-    create_job_privileged: str = "jobmanager"
+    create_job_privileged: str = "jobcreators"
     update_job_privileged: str = "jobmanager"
 
 

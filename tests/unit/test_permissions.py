@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.permissions import as_function, enforced_permissions, permissions_of
-from tests.template import resources_of
+from tests.permissions import Permission, as_function, enforced_permissions, permissions_of
+from tests.template import RESOURCES, resources_of
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -46,6 +46,15 @@ def test_only_the_clean_up_and_who_gives_up_an_upload_may_delete_from_landing_an
         ("Api", f"{landing}/openem-network/datasets/*"),
     }
     assert not [function for function, resource in deleting if resource.startswith("arn:aws:s3:::lts/")]
+
+
+def test_only_who_creates_jobs_may_log_in_as_the_account_that_does() -> None:
+    secret = Permission("secretsmanager:GetSecretValue", "SCICAT_JOBS_SECRET")
+    readers = {name for name in FUNCTIONS if secret in permissions_of(name, frozenset({"JobsAccountGiven"}))}
+    variables = {name for name in FUNCTIONS if "SCICAT_JOBS_SECRET" in str(RESOURCES[name]["Properties"])}
+
+    assert readers == variables == {"Api", "RequestArchive"}
+    assert not [name for name in FUNCTIONS if secret in permissions_of(name)]
 
 
 def test_a_function_is_refused_what_its_policies_do_not_allow(aws: "S3Client") -> None:

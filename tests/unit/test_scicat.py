@@ -43,15 +43,17 @@ class Script:
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     logins: int = 0
     credentials: Any = None
+    askers: list[str] = field(default_factory=list)
 
-    def next(self, method: str, path: str, body: Any) -> Answer:
+    def next(self, method: str, path: str, body: Any, authorization: str = "") -> Answer:
         if path == LOGIN:
             self.logins += 1
             self.credentials = body
-            return Answer(201, {"access_token": f"token-{self.logins}", "expires_in": 3600})
+            return Answer(201, {"access_token": f"{body['username']} {self.logins}", "expires_in": 3600})
         if path == SELF:
             return Answer(200, {})
         self.asked.append((method, path.partition("?")[0], body))
+        self.askers.append(authorization.split()[1])
         return self.answers.pop(0)
 
 
@@ -64,7 +66,9 @@ def script() -> Iterator[Script]:
 
         def answer(self) -> None:
             content = self.rfile.read(int(self.headers.get("content-length", 0)))
-            answer = state.next(self.command, self.path, json.loads(content) if content else None)
+            answer = state.next(
+                self.command, self.path, json.loads(content) if content else None, self.headers.get("authorization", "")
+            )
             if answer.status == 0:
                 self.close_connection = True
                 return
@@ -447,3 +451,24 @@ def test_the_deployed_catalogue_logs_in_with_the_account_in_secrets_manager(
         script.answers = [Answer(200, {})]
         deployed_catalogue().ping()
     assert script.credentials == {"username": "archiver", "password": "from the secret"}
+
+
+def test_jobs_are_created_by_the_account_that_does_nothing_else(
+    script: Script, environment: pytest.MonkeyPatch
+) -> None:
+    with mock_aws():
+        for name in ("scicat", "scicat-jobs"):
+            account = json.dumps({"username": name, "password": "any"})
+            boto3.client("secretsmanager").create_secret(Name=name, SecretString=account)
+        environment.setenv("SCICAT_URL", script.url)
+        script.answers = [Answer(200, []), Answer(201, {"id": "1"}), Answer(200, {}), Answer(200, [])]
+        catalogue = deployed_catalogue()
+        catalogue.create_job("archive", [PID], owner_group="group1", owner_user="user1", contact_email=None)
+        catalogue.update_job("1", JobStatus.IN_PROGRESS, "jobStarted")
+        catalogue.jobs_of(PID, "archive")
+    assert [(method, username) for (method, *_), username in zip(script.asked, script.askers, strict=True)] == [
+        ("GET", "scicat"),
+        ("POST", "scicat-jobs"),
+        ("PATCH", "scicat"),
+        ("GET", "scicat"),
+    ]

@@ -34,6 +34,8 @@ class Settings(BaseModel):
 
     scicat_url: Url
     scicat_secret: Name
+    # The account that creates jobs, on the functions that do; empty means that the one account does it, too.
+    scicat_jobs_secret: str = ""
     pid_prefix: Name
 
     job_api_secret: Name

@@ -55,7 +55,9 @@ def catalogue(scicat: Scicat) -> Catalogue:
 
 
 def as_account(scicat: Scicat, account: str) -> Catalogue:
-    return Catalogue(scicat.server.url, lambda: scicat.server.credentials(account))
+    """The catalogue as this account sees it, with the one that creates jobs."""
+    credentials = scicat.server.credentials
+    return Catalogue(scicat.server.url, lambda: credentials(account), lambda: credentials("jobcreator"))
 
 
 def a_datablock(packed_size: int = 10240) -> CatalogueDatablock:

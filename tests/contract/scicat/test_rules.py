@@ -345,7 +345,7 @@ MATRIX = {
     "PATCH job": (200, 403, 200, 200, 403, 403, 403),
     "POST datablock": (403, 201, 201, 201, 201, 403, 403),
     "DELETE datablock": (200, 403, 200, 403, 403, 403, 403),
-    "POST job for a user": (403, 403, 201, 201, 201, 403, 401),
+    "POST job for a user": (403, 403, 403, 201, 201, 403, 401),
     "PATCH dataset": (403, 403, 403, 200, 200, 403, 403),
     "POST dataset": (403, 201, 201, 201, 201, 403, 403),
     "DELETE dataset": (200, 403, 200, 403, 403, 403, 403),
@@ -404,8 +404,8 @@ def test_an_anonymous_change_is_a_forbidden_resource(scicat: Scicat) -> None:
 
 def test_a_job_for_an_unknown_user_becomes_the_callers_but_keeps_its_owner_group(scicat: Scicat) -> None:
     body = any_job(scicat.a_dataset()) | {"ownerUser": "User One"}
-    job = scicat.by("archiver").ask("POST", "/api/v4/jobs", body).json()
-    assert (job["ownerUser"], job["ownerGroup"]) == ("archiver", "group1")
+    job = scicat.by("jobcreator").ask("POST", "/api/v4/jobs", body).json()
+    assert (job["ownerUser"], job["ownerGroup"]) == ("jobcreator", "group1")
 
 
 def test_a_user_may_neither_leave_out_the_owner_group_nor_submit_for_another(scicat: Scicat) -> None:
@@ -420,7 +420,7 @@ def test_a_user_may_neither_leave_out_the_owner_group_nor_submit_for_another(sci
 def test_a_privileged_job_that_names_nobody_needs_an_address(scicat: Scicat) -> None:
     pid = scicat.a_dataset()
     nobody = {name: value for name, value in any_job(pid).items() if not name.startswith("owner")}
-    answer = scicat.by("archiver").ask("POST", "/api/v4/jobs", nobody)
+    answer = scicat.by("jobcreator").ask("POST", "/api/v4/jobs", nobody)
     expected = {"status": 422, "message": "Contact email should be specified for an anonymous job."}
     assert (answer.status_code, answer.json()) == (422, expected)
 

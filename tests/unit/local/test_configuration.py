@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local.configuration import ROOT, Configuration, StageFailed, quiet_environment
+from local.configuration import ROOT, Configuration, ExistingService, Login, StageFailed, quiet_environment
 
 EXISTING_SCICAT = {
     "SCICAT_URL": "https://scicat.example.org/",
@@ -50,6 +50,18 @@ def test_existing_storage_takes_the_place_of_the_mock() -> None:
 def test_existing_catalogue_without_its_account_names_what_is_missing() -> None:
     with pytest.raises(StageFailed, match="SCICAT_URL is given without SCICAT_USERNAME and SCICAT_PASSWORD"):
         Configuration.of({"SCICAT_URL": "https://scicat.example.org"})
+
+
+def test_existing_catalogue_may_have_a_second_account_that_creates_jobs() -> None:
+    jobs = {"SCICAT_JOBS_USERNAME": "any-creator", "SCICAT_JOBS_PASSWORD": "another-password"}
+    configuration = Configuration.of(EXISTING_SCICAT | jobs)
+
+    assert configuration.scicat == ExistingService(
+        "https://scicat.example.org", Login("any-account", "any-password"), Login("any-creator", "another-password")
+    )
+    for missing in ({"SCICAT_JOBS_PASSWORD": ""}, {"SCICAT_JOBS_USERNAME": ""}, {"SCICAT_URL": ""}):
+        with pytest.raises(StageFailed, match="SCICAT_JOBS_USERNAME and SCICAT_JOBS_PASSWORD go with each other"):
+            Configuration.of(EXISTING_SCICAT | jobs | missing)
 
 
 @pytest.mark.parametrize("port", ["none", "0", "65536", "-1"])

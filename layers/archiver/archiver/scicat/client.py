@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -25,8 +25,15 @@ JOBS_AT_FIRST, JOBS_AT_MOST = 100, 100_000
 logger = Logger(service="archiver", child=True)
 
 
+# Gives a username and its password.
+type Credentials = Callable[[], tuple[str, str]]
+
+
 class Catalogue:
-    """SciCat, as one account sees it. Safe to share between threads.
+    """SciCat, as the accounts of this service see it. Safe to share between threads.
+
+    No released SciCat lets one account that is no administrator both create jobs for others and update them, so
+    there may be two: one that does nothing but create jobs, and one for everything else.
 
     Every method raises ServiceUnavailable (``SCICAT_UNAVAILABLE``) after a minute of short retries, and at
     once (``SCICAT_LOGIN``) when the login is refused: a new password may be on its way. It raises ServiceRefused
@@ -35,9 +42,11 @@ class Catalogue:
     when SciCat does not know it.
     """
 
-    def __init__(self, url: str, credentials: Callable[[], tuple[str, str]]) -> None:
-        """``url`` is SciCat's address without ``/api/v3``; ``credentials`` gives username and password."""
-        self._session = Session(Server(url), credentials)
+    def __init__(self, url: str, credentials: Credentials, jobs_credentials: Credentials | None = None) -> None:
+        """``url`` is SciCat's address without ``/api/v3``; without ``jobs_credentials`` one account does everything."""
+        server = Server(url)
+        self._session = Session(server, credentials)
+        self._jobs_session = self._session if jobs_credentials is None else Session(server, jobs_credentials)
 
     def ping(self) -> None:
         """Ask SciCat who we are: it answers, and the account's password is right."""
@@ -81,7 +90,7 @@ class Catalogue:
             return next((job.id for job in new if {dataset.pid for dataset in job.datasets} == set(pids)), None)
 
         body = created_body(kind, pids, owner_group, owner_user, contact_email)
-        return self._session.create(JOBS_PATH, without_none(body), created, _id)
+        return self._jobs_session.create(JOBS_PATH, without_none(body), created, _id)
 
     def update_job(self, job_id: str, status: JobStatus, message: str, result: Mapping[str, Any] | None = None) -> None:
         """Set a job's status, and its ``jobResultObject`` when there is one.
@@ -244,13 +253,18 @@ class Catalogue:
 
 @cache
 def catalogue() -> Catalogue:
-    """The catalogue of this deployment, with the account in Secrets Manager."""
-    return Catalogue(settings().scicat_url, _deployed_account)
+    """The catalogue of this deployment, with the accounts in Secrets Manager."""
+    jobs_secret = settings().scicat_jobs_secret
+    return Catalogue(
+        settings().scicat_url,
+        partial(_account, settings().scicat_secret),
+        partial(_account, jobs_secret) if jobs_secret else None,
+    )
 
 
-def _deployed_account() -> tuple[str, str]:
+def _account(secret: str) -> tuple[str, str]:
     """Username and password."""
-    account = secrets.fields(settings().scicat_secret)
+    account = secrets.fields(secret)
     return account["username"], account["password"]
 
 
