@@ -45,7 +45,7 @@ def _archived_keys(run: Run, folder: RunFolder) -> Iterator[str]:
     snapshot = folder.need("snapshot.json", Snapshot)
     uploaded = storage.uploaded(upload)
     found = next(uploaded, None)
-    for file in folder.files(0, snapshot.files):
+    for file in folder.files(0, snapshot.entries):
         key = snapshot.prefix + file.path
         while found is not None and found.key.encode() < key.encode():
             found = next(uploaded, None)

@@ -9,6 +9,7 @@ from archiver.models import Run, RunOutcome, SealedDatablock
 from archiver.remarks import Remark
 from archiver.scicat import catalogue
 from archiver.step import logger, step
+from archiver.wording import counted
 
 
 @step
@@ -23,7 +24,8 @@ def handler(run: Run) -> Run:
     if not catalogue().mend_totals(dataset):
         # The archive is whole all the same; SciCat's page shows another size.
         logger.error("SciCat counts what is archived wrong, and does not let this account mend it")
-    message = f"{sum(datablock.files for datablock in verified)} files in {len(verified)} datablocks"
+    files = counted(sum(datablock.files for datablock in verified), "file")
+    message = f"{files} in {counted(len(verified), 'datablock')}"
     remarked = _remarked(folder, message)
     catalogue().update_lifecycle(
         run.pid, archiveStatusMessage="datasetOnArchiveDisk", archivable=False, retrievable=True, **remarked

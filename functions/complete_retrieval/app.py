@@ -10,6 +10,7 @@ from archiver.models import Run, RunOutcome, WantedDatablock
 from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.storage import RunFolder
+from archiver.wording import counted
 
 # The message names so many datablocks with what is wrong; their files stand in a list of their own.
 NAMED_DATABLOCKS = 5
@@ -25,11 +26,14 @@ def handler(run: Run) -> RunOutcome:
         raise _refusal(refused, len(delivered), len(wanted))
     missing = [one.archive_id for one in wanted if one.note("delivered") not in delivered]
     if missing:
-        message = f"{len(missing)} of {len(wanted)} datablocks went back to tape before they were read."
+        message = f"{len(missing)} of {counted(len(wanted), 'datablock')} went back to tape before they were read."
         raise ServiceRefused(Code.RECALL_FAILED, message, missing)
     catalogue().update_lifecycle(run.pid, retrieveStatusMessage="datasetRetrieved", retrieveIntegrityCheck=True)
     outcome = RunOutcome(
-        pid=run.pid, outcome="done", code="retrieved", message=f"{len(wanted)} datablocks are ready for download."
+        pid=run.pid,
+        outcome="done",
+        code="retrieved",
+        message=f"{counted(len(wanted), 'datablock is', 'datablocks are')} ready for download.",
     )
     folder.save("outcome.json", outcome)
     return outcome
@@ -39,6 +43,6 @@ def _refusal(refused: list[Refused], delivered: int, wanted: int) -> ServiceRefu
     """What is wrong with which datablocks, and that the others are there."""
     named = " ".join(one.reason.message for one in refused[:NAMED_DATABLOCKS])
     more = f" And {len(refused) - NAMED_DATABLOCKS} more." if len(refused) > NAMED_DATABLOCKS else ""
-    message = f"{len(refused)} of {wanted} datablocks refused, {delivered} can be downloaded. {named}{more}"
+    message = f"{len(refused)} of {counted(wanted, 'datablock')} refused, {delivered} can be downloaded. {named}{more}"
     files = [file for one in refused for file in one.reason.files]
     return ServiceRefused(refused[0].reason.code, message, files, sum(one.reason.count for one in refused))

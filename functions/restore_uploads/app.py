@@ -33,10 +33,10 @@ def handler(progress: UploadsProgress) -> UploadsProgress:
     snapshot = folder.need("snapshot.json", Snapshot)
     asked = _advance(folder, progress.asked, lambda file: _ask_for(file, snapshot.prefix))
     readable = progress.readable
-    if asked == snapshot.files:
+    if asked == snapshot.entries:
         readable = _advance(folder, readable, lambda file: _can_be_read(file, snapshot.prefix))
     reached = progress.model_copy(update={"asked": asked, "readable": readable, "wait_seconds": 0})
-    return reached if readable == snapshot.files else _wait(reached, folder)
+    return reached if readable == snapshot.entries else _wait(reached, folder)
 
 
 def _wait(progress: UploadsProgress, folder: RunFolder) -> UploadsProgress:

@@ -20,9 +20,12 @@ def handler(run: Run) -> RunMatched:
     listed = catalogue().files_of(run.pid, lambda files: filelist.in_byte_order(files, folder))
     fingerprint, noticed = datasets.Fingerprint(), FileRemarks()
     matched = datasets.match(fingerprint.watch(listed), storage.uploaded(upload), upload.prefix)
-    files, size = folder.write_files(noticed.watch(matched))
-    _remark(folder, [*noticed.remarks(folder.files(0, files)), *size_remarks(dataset.totals.size, fingerprint.size)])
-    snapshot = Snapshot(prefix=upload.prefix, files=files, size=size, catalogue=fingerprint.hexadecimal)
+    entries, size = folder.write_files(noticed.watch(matched))
+    sums = size_remarks(dataset.totals.size, fingerprint.sizes, size)
+    _remark(folder, [*noticed.remarks(folder.files(0, entries)), *sums])
+    snapshot = Snapshot(
+        prefix=upload.prefix, entries=entries, files=noticed.files, size=size, catalogue=fingerprint.hexadecimal
+    )
     folder.save("snapshot.json", snapshot)
     return RunMatched(**run.model_dump(), offline=noticed.offline)
 

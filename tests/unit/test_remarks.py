@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archiver.file_modes import Kind
 from archiver.models import SourceFile
 from archiver.remarks import NAMED, FileRemarks, Remark, RemarkCode, size_remarks
 
@@ -63,9 +64,46 @@ def test_names_are_twins_when_and_only_when_their_folded_forms_are_equal(paths: 
     assert bool(remarks(sorted(paths))) == (len({_folded(path) for path in paths}) < len(paths))
 
 
-def test_c21_sizes_that_do_not_add_up_to_the_datasets_are_remarked() -> None:
-    assert [remark.code for remark in size_remarks(10, 11)] == [RemarkCode.SIZE_DIFFERS]
-    assert size_remarks(11, 11) == []
+def test_what_is_listed_and_holds_no_bytes_is_remarked_and_not_counted() -> None:
+    files = [
+        SourceFile("a.mrc", 1, 0),
+        SourceFile("folder", 0, 0, kind="directory", perm="drwxr-xr-x"),
+        SourceFile("latest", 0, 0, kind="symlink", perm="Lrwxrwxrwx"),
+        SourceFile("ssh.sock", 0, 0, kind="special", perm="Srwxr-xr-x"),
+    ]
+    noticed = FileRemarks()
+    assert list(noticed.watch(files)) == files
+    found = {remark.code: remark for remark in noticed.remarks(files)}
+    assert noticed.files == 1
+    assert {code: remark.files for code, remark in found.items()} == {
+        RemarkCode.LINKS_NOT_SENT: ("latest",),
+        RemarkCode.SPECIAL_FILES: ("ssh.sock",),
+    }
+    assert found[RemarkCode.LINKS_NOT_SENT].message.startswith("1 symbolic link was not uploaded")
+
+
+def test_permissions_that_cannot_be_read_are_remarked_with_what_they_say() -> None:
+    noticed = FileRemarks()
+    files = [SourceFile("a", 1, 0, perm="u=rw,g=r"), SourceFile("b", 1, 0, perm="ugrwxr-x---"), SourceFile("c", 1, 0)]
+    assert list(noticed.watch(files)) == files
+    (remark,) = noticed.remarks(files)
+    assert (remark.code, remark.files) == (RemarkCode.UNREADABLE_MODES, ("a (u=rw,g=r)",))
+
+
+# A RELION project: six files, a link to one of them that was sent, one to a folder, and two folders.
+LISTED: dict[Kind, int] = {"file": 600, "directory": 2 * 4096, "symlink": 25 + 18}
+ARCHIVED = 600 + 100
+
+
+@pytest.mark.parametrize("said", [600, 600 + 43, 600 + 8192, 600 + 8192 + 43, 700, 700 + 8192])
+def test_folders_and_links_are_counted_in_the_datasets_size_or_not(said: int) -> None:
+    assert size_remarks(said, LISTED, ARCHIVED) == []
+
+
+@pytest.mark.parametrize("said", [0, 599, 601, 1234])
+def test_c21_sizes_that_do_not_add_up_to_the_datasets_are_remarked(said: int) -> None:
+    (remark,) = size_remarks(said, LISTED, ARCHIVED)
+    assert (remark.code, remark.message.endswith("its files have 700 bytes.")) == (RemarkCode.SIZE_DIFFERS, True)
 
 
 def _folded(path: str) -> str:

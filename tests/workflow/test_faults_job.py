@@ -28,7 +28,7 @@ def test_a08_a_dataset_that_scicat_does_not_know_fails_the_job_and_nothing_is_de
     before(workflows, "ClaimDataset", lambda: scicat.delete_dataset(dataset.pid))
     archive(workflows, scicat, dataset)
     message = f"{dataset.pid}: dataset_unknown: SciCat does not know the dataset {dataset.pid}."
-    assert story(scicat) == [JOB_STARTED, ("finishedUnsuccessful", f"0 of 1 datasets archived. {message}")]
+    assert story(scicat) == [JOB_STARTED, ("finishedUnsuccessful", f"0 of 1 dataset archived. {message}")]
     assert dataset.landing() == landed
 
 
@@ -120,7 +120,7 @@ def test_b11_a_second_job_while_one_runs_is_busy_and_leaves_the_first_alone(
     before(workflows, "SnapshotDataset", start_another)
     first = archive(workflows, scicat, dataset)
     message = f"{dataset.pid}: busy: The dataset is being worked on by the run {first}-1."
-    busy = ("finishedUnsuccessful", f"0 of 1 datasets archived. {message}")
+    busy = ("finishedUnsuccessful", f"0 of 1 dataset archived. {message}")
     assert story(scicat) == [
         JOB_STARTED, STARTED, JOB_STARTED, busy, *keys(dataset, first), ARCHIVED, JOB_DONE,
     ]  # fmt: skip
@@ -173,7 +173,7 @@ def test_seventeen_of_twenty_datasets_are_archived_and_three_have_their_reasons(
     job = scicat.job(job_id)
     assert job["statusCode"] == "finishedWithDatasetErrors"
     assert job["statusMessage"] == (
-        "17 of 20 datasets archived. any/0: missing_files: 1 of the catalogue's files are not in the bucket.; "
+        "17 of 20 datasets archived. any/0: missing_files: 1 of the catalogue's files is not in the bucket.; "
         "any/wrong: checksum_mismatch: a.mrc does not have the given md5: "
         "expected 00000000000000000000000000000000, actual 8b04d5e3775d298e78455efc5ca404d5.; "
         "any/1: dataset_unknown: SciCat does not know the dataset any/1."

@@ -147,7 +147,7 @@ def test_b10_a_dataset_that_was_never_archived_is_refused_and_its_flags_stay(
     job_id, end = retrieve(workflows, scicat, ANY_PID)
 
     reason = "The dataset has no datablocks: it was never archived."
-    message = f"0 of 1 datasets retrieved. {ANY_PID}: no_datablocks: {reason}"
+    message = f"0 of 1 dataset retrieved. {ANY_PID}: no_datablocks: {reason}"
     assert (end.status, end.error, end.cause) == ("FAILED", "finishedWithDatasetErrors", message)
     assert scicat.told == [
         (update_of(job_id), {"statusCode": "inProgress", "statusMessage": "jobStarted"}),

@@ -57,7 +57,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class PlannedDatablock:
-    """A datablock to be built: ``files`` entries of the dataset's list from index ``first`` on.
+    """A datablock to be built: ``entries`` of the dataset's list from index ``first`` on, ``files`` of them with bytes.
 
     ``size`` is that of its files, ``packed_size`` that of the tar, in bytes. ``parts`` counts the
     parts of the upload, ``slices`` the pieces of work before the last part.
@@ -65,6 +65,7 @@ class PlannedDatablock:
 
     number: int
     first: int
+    entries: int
     files: int
     size: int
     packed_size: int
@@ -149,7 +150,7 @@ class Layout:
         self._manifest_size = 0
         self._catalogue_size = 0
         self._cuts: list[_Cut] = []
-        self._begun = False  # with a file, not only with directories and symlinks
+        self.with_bytes = 0  # files, not directories and symlinks
 
     @property
     def packed_size(self) -> int:
@@ -164,7 +165,7 @@ class Layout:
     def take(self, file: SourceFile) -> bool:
         """Add the next file, unless the datablock has one already and would grow beyond its limits."""
         addition = self._addition(file)
-        if self._begun and not self._fits(addition):
+        if self.with_bytes and not self._fits(addition):
             return False
         self._add(addition)
         return True
@@ -178,7 +179,8 @@ class Layout:
         return PlannedDatablock(
             number=number,
             first=first,
-            files=len(self.files),
+            entries=len(self.files),
+            files=self.with_bytes,
             size=self.size,
             packed_size=self.packed_size,
             parts=len(self.parts) + 1,
@@ -239,7 +241,7 @@ class Layout:
         self.members.append(member)
         self.size += body_size(file)
         self.end = member.end
-        self._begun = self._begun or file.kind == "file"
+        self.with_bytes += file.kind == "file"
         self._manifest_size += addition.manifest_line
         self._catalogue_size += addition.catalogue_entry
         if self.packed_size > self.limits.object_bytes:

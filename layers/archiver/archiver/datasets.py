@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from archiver.file_modes import Kind
 from archiver.filelist import byte_order
 from archiver.models import CatalogueFile, S3Object, SourceFile
 from archiver.names import wrong_path
+from archiver.wording import counted
 
 # JavaScript's Number.MAX_SAFE_INTEGER: beyond it the catalogue itself does not know the size.
 MAX_SIZE = 2**53 - 1
@@ -68,9 +70,19 @@ def match(catalogued: Iterable[CatalogueFile], uploaded: Iterable[S3Object], pre
         extra.add(found.key.removeprefix(prefix))
         found = next(objects, None)
     list_checks.refuse()
-    missing.refuse(Code.MISSING_FILES, "of the catalogue's files are not in the bucket")
-    wrong_size.refuse(Code.SIZE_MISMATCH, "files do not have the size that the catalogue says")
-    extra.refuse(Code.EXTRA_FILES, "files in the bucket are not in the catalogue")
+    missing.refuse(
+        Code.MISSING_FILES,
+        "of the catalogue's files is not in the bucket",
+        "of the catalogue's files are not in the bucket",
+    )
+    wrong_size.refuse(
+        Code.SIZE_MISMATCH,
+        "file does not have the size that the catalogue says",
+        "files do not have the size that the catalogue says",
+    )
+    extra.refuse(
+        Code.EXTRA_FILES, "file in the bucket is not in the catalogue", "files in the bucket are not in the catalogue"
+    )
 
 
 def kind_of(entry: CatalogueFile) -> Kind:
@@ -80,10 +92,10 @@ def kind_of(entry: CatalogueFile) -> Kind:
     """
     if entry.path.endswith("/"):
         return "directory"
-    said = _KINDS.get(" ".join((entry.type or "").lower().replace("_", " ").split()))
+    said = _KINDS.get(" ".join(entry.type.lower().replace("_", " ").split())) if entry.type else None
     if said is not None:
         return said
-    mode = file_modes.parse(entry.perm or "")
+    mode = file_modes.parse(entry.perm) if entry.perm else None
     return (mode and mode.kind) or "file"
 
 
@@ -152,7 +164,7 @@ def packed(entry: CatalogueFile, chk_alg: str | None) -> SourceFile:
 
 
 class Fingerprint:
-    """256 bits of the catalogue's list, whatever its order: has it changed since? And the sum of its sizes.
+    """256 bits of the catalogue's list, whatever its order: has it changed since? And the sums of its sizes.
 
     The fingerprint is the sum of the entries' SHA-256, so that no list is held. It detects changes, it does not
     withstand forgers: who may change the list may archive another one anyway.
@@ -160,7 +172,7 @@ class Fingerprint:
 
     def __init__(self) -> None:
         self._sum = 0
-        self.size = 0
+        self.sizes: Counter[Kind] = Counter()
 
     @property
     def hexadecimal(self) -> str:
@@ -172,7 +184,7 @@ class Fingerprint:
         for entry in catalogued:
             line = json.dumps([entry.path, entry.size, entry.time, entry.chk, entry.chk_alg])
             self._sum += int.from_bytes(hashlib.sha256(line.encode()).digest())
-            self.size += entry.size if _is_size(entry.size) else 0
+            self.sizes[kind_of(entry)] += entry.size if _is_size(entry.size) else 0
             yield entry
 
 
@@ -253,9 +265,15 @@ class _ListChecks:
 
     def refuse(self) -> None:
         """Raise DatasetRejected for what did not pass, or when nothing was a file."""
-        self._bad_path.refuse(Code.BAD_PATH, "paths may not name a file")
-        self._bad_size.refuse(Code.BAD_SIZE, "sizes are not whole numbers of bytes")
-        self._bad_algorithm.refuse(Code.BAD_CHECKSUM_ALGORITHM, "checksums are of an unknown algorithm")
+        self._bad_path.refuse(Code.BAD_PATH, "path may not name a file", "paths may not name a file")
+        self._bad_size.refuse(
+            Code.BAD_SIZE, "size is not a whole number of bytes", "sizes are not whole numbers of bytes"
+        )
+        self._bad_algorithm.refuse(
+            Code.BAD_CHECKSUM_ALGORITHM,
+            "checksum is of an unknown algorithm",
+            "checksums are of an unknown algorithm",
+        )
         if not self._files:
             raise DatasetRejected(Code.NO_FILES, "The catalogue lists no files for this dataset.")
 
@@ -288,6 +306,6 @@ class _Problem:
         if len(self._named) < MAX_NAMED_FILES:
             self._named.append(file)
 
-    def refuse(self, code: Code, sentence: str) -> None:
+    def refuse(self, code: Code, one: str, many: str) -> None:
         if self._count:
-            raise DatasetRejected(code, f"{self._count} {sentence}.", self._named, self._count)
+            raise DatasetRejected(code, f"{counted(self._count, one, many)}.", self._named, self._count)

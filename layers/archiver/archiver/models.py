@@ -139,7 +139,7 @@ class FileFingerprint:
 
 @dataclass(frozen=True, slots=True)
 class SealedDatablock:
-    """A tar complete in staging. ``crc64nvme`` is the prediction that S3 confirmed, base64 as S3 writes it.
+    """A tar of so many ``files``, complete in staging; ``crc64nvme`` is the prediction that S3 confirmed, in base64.
 
     ``proven_etag`` is that of the archived object whose bytes were read back and had this CRC, where the
     long-term storage itself reports none.
@@ -456,9 +456,13 @@ class JobsSwept(SweepProgress):
 
 
 class Snapshot(BaseModel):
-    """What a run works on: so many files and bytes, and the fingerprint of the catalogue's list."""
+    """What a run works on: so many files and bytes, and the fingerprint of the catalogue's list.
+
+    ``entries`` is the length of the run's list: directories and links stand in it beside the ``files``.
+    """
 
     prefix: str
+    entries: int
     files: int
     size: int
     catalogue: str

@@ -13,12 +13,16 @@ from itertools import pairwise
 
 from pydantic import BaseModel
 
+from archiver import file_modes
+from archiver.file_modes import Kind
 from archiver.models import SourceFile
+from archiver.wording import counted
 
 # What ext4, XFS and NTFS take as one part of a path, in bytes.
 MAX_PART_BYTES = 255
-# So many files, or groups of them, are named in a warning.
+# So many files, or groups of them, are named in a warning, and so much of what an uploader wrote is repeated.
 NAMED = 20
+NAMED_CHARACTERS = 40
 # https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
 _NOT_FOR_WINDOWS = re.compile(
     r'[<>:"\\|?*]|[ .](?:/|\Z)|(?:^|/)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.[^/]*)?(?:/|\Z)', re.IGNORECASE
@@ -32,6 +36,9 @@ class RemarkCode(StrEnum):
     WINDOWS_NAMES = "windows_names"
     UNICODE_TWINS = "unicode_twins"
     CASE_TWINS = "case_twins"
+    LINKS_NOT_SENT = "links_not_sent"
+    SPECIAL_FILES = "special_files"
+    UNREADABLE_MODES = "unreadable_modes"
     SIZE_DIFFERS = "size_differs"
 
 
@@ -44,22 +51,51 @@ class Remark(BaseModel):
     count: int = 0
 
 
-_SENTENCES: Mapping[RemarkCode, str] = {
-    RemarkCode.LONG_NAMES: f"paths have a part of more than {MAX_PART_BYTES} bytes; most file systems refuse it",
-    RemarkCode.WINDOWS_NAMES: "paths cannot be written on Windows as they are",
-    RemarkCode.UNICODE_TWINS: "groups of paths differ only in how letters are composed; macOS takes each for one file",
-    RemarkCode.CASE_TWINS: "groups of paths differ only in upper and lower case; Windows takes each for one file",
+# Of one, and of many.
+_SENTENCES: Mapping[RemarkCode, tuple[str, str]] = {
+    RemarkCode.LONG_NAMES: (
+        f"path has a part of more than {MAX_PART_BYTES} bytes; most file systems refuse it",
+        f"paths have a part of more than {MAX_PART_BYTES} bytes; most file systems refuse it",
+    ),
+    RemarkCode.WINDOWS_NAMES: (
+        "path cannot be written on Windows as it is",
+        "paths cannot be written on Windows as they are",
+    ),
+    RemarkCode.UNICODE_TWINS: (
+        "group of paths differs only in how letters are composed; macOS takes it for one file",
+        "groups of paths differ only in how letters are composed; macOS takes each for one file",
+    ),
+    RemarkCode.CASE_TWINS: (
+        "group of paths differs only in upper and lower case; Windows takes it for one file",
+        "groups of paths differ only in upper and lower case; Windows takes each for one file",
+    ),
+    RemarkCode.LINKS_NOT_SENT: (
+        "symbolic link was not uploaded as a file: it is recorded in SciCat, and not archived",
+        "symbolic links were not uploaded as files: they are recorded in SciCat, and not archived",
+    ),
+    RemarkCode.SPECIAL_FILES: (
+        "device, pipe or socket has no bytes: it is recorded in SciCat, and not archived",
+        "devices, pipes or sockets have no bytes: they are recorded in SciCat, and not archived",
+    ),
+    RemarkCode.UNREADABLE_MODES: (
+        "entry has permissions that cannot be read: what is restored is its owner's alone",
+        "entries have permissions that cannot be read: what is restored is their owner's alone",
+    ),
 }
 
 
 class FileRemarks:
-    """Looks at a dataset's files as they go by, and remembers eight bytes of each name."""
+    """Looks at a dataset's files as they go by, and remembers eight bytes of each name.
+
+    ``files`` counts them, without directories and whatever else has no bytes.
+    """
 
     def __init__(self) -> None:
-        self._files: dict[RemarkCode, list[str]] = {code: [] for code in _SENTENCES}
+        self._named: dict[RemarkCode, list[str]] = {code: [] for code in _SENTENCES}
         self._counts = dict.fromkeys(_SENTENCES, 0)
         self._digests = array("Q")
         self.offline = False
+        self.files = 0
 
     def watch(self, files: Iterable[SourceFile]) -> Iterator[SourceFile]:
         """The same files."""
@@ -68,6 +104,7 @@ class FileRemarks:
                 self._add(RemarkCode.LONG_NAMES, file.path)
             if _NOT_FOR_WINDOWS.search(file.path):
                 self._add(RemarkCode.WINDOWS_NAMES, file.path)
+            self._look_at_kind(file)
             self._digests.append(_digest(file.path))
             self.offline |= file.offline
             yield file
@@ -86,22 +123,42 @@ class FileRemarks:
             if len(composed) > 1:
                 self._add(RemarkCode.CASE_TWINS, " and ".join(group))
         return [
-            Remark(code=code, message=f"{count} {_SENTENCES[code]}.", files=tuple(self._files[code]), count=count)
+            Remark(
+                code=code,
+                message=f"{counted(count, *_SENTENCES[code])}.",
+                files=tuple(self._named[code]),
+                count=count,
+            )
             for code, count in self._counts.items()
             if count
         ]
 
+    def _look_at_kind(self, file: SourceFile) -> None:
+        self.files += file.kind == "file"
+        if file.kind == "symlink":
+            self._add(RemarkCode.LINKS_NOT_SENT, file.path)
+        elif file.kind == "special":
+            self._add(RemarkCode.SPECIAL_FILES, file.path)
+        elif file.perm and file_modes.parse(file.perm) is None:
+            self._add(RemarkCode.UNREADABLE_MODES, f"{file.path} ({file.perm[:NAMED_CHARACTERS]})")
+
     def _add(self, code: RemarkCode, named: str) -> None:
         self._counts[code] += 1
-        if len(self._files[code]) < NAMED:
-            self._files[code].append(named)
+        if len(self._named[code]) < NAMED:
+            self._named[code].append(named)
 
 
-def size_remarks(catalogue_size: int, size: int) -> list[Remark]:
-    """A warning when the sizes of the listed files do not add up to the dataset's; SciCat's sums drift."""
-    if catalogue_size == size:
+def size_remarks(said: int, listed: Mapping[Kind, int], archived: int) -> list[Remark]:
+    """A warning when the sizes of a dataset's files do not add up to what SciCat says; its sums drift.
+
+    ``listed`` are the sums of the listed sizes, ``archived`` is that of what was uploaded. Uploaders count folders and
+    links at the sizes that they list, as the Ingestor does, or not at all: neither is wrong.
+    """
+    folders, links = listed.get("directory", 0), listed.get("symlink", 0)
+    files = listed.get("file", 0) + listed.get("special", 0)
+    if said in {size + more for size in (files, archived) for more in (0, folders, links, folders + links)}:
         return []
-    message = f"SciCat says that the dataset has {catalogue_size} bytes; the files that it lists have {size}."
+    message = f"SciCat says that the dataset has {counted(said, 'byte')}; its files have {counted(archived, 'byte')}."
     return [Remark(code=RemarkCode.SIZE_DIFFERS, message=message)]
 
 

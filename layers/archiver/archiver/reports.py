@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from archiver.errors import Code, Reason
 from archiver.models import Failure, JobKind, RunOutcome
+from archiver.wording import counted
 
 type Lifecycle = dict[str, object]
 type JobStatusName = Literal["finishedSuccessful", "finishedWithDatasetErrors", "finishedUnsuccessful"]
@@ -218,7 +219,7 @@ def _job_message(kind: JobKind, done: int, outcomes: Sequence[RunOutcome]) -> st
     unhappy = [one for one in outcomes if one.outcome != "done"]
     named = "; ".join(f"{one.pid}: {one.code}: {one.message}" for one in unhappy[:_NAMED_DATASETS])
     more = f"; and {len(unhappy) - _NAMED_DATASETS} more" if len(unhappy) > _NAMED_DATASETS else ""
-    return f"{done} of {len(outcomes)} datasets {kind}d. {named}{more}"
+    return f"{done} of {counted(len(outcomes), 'dataset')} {kind}d. {named}{more}"
 
 
 def _return_message(reason: Reason) -> dict[str, object]:

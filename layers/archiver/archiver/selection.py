@@ -15,6 +15,7 @@ from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.names import wrong_path
 from archiver.tarlayout import LAYOUT_VERSION
+from archiver.wording import counted
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -47,11 +48,13 @@ def choose(datablocks: Iterable[CatalogueDatablock], files: Collection[str]) -> 
     unknown = sorted(set(files) - found)
     if unknown:
         raise DatasetRejected(
-            Code.UNKNOWN_FILES, f"{len(unknown)} of the wanted files are not in the dataset's archive.", unknown
+            Code.UNKNOWN_FILES,
+            f"{counted(len(unknown), 'of the wanted files is', 'of the wanted files are')} not in the archive.",
+            unknown,
         )
     hostile = sorted(path for path in found if wrong_path(path))
     if hostile:
-        raise DatasetRejected(Code.BAD_PATH, f"{len(hostile)} paths may not name a file.", hostile)
+        raise DatasetRejected(Code.BAD_PATH, f"{counted(len(hostile), 'path')} may not name a file.", hostile)
     return tuple(datablock for datablock, some in held if some)
 
 
@@ -72,7 +75,9 @@ def locate(datablock: CatalogueDatablock, files: Collection[CatalogueFile], read
     wrong = [file.path for file in files if file.path not in places or places[file.path].size != file.size]
     if wrong:
         raise ServiceRefused(
-            Code.CORRUPT_DATABLOCK, f"{len(wrong)} files are not in {datablock.archive_id} as recorded.", wrong
+            Code.CORRUPT_DATABLOCK,
+            f"{counted(len(wrong), 'file is', 'files are')} not in {datablock.archive_id} as recorded.",
+            wrong,
         )
     return {file.path: places[file.path] for file in files}
 

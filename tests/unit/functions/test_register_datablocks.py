@@ -66,7 +66,7 @@ def test_f19_no_record_is_larger_than_the_plan_allows(names: list[str]) -> None:
     paths = sorted(name * 80 for name in names)
     files = [SourceFile(path, 5, 0, time=ANY_TIME, perm="-rw-rw-r--", uid="1000", gid="1000") for path in paths]
     for planned in plan(files, limits):
-        entries = files[planned.first : planned.first + planned.files]
+        entries = files[planned.first : planned.first + planned.entries]
         listed = tuple(datasets.recorded(file, "0" * 64) for file in entries)
         sealed = SealedDatablock(planned.number, "any/key.tar", planned.files, planned.size, planned.packed_size, "any")
         body = orjson.dumps(datablock_body(app._record(sealed, listed)))

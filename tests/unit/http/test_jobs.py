@@ -223,10 +223,10 @@ def archiving(machines: Any) -> RunFolder:
     """The folder of a run that archives three files of 4,096 bytes as two datablocks, the first of two slices."""
     execute(machines, "archive", UNKNOWN_JOB)
     folder = RunFolder(begun(UNKNOWN_JOB).run_id)
-    folder.save("snapshot.json", Snapshot(prefix="any/", files=3, size=12288, catalogue="any"))
+    folder.save("snapshot.json", Snapshot(prefix="any/", entries=3, files=3, size=12288, catalogue="any"))
     plan = [
-        PlannedDatablock(number=1, first=0, files=2, size=8192, packed_size=20480, parts=2, slices=2),
-        PlannedDatablock(number=2, first=2, files=1, size=4096, packed_size=10240, parts=1, slices=1),
+        PlannedDatablock(number=1, first=0, entries=2, files=2, size=8192, packed_size=20480, parts=2, slices=2),
+        PlannedDatablock(number=2, first=2, entries=1, files=1, size=4096, packed_size=10240, parts=1, slices=1),
     ]
     folder.save("plan.json", plan)
     return folder

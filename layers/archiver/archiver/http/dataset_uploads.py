@@ -27,6 +27,7 @@ from archiver.keys import Keys
 from archiver.models import CatalogueDataset, JobKind, Upload
 from archiver.scicat import catalogue
 from archiver.settings import GIB, settings
+from archiver.wording import counted
 
 router = APIGatewayRouter()
 
@@ -117,7 +118,7 @@ def _refuse_open_uploads(pid: str) -> None:
     prefix = Keys.uploads(pid)
     names = sorted({key.removeprefix(prefix) for key, _ in inbox().uploads(prefix)})
     if names:
-        message = f"{len(names)} files are still being uploaded."
+        message = f"{counted(len(names), 'file is', 'files are')} still being uploaded."
         raise Refusal(HTTPStatus.CONFLICT, "uploads_open", message, "\n".join(names[:MAX_NAMED_FILES]))
 
 

@@ -37,6 +37,7 @@ from archiver.http.upload_bodies import (
 )
 from archiver.inbox import ClientPart, inbox
 from archiver.landing_zone import ClientUpload
+from archiver.wording import counted
 
 router = APIGatewayRouter()
 
@@ -196,11 +197,11 @@ def _refuse_other_parts(known: ClientUpload, parts: Sequence[ClientPart], sent: 
     there = {part.number for part in parts}
     missing = [number for number in range(1, known.parts + 1) if number not in there]
     if missing:
-        raise _wrong("missing_parts", f"S3 does not have {len(missing)} of {known.parts} parts.", missing)
+        raise _wrong("missing_parts", f"S3 does not have {len(missing)} of {counted(known.parts, 'part')}.", missing)
     claimed = {part.part_number: part for part in sent.parts}
     other = [part.number for part in parts if claimed and not _is_same(part, claimed.get(part.number))]
     if other:
-        raise _wrong("other_parts", f"{len(other)} parts are not those that S3 has.", other)
+        raise _wrong("other_parts", f"{counted(len(other), 'part is', 'parts are')} not what S3 has.", other)
     checksums = [part.sha256 for part in parts]
     if sent.checksum_sha256 and all(checksums) and uploads.checksum_of(checksums) != sent.checksum_sha256:
         raise _wrong("checksum_mismatch", "The checksum is not that of the parts that S3 has.")

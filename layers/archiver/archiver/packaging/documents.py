@@ -67,7 +67,7 @@ class SliceProgress:
 def files_of(folder: Folder, number: int) -> Iterator[SourceFile]:
     """The files of a datablock, with directories and symlinks."""
     planned = planned_datablocks(folder)[number - 1]
-    return folder.files(planned.first, planned.files)
+    return folder.files(planned.first, planned.entries)
 
 
 def sealed_datablocks(folder: Folder) -> list[SealedDatablock]:

@@ -119,7 +119,7 @@ class Packager:
         sealed = SealedDatablock(
             number=number,
             key=self._key_of(number),
-            files=len(layout.files),
+            files=layout.with_bytes,
             size=layout.size,
             packed_size=layout.packed_size,
             crc64nvme=crc64nvme_to_base64(_predicted_crc(layout, fingerprints, end)),
@@ -134,7 +134,7 @@ class Packager:
         """A datablock's tar; the last one is kept, for the next slice is often of the same."""
         if self._tar is None or self._tar[0] != number:
             planned = planned_datablocks(self._folder)[number - 1]
-            layout = layout_of(self._folder.files(planned.first, planned.files), self._limits)
+            layout = layout_of(self._folder.files(planned.first, planned.entries), self._limits)
             if layout.planned(number, planned.first) != planned:
                 raise ValueError(f"datablock {number} was planned with other limits")
             self._tar = (number, Tar(layout, self._source))
