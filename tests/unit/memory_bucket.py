@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models import S3Object, SourceFile
-from archiver.s3 import Bucket, ObjectHead, PinnedRange, UploadedPart
+from archiver.s3 import READINGS, Bucket, ObjectHead, PinnedRange, UploadedPart
+from archiver.stored_checksums import StoredChecksum
 
 
 def etag_of(body: bytes) -> str:
@@ -30,7 +31,8 @@ class _Upload:
 class MemoryBucket(Bucket):
     """Objects, uploads and ``passed``: the bytes read, sent and copied, and the requests of each kind.
 
-    ``before`` is called with the name of each request, and may raise; ``corrupt`` changes copied bytes.
+    ``before`` is called with the name of each request, and may raise; ``corrupt`` changes copied bytes, and ``alter``
+    those that are read. It ``keeps_checksums`` of its objects, or not.
     """
 
     def __init__(self, name: str = "any", min_part: int = 5 * 1024**2) -> None:
@@ -40,6 +42,8 @@ class MemoryBucket(Bucket):
         self.passed: Counter[str] = Counter()
         self.before: Callable[[str], None] = lambda _: None
         self.corrupt: Callable[[bytes], bytes] = lambda body: body
+        self.alter: Callable[[bytes], bytes] = lambda body: body
+        self.keeps_checksums = True
         self._min_part = min_part
         self._lock = threading.Lock()
 
@@ -72,7 +76,21 @@ class MemoryBucket(Bucket):
     def get(self, key: str, etag: str, start: int, length: int, name: str | None = None) -> bytes:
         self._request("get", length)
         assert length > 0, "S3 has no empty range"
-        return self._pinned(key, etag, name or key)[start : start + length]
+        return self.alter(self._pinned(key, etag, name or key)[start : start + length])
+
+    @override
+    def get_whole(self, key: str, etag: str, size: int, name: str | None = None) -> tuple[bytes, bool]:
+        for _ in range(READINGS):
+            body = self.get(key, etag, 0, size, name)
+            if not self.keeps_checksums or body == self.objects[key]:
+                return body, self.keeps_checksums
+        raise ServiceRefused(Code.TRANSPORT_CORRUPTION, "altered", [name or key])
+
+    @override
+    def stored_checksum(self, key: str, etag: str, name: str) -> StoredChecksum | None:
+        self._request("head")
+        body = self._pinned(key, etag, name)
+        return StoredChecksum("crc64nvme", crc64nvme(body).to_bytes(8)) if self.keeps_checksums else None
 
     def _pinned(self, key: str, etag: str, name: str) -> bytes:
         body = self.objects.get(key)

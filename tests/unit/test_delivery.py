@@ -15,7 +15,7 @@ from archiver import delivery
 from archiver.delivery import Delivered, Refused, already_delivered, deliver
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused
-from archiver.lts import LongTermStorage
+from archiver.lts import LongTermStorage, StoredDatablock
 from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.s3 import Bucket
 from archiver.settings import MIB
@@ -146,6 +146,36 @@ def test_members_are_checked_by_the_algorithm_of_the_catalogue(shelf: Shelf, alg
 def test_g06_flipped_byte_in_a_file_names_the_file_and_nothing_becomes_visible(shelf: Shelf) -> None:
     shelf.keep(flipped(TAR, 10 * MIB))
     assert refusal_of(shelf) == (Code.CORRUPT_DATABLOCK, ("movie.mrc",))
+
+
+@pytest.mark.parametrize(
+    ("flips", "found"),
+    [
+        ((10 * MIB,), None),
+        ((10 * MIB, 0), None),
+        ((10 * MIB,) * 3, Code.CORRUPT_DATABLOCK),
+        ((10 * MIB, 11 * MIB, 10 * MIB), Code.TRANSPORT_CORRUPTION),
+    ],
+    ids=["once", "twice", "the same bit three times", "another bit each time"],
+)
+def test_d13_datablock_is_called_corrupt_only_when_it_arrives_wrong_in_the_same_way_each_time(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, flips: tuple[int, ...], found: Code | None
+) -> None:
+    left, read = list(flips), shelf.lts.read
+
+    def altered(kept: StoredDatablock, start: int, length: int) -> bytes | None:
+        body = read(kept, start, length)
+        assert body is not None
+        if left and start <= left[0] < start + length:
+            return flipped(body, left.pop(0) - start)
+        return body
+
+    monkeypatch.setattr(LongTermStorage, "read", lambda _, *asked: altered(*asked))
+    if found is None:
+        assert shelf.deliver() == Delivered(KEY, len(TAR), CHECKSUM)
+        assert shelf.delivered() == TAR
+    else:
+        assert refusal_of(shelf)[0] is found
 
 
 def test_flipped_byte_outside_of_every_file_is_found_by_the_checksum_of_the_whole(shelf: Shelf) -> None:

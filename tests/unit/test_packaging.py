@@ -205,6 +205,89 @@ def test_big_files_are_copied_and_send_less_than_the_smallest_part_through_the_f
     assert sent + copied == sum(map(len, bench.tars()))
 
 
+@dataclass(slots=True)
+class AlteredReads:
+    """Lets a bit flip, in so many readings, in the first bytes of ``body`` that are read from ``beyond`` on."""
+
+    body: bytes
+    beyond: int
+    times: int
+    seen: int = 0
+
+    def __call__(self, read: bytes) -> bytes:
+        start = self.body.find(read[:100])
+        if self.seen == self.times or start < self.beyond:
+            return read
+        self.beyond = start
+        self.body = self.body[: start + 1_000]  # the same bytes in each reading
+        self.seen += 1
+        return flipped(read)
+
+
+# What is read, and from where on in it: the first bytes of a big file may be borrowed, the others S3 copies.
+ALTERED_READS = {
+    "a small file": ("b/small", 0),
+    "the borrowed first bytes of a big file": ("c/big", 0),
+    "a part that S3 copies": ("c/big", 20_000),
+}
+
+
+@pytest.mark.parametrize("checksum", [True, False], ids=["with the catalogue's checksum", "without"])
+@pytest.mark.parametrize("keeps_checksums", [True, False], ids=["S3 keeps one", "S3 keeps none"])
+@pytest.mark.parametrize("read", ALTERED_READS)
+def test_d13_a_bit_that_flips_on_the_way_here_is_read_again(read: str, keeps_checksums: bool, checksum: bool) -> None:
+    path, beyond = ALTERED_READS[read]
+    bench = Bench(three_files())
+    if checksum:
+        bench.describe(path, chk=hashlib.sha256(bench.bodies[path]).hexdigest(), chk_alg="sha256")
+    altered = AlteredReads(bench.bodies[path], beyond, times=1)
+    bench.landing.alter, bench.landing.keeps_checksums = altered, keeps_checksums
+    bench.complete()
+    assert altered.seen == 1
+    found = {name: body for tar in bench.tars() for name, body in contents(tar).items()}
+    assert {name: found[name] for name in bench.bodies} == bench.bodies
+    twice = 0 if keeps_checksums else len(bench.bodies)
+    assert sum(one.read_twice for one in packaging.sealed_datablocks(bench.folder)) == twice
+
+
+@pytest.mark.parametrize("checksum", [True, False], ids=["with the catalogue's checksum", "without"])
+@pytest.mark.parametrize("read", ALTERED_READS)
+def test_d13_bits_that_flip_three_times_are_the_systems_fault_and_nothing_is_visible(read: str, checksum: bool) -> None:
+    path, beyond = ALTERED_READS[read]
+    bench = Bench(three_files())
+    if checksum:
+        bench.describe(path, chk=hashlib.sha256(bench.bodies[path]).hexdigest(), chk_alg="sha256")
+    bench.landing.alter = AlteredReads(bench.bodies[path], beyond, times=3)
+    with pytest.raises(ServiceRefused) as refused:
+        bench.complete()
+    assert (refused.value.reason.code, refused.value.reason.files) == (Code.TRANSPORT_CORRUPTION, (path,))
+    assert not bench.staging.objects
+
+
+def test_a_file_that_is_another_one_at_each_reading_is_refused_where_s3_keeps_no_checksum() -> None:
+    bench = Bench({"any": any_body(900)})
+    bench.landing.keeps_checksums = False
+    bench.landing.alter = lambda read: os.urandom(8) + read[8:]
+    with pytest.raises(ServiceRefused) as refused:
+        bench.complete()
+    assert (refused.value.reason.code, refused.value.reason.files) == (Code.TRANSPORT_CORRUPTION, ("any",))
+
+
+def test_what_is_stored_otherwise_than_the_catalogue_says_is_the_users_to_mend_and_read_once() -> None:
+    bench = Bench(three_files())
+    bench.describe("a/big", chk="ab" * 32, chk_alg="sha256")
+    with pytest.raises(DatasetRejected) as rejected:
+        bench.complete()
+    assert rejected.value.reason.code is Code.CHECKSUM_MISMATCH
+    assert bench.landing.passed["get bytes"] <= sum(map(len, bench.bodies.values()))
+
+
+def test_small_files_cost_no_request_but_their_reading_and_a_long_one_costs_one_more() -> None:
+    bench = Bench({"a/long": any_body(50_000), "b/small": any_body(900), "c/small": any_body(6_999)})
+    bench.build()
+    assert bench.landing.passed["head"] == 1
+
+
 def test_slices_may_be_done_in_any_order_and_beside_each_other() -> None:
     bodies = {f"{number:02d}": any_body(15_000 + number * 1_000, str(number)) for number in range(16)}
     bench, other = Bench(bodies), Bench(bodies)

@@ -12,13 +12,15 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError, ResponseStreamingError
-from botocore.stub import Stubber
+from botocore.response import StreamingBody
+from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
 from archiver import s3
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused, ServiceUnavailable
 from archiver.s3 import Bucket, PinnedRange, UploadedPart
+from archiver.stored_checksums import StoredChecksum
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -384,3 +386,87 @@ def test_a_body_that_breaks_off_is_asked_for_again(
 
 def _broken() -> bytes:
     raise ResponseStreamingError(error="connection broken")
+
+
+def _flip(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a bit flip in the next bodies that are read: below botocore, which compares what it can by itself."""
+    left = times
+    real = StreamingBody.read
+
+    def read(body: StreamingBody, amt: int | None = None) -> bytes:
+        nonlocal left
+        arrived = real(body, amt)
+        if left and arrived == b"any bytes":
+            left -= 1
+            return b"bny bytes"
+        return arrived
+
+    monkeypatch.setattr(StreamingBody, "read", read)
+
+
+@pytest.mark.parametrize("checksum", ["CRC64NVME", "CRC32", "SHA1", "SHA256", "none but the ETag"])
+@pytest.mark.parametrize("times", [2, 3])
+def test_d13_a_small_object_that_is_altered_on_its_way_is_asked_for_again(
+    client: "S3Client", bucket: Bucket, monkeypatch: pytest.MonkeyPatch, checksum: Any, times: int
+) -> None:
+    algorithm = {} if " " in checksum else {"ChecksumAlgorithm": checksum}
+    client.put_object(Bucket="landing", Key="any", Body=b"any bytes", **algorithm)
+    etag = client.head_object(Bucket="landing", Key="any")["ETag"].strip('"')
+    _flip(times, monkeypatch)
+    if times == 2:
+        assert bucket.get_whole("any", etag, 9) == (b"any bytes", True)
+    else:
+        with pytest.raises(ServiceRefused) as refused:
+            bucket.get_whole("any", etag, 9, "any file")
+        assert (refused.value.reason.code, refused.value.reason.files) == (Code.TRANSPORT_CORRUPTION, ("any file",))
+
+
+def test_a_note_that_is_altered_on_its_way_is_asked_for_again(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket.put("any", b"any bytes")
+    _flip(2, monkeypatch)
+    assert bucket.read("any", 100) == b"any bytes"
+    _flip(3, monkeypatch)
+    with pytest.raises(ServiceRefused):
+        bucket.read("any", 100)
+
+
+def test_an_answer_that_is_too_short_is_asked_for_again(
+    client: "S3Client", bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put("any", b"any bytes")
+    head = bucket.head("any")
+    assert head is not None
+    real, ranges = client.get_object, ["bytes=0-3", None]
+
+    def short(**request: Any) -> Any:
+        return real(**request | {"Range": ranges.pop(0) or request["Range"]})
+
+    monkeypatch.setattr(client, "get_object", short)
+    assert bucket.get("any", head.etag, 0, 9) == b"any bytes"
+    assert ranges == []
+
+
+@pytest.mark.parametrize(("times", "arrives"), [(2, True), (3, False)])
+def test_bytes_that_are_altered_on_their_way_to_s3_are_sent_again(
+    plain: "S3Client", stub: Stubber, times: int, arrives: bool
+) -> None:
+    for _ in range(times):
+        stub.add_client_error("put_object", "BadDigest", http_status_code=400)
+    if arrives:
+        stub.add_response("put_object", {})
+        assert Bucket(plain, "any").put("any", b"any bytes") is True
+    else:
+        with pytest.raises(ServiceRefused) as refused:
+            Bucket(plain, "any").put("any", b"any bytes")
+        assert refused.value.reason.code is Code.TRANSPORT_CORRUPTION
+
+
+def test_what_s3_keeps_of_an_object_in_parts_is_told_with_the_length_of_each(plain: "S3Client", stub: Stubber) -> None:
+    etag = f"{'ab' * 16}-2"
+    asked = {"Bucket": "any", "Key": "any", "IfMatch": f'"{etag}"'}
+    stub.add_response("head_object", {"ETag": f'"{etag}"'}, asked | {"ChecksumMode": "ENABLED"})
+    # They are asked for at once, in any order.
+    for _ in range(2):
+        stub.add_response("head_object", {"ContentLength": 5 * MIB}, asked | {"PartNumber": ANY})
+    found = Bucket(plain, "any").stored_checksum("any", etag, "any file")
+    assert found == StoredChecksum("md5", b"\xab" * 16, 2, (5 * MIB, 5 * MIB))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
 
 import orjson
+from aws_lambda_powertools import Logger
 
 from archiver.datasets import kind_of
 from archiver.digests import crc64nvme, crc64nvme_to_base64, known_algorithm, same_checksum
@@ -22,14 +23,16 @@ from archiver.errors import Code, Reason, ServiceRefused, reason
 from archiver.lts import STREAMED_PART, LongTermStorage, StoredDatablock, TapeState, part_ranges
 from archiver.memory import reserve
 from archiver.models import CatalogueDatablock, CatalogueFile
-from archiver.s3 import Bucket, UploadedPart
+from archiver.s3 import READINGS, Bucket, UploadedPart
 from archiver.tarreader import Member, TarReader, plain_path
 
 # Parts that are read ahead, and as many that are on their way out; with those at hand eight, of 8 MiB.
 _AT_ONCE: Final = 3
 _PARTS_AT_HAND: Final = 2 * _AT_ONCE + 2
 # What is found out about a datablock, and does not concern the others.
-_FINDINGS: Final = {Code.CORRUPT_DATABLOCK, Code.TIMEOUT}
+_FINDINGS: Final = {Code.CORRUPT_DATABLOCK, Code.TRANSPORT_CORRUPTION, Code.TIMEOUT}
+
+logger = Logger(service="archiver", child=True)
 
 
 class Folder(Protocol):
@@ -129,13 +132,24 @@ class _Proof:
 
     ``right`` are the files that are as the catalogue has them. ``unhashed`` are those whose checksum takes
     longer than a call and cannot be carried into the next: their bytes are covered by the tar's alone.
-    ``stalled``: the last call stopped where it had begun.
+    ``stalled``: the last call stopped where it had begun. ``wrong`` is how the datablock arrived in each earlier
+    reading, none of which could be proven.
     """
 
-    def __init__(self, datablock: CatalogueDatablock, *, stalled: bool = False, unhashed: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        datablock: CatalogueDatablock,
+        *,
+        stalled: bool = False,
+        unhashed: Iterable[str] = (),
+        wrong: Iterable[str] = (),
+    ) -> None:
         self.expected = _files(datablock)
         self.unhashed = set(unhashed)
         self.stalled = stalled
+        self.wrong = list(wrong)
+        # Whether what is found now would be found of these bytes alone: others may arrive when they are read again.
+        self.is_doubtful = False
         self.right: set[str] = set()
         self.parts = 0
         self._algorithms = {
@@ -146,7 +160,7 @@ class _Proof:
     @classmethod
     def resume(cls, datablock: CatalogueDatablock, saved: dict[str, Any]) -> Self:
         """Go on where ``save`` was called."""
-        proof = cls(datablock, stalled=saved["stalled"], unhashed=saved["unhashed"])
+        proof = cls(datablock, stalled=saved["stalled"], unhashed=saved["unhashed"], wrong=saved["wrong"])
         proof.tar = TarReader.resume(proof._algorithms, saved["tar"])
         proof.parts, proof.right = saved["parts"], set(saved["right"])
         return proof
@@ -159,23 +173,33 @@ class _Proof:
             "right": list(self.right),
             "stalled": self.stalled,
             "unhashed": list(self.unhashed),
+            "wrong": self.wrong,
         }
+
+    @property
+    def arrived(self) -> str:
+        """What tells one reading from another: how many parts arrived, and the CRC64NVME of these."""
+        return f"{self.parts} {crc64nvme_to_base64(self.tar.crc64nvme)}"
 
     def feed(self, part: bytes) -> None:
         """Take the next part. Raises ServiceRefused(CORRUPT_DATABLOCK) when it is no part of a tar."""
         self.parts += 1
+        self.is_doubtful = True
         for member in self.tar.feed(part):
             # Of a path that comes twice the last one counts: it is the one that stays when the tar is unpacked.
             (self.right.add if self._is_right(member) else self.right.discard)(member.path)
+        self.is_doubtful = False
 
     def finish(self, recorded: str | None) -> str:
         """The whole tar's CRC64NVME (base64), when all is as ``recorded`` and as the catalogue has it.
 
         Raises ServiceRefused(CORRUPT_DATABLOCK) when it is not.
         """
+        self.is_doubtful = True
         checksum = crc64nvme_to_base64(self.tar.crc64nvme)
         if checksum != (recorded or checksum):
             raise ServiceRefused(Code.CORRUPT_DATABLOCK, f"Its CRC64NVME is {checksum}, recorded is {recorded}.")
+        self.is_doubtful = recorded is None
         if self.unproven():
             raise ServiceRefused(Code.CORRUPT_DATABLOCK, "Files in it are not as the catalogue has them.")
         self.tar.finish()
@@ -213,7 +237,7 @@ class _Delivery:
     folder: Folder
 
     def work(self, deadline: float) -> Delivered | None:
-        """Go on from where an earlier call stopped."""
+        """Go on from where an earlier call stopped; what arrives wrong is read again, twice."""
         reserve(_PARTS_AT_HAND * STREAMED_PART)
         upload_id, proof = self._resumed()
         try:
@@ -223,8 +247,21 @@ class _Delivery:
                 raise
             # Nothing is left of the bytes that were sent.
             self.retrieval.abort_upload(self.kept.key, upload_id)
-            message = f"{self.datablock.archive_id} could not be proven. {refused.reason.message}"
-            raise ServiceRefused(refused.reason.code, message, proof.unproven()) from refused
+            if proof.is_doubtful:
+                proof.wrong.append(proof.arrived)
+            if not proof.is_doubtful or len(proof.wrong) == READINGS:
+                raise self._verdict(proof, refused.reason) from refused
+            logger.warning("a datablock arrived wrong and is read again", extra={"archive_id": self.kept.key})
+            self._begin(_Proof(self.datablock, unhashed=proof.unhashed, wrong=proof.wrong))
+        return self.work(deadline)
+
+    def _verdict(self, proof: "_Proof", found: Reason) -> ServiceRefused:
+        """What a datablock is refused for: stored wrong, or altered on its way, each time in another manner."""
+        code, message = found.code, found.message
+        if len(set(proof.wrong)) > 1:
+            code = Code.TRANSPORT_CORRUPTION
+            message = f"It was read {len(proof.wrong)} times, and arrived as something else each time. {message}"
+        return ServiceRefused(code, f"{self.datablock.archive_id} could not be proven. {message}", proof.unproven())
 
     @property
     def _progress(self) -> str:
@@ -246,7 +283,8 @@ class _Delivery:
             return upload_id, _Proof.resume(self.datablock, proof)
         # Nothing was sent yet, or what was sent is gone: refused, or given up by the bucket's rule.
         self.retrieval.abort_upload(self.kept.key, upload_id)
-        return self._begin(_Proof(self.datablock, stalled=proof["stalled"], unhashed=proof["unhashed"]))
+        kept = {name: proof[name] for name in ("stalled", "unhashed", "wrong")}
+        return self._begin(_Proof(self.datablock, **kept))
 
     def _begin(self, proof: _Proof) -> tuple[str, _Proof]:
         upload_id = self.retrieval.create_upload(self.kept.key)

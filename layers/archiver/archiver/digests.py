@@ -11,7 +11,7 @@ import ctypes
 import ctypes.util
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol, Self
@@ -176,9 +176,9 @@ class Fingerprinting:
             self._other.update(data)
         self.position += len(data)
 
-    def fingerprint(self, path: str) -> FileFingerprint:
+    def fingerprint(self, path: str, *, read_twice: bool = False) -> FileFingerprint:
         """What the reading gave."""
-        return FileFingerprint(path, self.position, self._sha256.hexdigest(), self.crc64nvme)
+        return FileFingerprint(path, self.position, self._sha256.hexdigest(), self.crc64nvme, read_twice)
 
     def checksum(self) -> str:
         """The hash by the uploader's algorithm, hexadecimal."""
@@ -202,7 +202,7 @@ class Fingerprinting:
         }
 
     @classmethod
-    def resume(cls, saved: dict[str, Any]) -> Self:
+    def resume(cls, saved: Mapping[str, Any]) -> Self:
         """Go on where ``save`` was called."""
         other = saved["other"] and ResumableHash(saved["algorithm"], bytes.fromhex(saved["other"]))
         return cls(

@@ -43,6 +43,7 @@ class Code(StrEnum):
     LANDING_OFFLINE = "landing_offline"
     LEASE_LOST = "lease_lost"
     PACK_DIGEST = "pack_digest"
+    TRANSPORT_CORRUPTION = "transport_corruption"
     LTS_UNAVAILABLE = "lts_unavailable"
     LTS_DEADLINE = "lts_deadline"
     LTS_FULL = "lts_full"

@@ -129,12 +129,16 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class FileFingerprint:
-    """What one reading of a file's bytes gave: SHA-256 (hexadecimal) and CRC64NVME (an integer)."""
+    """What one reading of a file's bytes gave: SHA-256 (hexadecimal) and CRC64NVME (an integer).
+
+    ``read_twice``: only a second reading says that the bytes are right, for S3 keeps no checksum of them.
+    """
 
     path: str
     size: int
     sha256: str
     crc64nvme: int
+    read_twice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ class SealedDatablock:
     """A tar of so many ``files``, complete in staging; ``crc64nvme`` is the prediction that S3 confirmed, in base64.
 
     ``proven_etag`` is that of the archived object whose bytes were read back and had this CRC, where the
-    long-term storage itself reports none.
+    long-term storage itself reports none. ``read_twice`` counts the files of which S3 keeps no checksum.
     """
 
     number: int
@@ -152,6 +156,7 @@ class SealedDatablock:
     packed_size: int
     crc64nvme: str
     proven_etag: str = ""
+    read_twice: int = 0
 
 
 @dataclass(frozen=True, slots=True)

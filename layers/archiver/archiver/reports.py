@@ -57,6 +57,7 @@ ROWS: Mapping[Row, frozenset[Code]] = {
             Code.EXECUTION_LOST,
             Code.LANDING_OFFLINE,
             Code.PACK_DIGEST,
+            Code.TRANSPORT_CORRUPTION,
             Code.LTS_UNAVAILABLE,
             Code.LTS_DEADLINE,
             Code.LTS_FULL,

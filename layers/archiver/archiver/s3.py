@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -13,6 +14,7 @@ import stamina
 from botocore.exceptions import (
     ClientError,
     CredentialRetrievalError,
+    FlexibleChecksumError,
     HTTPClientError,
     IncompleteReadError,
     NoCredentialsError,
@@ -25,6 +27,7 @@ from archiver import traffic
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models import S3Object
+from archiver.stored_checksums import Comparison, StoredChecksum, stored_checksums
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -44,7 +47,7 @@ _NO_EXPEDITED = {"GlacierExpeditedRetrievalNotAvailable"}
 _NOTHING_TO_RESTORE = {"RestoreAlreadyInProgress", "ObjectAlreadyInActiveTierError", "InvalidObjectState"}
 # botocore's word for a good answer that is no XML.
 _UNREADABLE = {"500"}
-_WRONG_DIGEST = {"BadDigest"}
+_WRONG_DIGEST = {"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"}
 _SKEWED = {"RequestTimeTooSkewed"}
 # What S3 services without end of space (AWS) and those with one say of a lack of it.
 _FULL = {"507", "InsufficientStorage", "InsufficientStorageSpace", "QuotaExceeded", "XMinioStorageFull"}
@@ -76,13 +79,16 @@ _TRY_LATER = {
     "409",
     "ConditionalRequestConflict",
     "ExpiredToken",
+    "InvalidToken",
     "KMS.ThrottlingException",
     "NoSuchUpload",
     "OperationAborted",
+    "RequestExpired",
     "RequestTimeTooSkewed",
     "RequestTimeout",
     "SlowDown",
     "Throttling",
+    "TokenRefreshRequired",
     "TooManyRequests",
 }
 
@@ -93,9 +99,23 @@ _ERRORS = (
     IncompleteReadError,
     NoCredentialsError,
     CredentialRetrievalError,
+    FlexibleChecksumError,
 )
-# A body that breaks off after a good answer: botocore has returned by then and does not repeat the request.
-_BROKEN_BODY = (ResponseStreamingError, IncompleteReadError, ReadTimeoutError)
+
+
+class _ShortBodyError(HTTPClientError):
+    """A good answer with fewer bytes than it had to have."""
+
+    fmt = "The answer has {found} bytes instead of {wanted}"
+
+
+# A body that breaks off after a good answer, or is another one than S3 has: botocore has returned by then and does not
+# repeat the request.
+_BROKEN_BODY = (ResponseStreamingError, IncompleteReadError, ReadTimeoutError, FlexibleChecksumError, _ShortBodyError)
+# How often bytes that were altered on their way are asked for, or sent, before anybody is told.
+READINGS = 3
+# Parts whose lengths are asked for at the same time.
+_LENGTHS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +246,12 @@ class Bucket:
     def read(self, key: str, limit: int) -> bytes | None:
         """A small document, or None when there is none. Raises ValueError when it has more than ``limit`` bytes."""
         try:
-            return self._fetch(limit, Bucket=self.name, Key=key)
+            body, _ = self._fetch(limit, Bucket=self.name, Key=key, ChecksumMode="ENABLED")
         except _ERRORS as error:
             if _code(error) in _ABSENT:
                 return None
             raise self._failure(error, key) from error
+        return body
 
     def get(self, key: str, etag: str, start: int, length: int, name: str | None = None) -> bytes:
         """``length`` bytes from ``start`` on, of the object that had this ETag and of no other.
@@ -240,19 +261,57 @@ class Bucket:
         """
         wanted = {"Range": f"bytes={start}-{start + length - 1}", "IfMatch": f'"{etag}"'}
         try:
-            return self._fetch(length, Bucket=self.name, Key=key, **wanted)
+            body, _ = self._fetch(length, length, Bucket=self.name, Key=key, **wanted)
+        except _ERRORS as error:
+            raise self._pinned_failure(error, name or key) from error
+        return body
+
+    def get_whole(self, key: str, etag: str, size: int, name: str | None = None) -> tuple[bytes, bool]:
+        """All ``size`` bytes of an object, and whether a checksum that S3 keeps of it says that they are right.
+
+        Bytes that differ from it are asked for again. Raises as ``get``, and ServiceRefused(TRANSPORT_CORRUPTION).
+        """
+        wanted = {"IfMatch": f'"{etag}"', "ChecksumMode": "ENABLED"}
+        try:
+            return self._fetch(size, size, Bucket=self.name, Key=key, **wanted)
         except _ERRORS as error:
             raise self._pinned_failure(error, name or key) from error
 
-    @stamina.retry(on=_BROKEN_BODY, attempts=3, timeout=60)
-    def _fetch(self, limit: int, **request: str) -> bytes:
+    @stamina.retry(on=_BROKEN_BODY, attempts=READINGS, timeout=60)
+    def _fetch(self, limit: int, length: int | None = None, **request: str) -> tuple[bytes, bool]:
+        """A body of ``length`` bytes, or of any up to ``limit``, and whether what S3 keeps of the whole proves it."""
         answer = self._client.get_object(**request)  # type: ignore[arg-type]  # the stubs want literals
         if answer["ContentLength"] > limit:
             answer["Body"].close()
             raise ValueError(f"s3://{self.name}/{request['Key']} has more than {limit} bytes")
         body = answer["Body"].read()
         traffic.count("read", len(body))
-        return body
+        if length is not None and len(body) != length:
+            raise _ShortBodyError(found=len(body), wanted=length)
+        return body, "Range" not in request and _is_confirmed(answer, body)
+
+    def stored_checksum(self, key: str, etag: str, name: str) -> StoredChecksum | None:
+        """A checksum that S3 keeps of an object and that can be computed from its bytes; None when there is none.
+
+        One request, where S3 keeps one of all bytes; otherwise one more for each part. Raises as ``get``.
+        """
+        try:
+            answer = self._client.head_object(Bucket=self.name, Key=key, IfMatch=f'"{etag}"', ChecksumMode="ENABLED")
+            said = next(iter(stored_checksums(answer)), None)
+            return said.with_lengths(self._part_lengths(key, etag, said.parts)) if said else None
+        except _ERRORS as error:
+            raise self._pinned_failure(error, name) from error
+
+    def _part_lengths(self, key: str, etag: str, parts: int) -> tuple[int, ...]:
+        """The bytes of each part that an object was uploaded in."""
+
+        def length(number: int) -> int:
+            # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html (partNumber)
+            part = self._client.head_object(Bucket=self.name, Key=key, IfMatch=f'"{etag}"', PartNumber=number)
+            return part["ContentLength"]
+
+        with ThreadPoolExecutor(_LENGTHS_AT_ONCE, "lengths") as pool:
+            return tuple(pool.map(length, range(1, parts + 1)))
 
     def put(
         self, key: str, body: bytes, *, only_if_absent: bool = False, content_type: str = "application/json"
@@ -270,15 +329,17 @@ class Bucket:
         return self._put(key, body, content_type, {"IfMatch": f'"{etag}"'})
 
     def _put(self, key: str, body: bytes, content_type: str, condition: Mapping[str, Any]) -> bool:
+        put = partial(
+            self._client.put_object,
+            Bucket=self.name,
+            Key=key,
+            Body=body,
+            ContentType=content_type,
+            ChecksumCRC64NVME=crc64nvme_to_base64(crc64nvme(body)),
+            **condition,
+        )
         try:
-            self._client.put_object(
-                Bucket=self.name,
-                Key=key,
-                Body=body,
-                ContentType=content_type,
-                ChecksumCRC64NVME=crc64nvme_to_base64(crc64nvme(body)),
-                **condition,
-            )
+            _sent(put, key)
         except _ERRORS as error:
             # What is gone has no ETag to match: S3 answers 404 then.
             if condition and _code(error) in _CONDITION_FAILED | _ABSENT:
@@ -323,17 +384,19 @@ class Bucket:
         return answer["UploadId"]
 
     def upload_part(self, key: str, upload_id: str, number: int, body: bytes, crc64nvme: int) -> UploadedPart:
-        """Send one part; S3 refuses it when its bytes do not have this CRC."""
+        """Send one part. Raises ServiceRefused(TRANSPORT_CORRUPTION) when its bytes do not arrive with this CRC."""
         crc = crc64nvme_to_base64(crc64nvme)
+        upload = partial(
+            self._client.upload_part,
+            Bucket=self.name,
+            Key=key,
+            UploadId=upload_id,
+            PartNumber=number,
+            Body=body,
+            ChecksumCRC64NVME=crc,
+        )
         try:
-            answer = self._client.upload_part(
-                Bucket=self.name,
-                Key=key,
-                UploadId=upload_id,
-                PartNumber=number,
-                Body=body,
-                ChecksumCRC64NVME=crc,
-            )
+            answer = _sent(upload, key)
         except _ERRORS as error:
             raise self._failure(error, key) from error
         traffic.count("sent", len(body))
@@ -502,6 +565,9 @@ class Bucket:
         said = f"{code or type(error).__name__} for {_action(error)} s3://{self.name}/{name}{_encryption_key(error)}"
         if code in _OFFLINE:
             return ServiceRefused(self._offline, f"{name} is archived and cannot be read.", [name])
+        if isinstance(error, FlexibleChecksumError):
+            message = f"{name} was altered on its way from S3, {READINGS} times in a row."
+            return ServiceRefused(Code.TRANSPORT_CORRUPTION, message, [name])
         if isinstance(error, NoCredentialsError | CredentialRetrievalError):
             code = "AccessDenied"
         for codes, means, sentence in _REFUSALS:
@@ -517,6 +583,40 @@ def _ask_for_plain_keys(params: dict[str, Any], context: dict[str, Any], **_: ob
     """Take back that botocore asks for percent-encoded keys: LocalStack then compares encoded keys, and loses some."""
     if context.pop("encoding_type_auto_set", False):
         del params["EncodingType"]
+
+
+def _arrived_wrong(error: Exception) -> bool:
+    return _code(error) in _WRONG_DIGEST
+
+
+def _sent[T](send: Callable[[], T], key: str) -> T:
+    """The answer to bytes that are sent with their checksum, and sent again when S3 says that others arrived.
+
+    Raises ServiceRefused(TRANSPORT_CORRUPTION) when they never arrive as they were sent.
+    """
+    try:
+        return stamina.RetryingCaller(attempts=READINGS, timeout=60)(_arrived_wrong, send)
+    except ClientError as error:
+        if not _arrived_wrong(error):
+            raise
+        message = f"{key} was altered on its way to S3, {READINGS} times in a row."
+        raise ServiceRefused(Code.TRANSPORT_CORRUPTION, message) from error
+
+
+def _is_confirmed(answer: Mapping[str, Any], body: bytes) -> bool:
+    """Whether a checksum that S3 keeps of the whole object says that this is its body.
+
+    botocore compares one of all bytes while it reads. Raises FlexibleChecksumError when an ETag says otherwise.
+    """
+    said = stored_checksums(answer)
+    if not said or said[0].parts > 1:
+        return False
+    stored = said[0].with_lengths([len(body)] * said[0].parts)
+    comparison = Comparison(stored)
+    comparison.update(body)
+    if not comparison.agrees():
+        raise FlexibleChecksumError(error_msg=f"the bytes do not have the {stored.algorithm} that S3 keeps of them")
+    return True
 
 
 def _code(error: Exception) -> str:

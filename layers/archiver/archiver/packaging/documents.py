@@ -55,13 +55,15 @@ class SliceProgress:
     """How far a slice is: all bytes of the tar before ``position`` are in S3 and hashed.
 
     ``fingerprints`` are those of its files that were read to the end; ``reading`` is the state of the
-    one that was not (``Fingerprinting.save``).
+    one that was not (``bodies.Reading.save``). ``altered`` counts how often it was begun anew because of bytes that
+    were altered on their way.
     """
 
     position: int
     fingerprints: tuple[FileFingerprint, ...] = ()
     reading: dict[str, Any] | None = None
     done: bool = False
+    altered: int = 0
 
 
 def files_of(folder: Folder, number: int) -> Iterator[SourceFile]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
+from aws_lambda_powertools import Logger
+
 from archiver.datablocks import Layout, Limits, PlannedDatablock, layout_of, plan
 from archiver.digests import combine_crc64nvme, crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused
 from archiver.models import FileFingerprint, SealedDatablock
-from archiver.packaging.bodies import Bodies
+from archiver.packaging.bodies import AlteredError, Bodies
 from archiver.packaging.documents import (
     PLAN,
     Folder,
@@ -19,8 +21,10 @@ from archiver.packaging.documents import (
 from archiver.packaging.slices import DatablockUpload, SliceWorker
 from archiver.packaging.sources import Origin, Tar
 from archiver.packaging.transfers import Transfers, reserve_memory
-from archiver.s3 import Bucket
+from archiver.s3 import READINGS, Bucket
 from archiver.tarlayout import END, manifest, manifest_header, padding
+
+logger = Logger(service="archiver", child=True)
 
 
 class Packager:
@@ -65,9 +69,10 @@ class Packager:
     def package(self, work: SliceOfDatablock, deadline: float) -> bool:
         """Do a slice, or as much of it as can be done until ``deadline`` (of ``time.monotonic``).
 
-        Returns whether it is finished; if not, call again. Raises DatasetRejected with
-        CHECKSUM_MISMATCH (naming file, expected, actual), CHANGED_AFTER_VALIDATE, or
-        BAD_CHECKSUM_ALGORITHM for a file too long for a hash that cannot be saved half way.
+        Returns whether it is finished; if not, call again. A slice with bytes that were altered on their way is done
+        anew, twice. Raises DatasetRejected with CHECKSUM_MISMATCH (naming file, expected, actual),
+        CHANGED_AFTER_VALIDATE, or BAD_CHECKSUM_ALGORITHM for a file too long for a hash that cannot be saved half
+        way; and ServiceRefused(TRANSPORT_CORRUPTION).
         """
         name = self._open_upload(work.datablock).slice_document(work.datablock, work.slice)
         progress = self._folder.load(name, SliceProgress)
@@ -77,10 +82,17 @@ class Packager:
         tar = self._tar_of(work.datablock)
         piece = list(tar.layout.slices())[work.slice]
         upload = self._upload(work.datablock)
-        with Transfers() as transfers:
-            progress = progress or SliceProgress(position=piece.parts[0].start)
-            worker = SliceWorker(tar, piece, upload, transfers, progress)
-            return worker.run(deadline, lambda reached: self._folder.save(name, reached))
+        progress = progress or SliceProgress(position=piece.parts[0].start)
+        try:
+            with Transfers() as transfers:
+                worker = SliceWorker(tar, piece, upload, transfers, progress)
+                return worker.run(deadline, lambda reached: self._folder.save(name, reached))
+        except AlteredError as altered:
+            if progress.altered + 1 == READINGS:
+                raise altered.told from None
+            logger.warning("bytes were altered on their way and are read again", extra={"told": str(altered)})
+            self._folder.save(name, SliceProgress(piece.parts[0].start, altered=progress.altered + 1))
+        return self.package(work, deadline)
 
     def complete(self, number: int, deadline: float) -> bool:
         """Seal a datablock; one whose bytes S3 refuses is packaged once more, from the start, in a new upload.
@@ -123,6 +135,7 @@ class Packager:
             size=layout.size,
             packed_size=layout.packed_size,
             crc64nvme=crc64nvme_to_base64(_predicted_crc(layout, fingerprints, end)),
+            read_twice=sum(one.read_twice for one in fingerprints),
         )
         if not self._is_there(sealed):
             self._upload(number).complete(layout, members + end, sealed.crc64nvme)
@@ -167,12 +180,17 @@ class Packager:
         return fingerprints
 
 
-def _last_members(tar: Tar) -> tuple[bytes, list[FileFingerprint]]:
+def _last_members(tar: Tar, readings: int = READINGS) -> tuple[bytes, list[FileFingerprint]]:
     """The members that lie in the last part, with the fingerprints of their files."""
     start, end = tar.layout.tail, tar.layout.end
-    with Transfers() as transfers:
-        bodies = Bodies(tar, transfers, tar.layout.extents(start, end))
-        return bodies.glue(start, end), bodies.fingerprints
+    try:
+        with Transfers() as transfers:
+            bodies = Bodies(tar, transfers, tar.layout.extents(start, end))
+            return bodies.glue(start, end), bodies.fingerprints
+    except AlteredError as altered:
+        if readings == 1:
+            raise altered.told from None
+    return _last_members(tar, readings - 1)
 
 
 def _end_of_tar(layout: Layout, fingerprints: list[FileFingerprint]) -> bytes:

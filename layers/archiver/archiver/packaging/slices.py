@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import chain
 
 from archiver.datablocks import Extent, Layout, Part, Slice
-from archiver.digests import Fingerprinting, crc64nvme, crc64nvme_to_base64
+from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.packaging.bodies import Bodies
 from archiver.packaging.documents import SliceProgress
@@ -67,9 +67,8 @@ class SliceWorker:
         self._transfers = transfers
         self._begun = self._reached = progress
         self._parts = [part for part in piece.parts if part.end > progress.position]
-        reading = Fingerprinting.resume(progress.reading) if progress.reading else None
         extents = chain.from_iterable(self._extents(part) for part in self._parts)
-        self._bodies = Bodies(tar, transfers, extents, reading)
+        self._bodies = Bodies(tar, transfers, extents, progress.reading)
 
     def run(self, deadline: float, save: Callable[[SliceProgress], None]) -> bool:
         """Work until all is done or ``deadline`` has passed; True when all is done."""
@@ -114,11 +113,12 @@ class SliceWorker:
     def _reach(self, position: int) -> None:
         """Note the offset, if work could go on from there."""
         reading = self._bodies.reading
-        if reading is None or reading.resumable:
-            self._reached = SliceProgress(
-                position,
-                (*self._begun.fingerprints, *self._bodies.fingerprints),
-                reading.save() if reading else None,
+        if reading is None or reading.hashes.resumable:
+            self._reached = replace(
+                self._begun,
+                position=position,
+                fingerprints=(*self._begun.fingerprints, *self._bodies.fingerprints),
+                reading=reading.save() if reading else None,
             )
 
     def _settle(self, save: Callable[[SliceProgress], None], *, done: bool = False) -> None:
@@ -132,6 +132,6 @@ class SliceWorker:
         if self._reached.position == self._begun.position and file is not None and reading is not None:
             raise DatasetRejected(
                 Code.BAD_CHECKSUM_ALGORITHM,
-                f"{file.path} is too long to be checked by {reading.algorithm}; give its sha256.",
+                f"{file.path} is too long to be checked by {reading.hashes.algorithm}; give its sha256.",
                 [file.path],
             )
