@@ -6,7 +6,7 @@ Raises ServiceRefused("lease_lost"), ServiceRefused("archive_id_conflict") and D
 from archiver import storage
 from archiver.errors import Code, ServiceRefused
 from archiver.models import Run, RunOutcome, SealedDatablock
-from archiver.remarks import Remark
+from archiver.remarks import Remark, read_twice_remarks
 from archiver.scicat import catalogue
 from archiver.step import logger, step
 from archiver.wording import counted
@@ -26,7 +26,7 @@ def handler(run: Run) -> Run:
         logger.error("SciCat counts what is archived wrong, and does not let this account mend it")
     files = counted(sum(datablock.files for datablock in verified), "file")
     message = f"{files} in {counted(len(verified), 'datablock')}"
-    remarked = _remarked(folder, message)
+    remarked = _remarked(folder, verified, message)
     catalogue().update_lifecycle(
         run.pid, archiveStatusMessage="datasetOnArchiveDisk", archivable=False, retrievable=True, **remarked
     )
@@ -34,9 +34,10 @@ def handler(run: Run) -> Run:
     return run
 
 
-def _remarked(folder: storage.RunFolder, message: str) -> dict[str, object]:
-    """What the dataset's owner should know of its names and sizes, where SciCat shows it; most need to know nothing."""
-    remarks = folder.load("remarks.json", list[Remark])
+def _remarked(folder: storage.RunFolder, verified: list[SealedDatablock], message: str) -> dict[str, object]:
+    """What the dataset's owner should know of its files, where SciCat shows it; most need to know nothing."""
+    remarks = folder.load("remarks.json", list[Remark]) or []
+    remarks += read_twice_remarks(sum(datablock.read_twice for datablock in verified))
     if not remarks:
         return {}
     warnings = [remark.model_dump(mode="json") for remark in remarks]

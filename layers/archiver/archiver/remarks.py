@@ -40,6 +40,7 @@ class RemarkCode(StrEnum):
     SPECIAL_FILES = "special_files"
     UNREADABLE_MODES = "unreadable_modes"
     SIZE_DIFFERS = "size_differs"
+    READ_TWICE = "read_twice"
 
 
 class Remark(BaseModel):
@@ -160,6 +161,14 @@ def size_remarks(said: int, listed: Mapping[Kind, int], archived: int) -> list[R
         return []
     message = f"SciCat says that the dataset has {counted(said, 'byte')}; its files have {counted(archived, 'byte')}."
     return [Remark(code=RemarkCode.SIZE_DIFFERS, message=message)]
+
+
+def read_twice_remarks(files: int) -> list[Remark]:
+    """A warning when S3 kept no checksum of some files: they were compared with a second reading alone."""
+    if not files:
+        return []
+    message = f"{counted(files, 'file was', 'files were')} stored in S3 without a checksum, and compared with a second reading instead."
+    return [Remark(code=RemarkCode.READ_TWICE, message=message, count=files)]
 
 
 def _has_long_part(path: str) -> bool:

@@ -13,9 +13,11 @@ from tests.account import LambdaContext
 from tests.dataset import ADataset, a_datablock
 
 
-def verified(dataset: ADataset) -> SealedDatablock:
+def verified(dataset: ADataset, read_twice: int = 0) -> SealedDatablock:
     key = Keys.datablock(dataset.pid, dataset.run_id, 1)
-    sealed = SealedDatablock(number=1, key=key, files=2, size=11, packed_size=10_240, crc64nvme="AAAAAAAAAAA=")
+    sealed = SealedDatablock(
+        number=1, key=key, files=2, size=11, packed_size=10_240, crc64nvme="AAAAAAAAAAA=", read_twice=read_twice
+    )
     dataset.folder.save("verified.json", [sealed])
     return sealed
 
@@ -31,6 +33,19 @@ def test_a_dataset_whose_records_are_the_verified_ones_is_archived(
     assert lifecycle["archiveStatusMessage"] == "datasetOnArchiveDisk"
     assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, True)
     assert dataset.folder.need("outcome.json", RunOutcome).outcome == "done"
+
+
+@pytest.mark.parametrize(("files", "subject"), [(1, "1 file was"), (2, "2 files were")])
+def test_files_that_only_a_second_reading_confirmed_are_told_with_the_success(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext, files: int, subject: str
+) -> None:
+    dataset = a_dataset()
+    dataset.claim()
+    catalogue().add_datablock(dataset.pid, a_datablock(verified(dataset, read_twice=files).key))
+    handler(dataset.run, lambda_context)
+    (warning,) = dataset.lifecycle["archiveReturnMessage"]["warnings"]
+    assert (warning["code"], warning["count"]) == ("read_twice", files)
+    assert warning["message"].startswith(subject)
 
 
 def test_a_dataset_with_a_record_too_few_or_too_many_is_not_archived(
