@@ -9,7 +9,7 @@ SAM := .venv-sam/bin/sam
 export UV
 SOURCES := functions layers/archiver/archiver local mocks bench tests
 
-.PHONY: help up down status reload sweep logs demo test test-fast test-e2e faults bench bench-api docs check format openapi lock deploy invoke clean
+.PHONY: help up down status reload sweep logs demo test test-fast test-e2e faults bench bench-api docs check format openapi lock deploy invoke doctor contract clean
 
 help: ## Show what there is to run
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,11 @@ reload: .venv/.synced ## Make changed functions, layer and workflows live again,
 sweep: .venv/.synced ## Put right at once what was stopped, lost or never begun (on this machine)
 	@$(PYTHON) -m local sweep
 
+# Of the local stack; of a deployment with STACK=<its name>; of any SciCat with SCICAT_URL=..., SCICAT_USERNAME=... and
+# SCICAT_PASSWORD=... (all of it: .venv/bin/python -m local.doctor --help). JSON=1 is for programs.
+doctor: .venv/.synced ## Say what works with a SciCat, what does not, and what mends it: make doctor SCICAT_URL=...
+	@$(PYTHON) -m local.doctor $(if $(JSON),--json)
+
 # SKIP_PULL=1 takes the runtime image that is already on this machine.
 invoke: .venv/.synced .venv-sam/.synced ## Run one function in AWS's own image (needs Docker): make invoke FUNCTION=ReadDrop EVENT=events/read-drop.json
 	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || (echo "Say which: make invoke FUNCTION=ReadDrop EVENT=events/read-drop.json"; exit 1)
@@ -66,6 +71,10 @@ test-fast: .venv/.synced ## Run the tests that need no local stack
 
 test-e2e: .venv/.synced .venv-sam/.synced ## Run the end-to-end tests alone
 	$(PYTHON) -m pytest tests/e2e
+
+contract: .venv/.synced ## Run the contract tests of a SciCat against a real one: make contract SCICAT_URL=... (as for doctor)
+	@test -n "$(SCICAT_URL)" || (echo "Say which: make contract SCICAT_URL=... (and the accounts, as for make doctor)"; exit 1)
+	$(PYTHON) -m pytest tests/contract/catalogue
 
 # SEED=... repeats a run that named it.
 faults: .venv/.synced .venv-sam/.synced ## Run the tests of every fault, then 10,000 random steps of users, faults and operators

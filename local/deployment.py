@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_lambda import LambdaClient
     from types_boto3_s3 import S3Client
+    from types_boto3_secretsmanager import SecretsManagerClient
     from types_boto3_stepfunctions import SFNClient
 
 _CODE_BUCKET = f"{STACK_NAME}-code"
@@ -95,6 +96,12 @@ class Aws:
     def stepfunctions(self) -> "SFNClient":
         """Step Functions."""
         client: SFNClient = self._client("stepfunctions")
+        return client
+
+    @property
+    def secretsmanager(self) -> "SecretsManagerClient":
+        """Secrets Manager."""
+        client: SecretsManagerClient = self._client("secretsmanager")
         return client
 
     @property

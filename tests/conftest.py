@@ -1,9 +1,11 @@
 """What every test may use: an account without AWS, a catalogue without SciCat, and no host but this one."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -34,8 +36,9 @@ if TYPE_CHECKING:
 
 
 def pytest_runtest_setup() -> None:
-    """Tests talk to this machine only, and say so when they do not."""
-    socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+    """Tests talk to this machine only, and to the catalogue that `make contract` names; others they cannot reach."""
+    catalogue = urlsplit(os.environ.get("SCICAT_URL", "")).hostname
+    socket_allow_hosts(["127.0.0.1", "::1", "localhost", *filter(None, [catalogue])], allow_unix_socket=True)
 
 
 @pytest.fixture

@@ -1,0 +1,59 @@
+"""Any catalogue: the project's mock, or with ``SCICAT_URL`` a real one (``make contract``)."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+
+from archiver.scicat import Catalogue
+from local.doctor.examination import Verdict, examined
+from local.doctor.listener import Listener, listening
+from local.doctor.patient import Given, Patient
+from local.doctor.removal import removed
+from local.doctor.visit import Visit
+from tests.patients import a_scicat, patient_at
+
+
+@dataclass(frozen=True)
+class AnyCatalogue:
+    """A catalogue, and who hears its calls in the archiver's place; nobody does where an archiver runs."""
+
+    patient: Patient
+    listener: Listener | None
+
+    def visit(self) -> Visit:
+        """A visit to it."""
+        return Visit.to(self.patient, self.listener)
+
+
+@pytest.fixture(scope="session")
+def any_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnyCatalogue]:
+    """The catalogue of all these tests."""
+    given = Given(**{name: os.environ.get(name.upper(), "") for name in Given.__dataclass_fields__})
+    with ExitStack() as running:
+        if given.scicat_url:
+            port = os.environ.get("LISTEN")
+            listener = running.enter_context(listening(int(port))) if port else None
+            yield AnyCatalogue(given.patient(), listener)
+        else:
+            listener = running.enter_context(listening(0))
+            scicat = running.enter_context(a_scicat(tmp_path_factory.mktemp("scicat"), listener.url))
+            yield AnyCatalogue(patient_at(scicat.url), listener)
+
+
+@pytest.fixture
+def visit(any_catalogue: AnyCatalogue) -> Iterator[Visit]:
+    """A visit of which nothing is left afterwards but ended jobs."""
+    visit = any_catalogue.visit()
+    yield visit
+    finding = examined(removed, visit)
+    visit.close()
+    assert finding.verdict is Verdict.GOOD, finding
+
+
+@pytest.fixture
+def catalogue(visit: Visit) -> Catalogue:
+    """The catalogue's client, with the archiver's accounts."""
+    return visit.catalogue

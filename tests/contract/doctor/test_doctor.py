@@ -1,0 +1,251 @@
+"""The doctor finds what is wrong with a SciCat, says what mends it, and leaves nothing behind."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from local.doctor.__main__ import command
+from local.doctor.examination import Finding, Verdict, examine
+from local.doctor.listener import Listener, listening
+from local.doctor.patient import Patient
+from local.doctor.visit import Visit
+from mocks.scicat.store import Kind
+from mocks.scicat.testing import RunningScicat
+from tests.loopback import QuietHandler, serving
+from tests.patients import JOB_API, a_scicat, login, patient_at
+
+pytestmark = pytest.mark.usefixtures("no_pauses")
+
+_NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    with listening(0) as hearing:
+        yield hearing
+
+
+def found(patient: Patient, listener: Listener | None = None) -> dict[str, Finding]:
+    """What one visit finds."""
+    return {one.name: one for one in examine(Visit.to(patient, listener, 0.0), lambda _: None)}
+
+
+def bad(findings: dict[str, Finding]) -> set[str]:
+    return {name for name, finding in findings.items() if finding.verdict is Verdict.BAD}
+
+
+def left(scicat: RunningScicat) -> list[object]:
+    """What is in the catalogue but ended jobs."""
+    unfinished = [job for job in scicat.store.all(Kind.JOB) if not job["statusCode"].startswith("finished")]
+    return [*scicat.store.all(Kind.DATASET), *scicat.store.all(Kind.DATABLOCK), *unfinished]
+
+
+def test_nothing_is_left_of_a_visit_but_an_ended_job(tmp_path: Path, listener: Listener) -> None:
+    with a_scicat(tmp_path, listener.url) as scicat:
+        findings = found(patient_at(scicat.url), listener)
+        assert {finding.verdict for finding in findings.values()} == {Verdict.GOOD}
+        assert len(scicat.store.all(Kind.JOB)) == 1
+        assert left(scicat) == []
+
+
+@pytest.mark.parametrize(
+    ("groups", "check", "setting"),
+    [
+        ({"create_dataset_privileged": "others"}, "pid", "CREATE_DATASET_PRIVILEGED_GROUPS"),
+        ({"delete": "others"}, "delete_datablock", "DELETE_GROUPS"),
+        ({"create_job_privileged": "others"}, "job", "CREATE_JOB_PRIVILEGED_GROUPS"),
+        ({"update_job_privileged": "others"}, "read_job", "UPDATE_JOB_PRIVILEGED_GROUPS"),
+    ],
+)
+def test_a_missing_right_is_told_with_the_setting_that_gives_it(
+    tmp_path: Path, listener: Listener, groups: dict[str, str], check: str, setting: str
+) -> None:
+    with a_scicat(tmp_path, listener.url, **groups) as scicat:
+        findings = found(patient_at(scicat.url), listener)
+    assert bad(findings) - {"removed"} == {check}
+    assert setting in findings[check].mend
+
+
+def test_what_cannot_be_removed_is_named(tmp_path: Path, listener: Listener) -> None:
+    with a_scicat(tmp_path, listener.url, delete="others") as scicat:
+        findings = found(patient_at(scicat.url), listener)
+        (dataset,) = scicat.store.all(Kind.DATASET)
+    assert findings["removed"].verdict is Verdict.BAD
+    assert dataset["pid"] in findings["removed"].detail
+
+
+def test_accounts_that_may_do_nothing_leave_nothing(tmp_path: Path, listener: Listener) -> None:
+    with a_scicat(tmp_path, listener.url) as scicat:
+        findings = found(patient_at(scicat.url, archiver=login("stranger"), creator=None), listener)
+        assert bad(findings) == {"pid"}
+        assert left(scicat) == []
+
+
+@pytest.mark.parametrize(("account", "check"), [("archiver", "login"), ("creator", "jobs_login")])
+def test_a_wrong_password_is_told_and_never_repeated(
+    tmp_path: Path, listener: Listener, account: str, check: str
+) -> None:
+    wrong = type(JOB_API)("archiver", "any-wrong-password")
+    with a_scicat(tmp_path, listener.url) as scicat:
+        findings = found(patient_at(scicat.url, **{account: wrong}), listener)
+    assert check in bad(findings)
+    assert "PASSWORD" in findings[check].mend
+    assert "any-wrong-password" not in str(findings)
+
+
+def test_a_scicat_that_is_not_there_is_told_at_once() -> None:
+    findings = found(patient_at(_NOBODY))
+    assert bad(findings) == {"reachable"}
+    assert "SCICAT_URL" in findings["reachable"].mend
+
+
+@pytest.mark.parametrize("body", [b"<html>any page</html>", b"[]", b'{"any": "service"}'])
+def test_something_else_than_a_scicat_is_told(body: bytes) -> None:
+    class Other(QuietHandler):
+        def answer(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with serving(Other) as url:
+        assert bad(found(patient_at(url))) == {"reachable"}
+
+
+def test_a_release_without_the_lifecycles_route_is_refused(listener: Listener) -> None:
+    class Old(QuietHandler):
+        def answer(self) -> None:
+            health = self.path == "/api/v3/health"
+            body = json.dumps(
+                {"status": "ok"} if health else {"message": f"Cannot {self.command} {self.path}"}
+            ).encode()
+            self.send_response(200 if health else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with serving(Old) as url:
+        findings = found(patient_at(url), listener)
+    assert bad(findings) == {"release"}
+    assert "cannot work with it" in findings["release"].detail
+    assert findings["login"].verdict is Verdict.UNTRIED
+
+
+# The url action, seen by whoever creates a job
+
+
+def test_a_scicat_that_calls_where_nobody_is_is_told(tmp_path: Path) -> None:
+    with a_scicat(tmp_path, _NOBODY) as scicat:
+        finding = found(patient_at(scicat.url))["url_action"]
+        assert left(scicat) == []
+    assert finding.verdict is Verdict.BAD
+    assert "nothing answers" in finding.detail
+    assert "ARCHIVER_URL" in finding.mend
+
+
+def test_a_scicat_that_calls_nobody_is_told(tmp_path: Path) -> None:
+    with a_scicat(tmp_path, "") as scicat:
+        finding = found(patient_at(scicat.url))["url_action"]
+        assert left(scicat) == []
+    assert finding.verdict is Verdict.BAD
+    assert "nobody began it" in finding.detail
+
+
+def test_a_scicat_that_calls_somebody_else_is_told(tmp_path: Path, listener: Listener) -> None:
+    with a_scicat(tmp_path, _NOBODY) as scicat:
+        finding = found(patient_at(scicat.url), listener)["url_action"]
+    assert finding.verdict is Verdict.BAD
+    assert listener.url in finding.mend
+
+
+def test_what_the_archiver_says_of_the_header_reaches_the_operator(tmp_path: Path) -> None:
+    refusal = {"code": "unauthorized", "message": "This route needs valid credentials.", "details": "any hint"}
+
+    class Refusing(QuietHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = json.dumps(refusal).encode()
+            self.send_response(401)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with serving(Refusing) as url, a_scicat(tmp_path, url) as scicat:
+        finding = found(patient_at(scicat.url))["url_action"]
+        assert left(scicat) == []
+    assert (finding.verdict, finding.mend) == (Verdict.BAD, "any hint")
+    assert "answered 401: This route needs valid credentials. any hint" in finding.detail
+
+
+def test_another_password_than_the_archivers_is_told_and_never_repeated(tmp_path: Path, listener: Listener) -> None:
+    with a_scicat(tmp_path, listener.url, password="any-wrong-password") as scicat:
+        finding = found(patient_at(scicat.url), listener)["url_action"]
+    assert "ARCHIVER_BASIC" in finding.detail
+    assert "any-wrong-password" not in str(finding)
+
+
+# The command
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, scicat: RunningScicat, *options: str, **variables: str
+) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of ``make doctor``."""
+    environment = {
+        "SCICAT_URL": scicat.url,
+        "SCICAT_USERNAME": "archiver",
+        "SCICAT_PASSWORD": login("archiver").password,
+        "SCICAT_JOBS_USERNAME": "jobcreator",
+        "SCICAT_JOBS_PASSWORD": login("jobcreator").password,
+        "WAIT_SECONDS": "0",
+        **variables,
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    ran = CliRunner().invoke(command(), options)
+    return ran.exit_code, ran.stdout, ran.stderr
+
+
+def test_the_command_says_a_line_for_each_check_and_succeeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening(0) as free:
+        port, url = str(free.port), free.url
+    with a_scicat(tmp_path, url) as scicat:
+        code, output, _ = run(monkeypatch, scicat, LISTEN=port, JOB_API_USERNAME=JOB_API.username)
+    lines = output.splitlines()
+    assert code == 0, output
+    assert all(line.startswith("✓ ") for line in lines[:-1])
+    assert lines[-1].startswith("The archiver can work with this SciCat")
+    assert "the password was not compared" in output
+
+
+def test_the_command_fails_when_a_check_does_and_prints_json_for_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_scicat(tmp_path, _NOBODY) as scicat:
+        code, output, _ = run(monkeypatch, scicat, "--json")
+    told = json.loads(output)
+    assert (code, told["healthy"], told["scicat"]) == (1, False, scicat.url)
+    assert [one["name"] for one in told["checks"] if one["verdict"] == "bad"] == ["url_action"]
+
+
+def test_an_interrupted_command_removes_what_it_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with a_scicat(tmp_path, _NOBODY) as scicat:
+        monkeypatch.setattr("archiver.scicat.Catalogue.update_lifecycle", interrupted)
+        code, output, errors = run(monkeypatch, scicat)
+        assert left(scicat) == []
+    assert code == 130
+    assert "nothing is left of the dataset" in output
+    assert "Interrupted" in errors
+
+
+def test_a_password_that_nobody_gave_is_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with a_scicat(tmp_path, _NOBODY) as scicat:
+        code, _, errors = run(monkeypatch, scicat, SCICAT_PASSWORD="")
+    assert code == 2
+    assert "SCICAT_PASSWORD is not set" in errors
