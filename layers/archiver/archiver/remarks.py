@@ -167,7 +167,8 @@ def read_twice_remarks(files: int) -> list[Remark]:
     """A warning when S3 kept no checksum of some files: they were compared with a second reading alone."""
     if not files:
         return []
-    message = f"{counted(files, 'file was', 'files were')} stored in S3 without a checksum, and compared with a second reading instead."
+    subject = counted(files, "file was", "files were")
+    message = f"{subject} stored in S3 without a checksum, and compared with a second reading instead."
     return [Remark(code=RemarkCode.READ_TWICE, message=message, count=files)]
 
 
