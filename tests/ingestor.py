@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from threading import Event
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import requests
 
+from tests import go_listing
 from tests.catalogue import ANY_TIME, a_dataset
 from tests.loopback import LOOPBACK
 
@@ -43,6 +45,39 @@ class Archiver(Protocol):
     """The archiver's API, however it is reached; ``path`` is the one below ``/api/v1``."""
 
     def post(self, path: str, body: str, headers: Mapping[str, str]) -> Answer: ...
+
+
+class Bytes(Protocol):
+    """A file that is sent: its path in the dataset, and its ``size`` in bytes."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def read(self, start: int, length: int) -> bytes:
+        """Some of its bytes; fewer at its end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file in a local folder, or what a link there points to."""
+
+    folder: Path
+    path: str
+
+    @property
+    def size(self) -> int:
+        """Of what is sent."""
+        return (self.folder / self.path).stat().st_size
+
+    def read(self, start: int, length: int) -> bytes:
+        """Through links."""
+        with (self.folder / self.path).open("rb") as file:
+            file.seek(start)
+            return file.read(length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +126,21 @@ class Ingestor:
     ) -> tuple[str, dict[str, Any]]:
         """Register and upload a dataset; returns its pid and what finalizing it was answered.
 
-        ``others`` are directories and symlinks, which are listed and never sent. Raises UploadFailed after it gave
-        the upload up, as the Ingestor does: when a file failed, or the user cancelled.
+        ``others`` are listed and not sent: folders, and links to folders. Raises UploadFailed after it gave the
+        upload up, as the Ingestor does: when a file failed, or the user cancelled.
         """
-        pid = self._register(files, others)
+        usual = [{"path": file.path, "size": file.size, "time": ANY_TIME, "perm": "-rw-r--r--"} for file in files]
+        return self._upload([*usual, *others], files, archive=archive)
+
+    def upload_folder(self, folder: Path, *, archive: bool = True) -> tuple[str, dict[str, Any]]:
+        """The same with a local folder, and all that is in it."""
+        files = [LocalFile(folder, path) for path in go_listing.sent(folder)]
+        return self._upload(list(go_listing.listed(folder)), files, archive=archive)
+
+    def _upload(
+        self, listed: Sequence[Mapping[str, Any]], files: Sequence[Bytes], *, archive: bool
+    ) -> tuple[str, dict[str, Any]]:
+        pid = self._register(listed)
         self._login()
         self._ask_for_space(pid, files)
         with ThreadPoolExecutor(self.parallel) as uploads:
@@ -119,12 +165,12 @@ class Ingestor:
         )
         return answer
 
-    def _register(self, files: Sequence[File], others: Sequence[Mapping[str, Any]]) -> str:
+    def _register(self, listed: Sequence[Mapping[str, Any]]) -> str:
         lifecycle = {"archiveStatusMessage": "filesNotYetAvailable", "archivable": False}
         dataset = a_dataset(datasetlifecycle=lifecycle)
         pid = str(self._scicat("/api/v3/datasets", dataset)["pid"])
-        listed = [{"path": file.path, "size": file.size, "time": ANY_TIME, "perm": "-rw-r--r--"} for file in files]
-        block = {"size": sum(file.size for file in files), "dataFileList": [*listed, *others]}
+        # Folders and links are counted with the sizes that they have themselves.
+        block = {"size": sum(entry["size"] for entry in listed), "dataFileList": list(listed)}
         self._scicat(f"/api/v3/datasets/{quote(pid, safe='')}/origdatablocks", block)
         return pid
 
@@ -151,13 +197,13 @@ class Ingestor:
         assert refreshed.status == HTTPStatus.OK
         self._token = refreshed.json["access_token"]
 
-    def _ask_for_space(self, pid: str, files: Sequence[File]) -> None:
+    def _ask_for_space(self, pid: str, files: Sequence[Bytes]) -> None:
         """GiB are rounded down; 507 means to wait and to ask again."""
         body = {"dataset_id": pid, "dataset_size_gib": sum(file.size for file in files) // GIB}
         while self._answer("/s3/requestDatasetUpload", body).status == HTTPStatus.INSUFFICIENT_STORAGE:
             self.wait()
 
-    def _send(self, pid: str, file: File) -> None:
+    def _send(self, pid: str, file: Bytes) -> None:
         """Send one file; its multipart upload is aborted when a part fails. All its URLs are asked for at once."""
         name = f"openem-network/datasets/{pid}/raw_files/{file.path}"
         starts = range(0, max(file.size, 1), self.chunk)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver.file_modes import UNKNOWN, FileMode, Kind, parse, written
+from tests.go_listing import go_mode
 
 BITS = st.integers(0, 0o7777)
 TYPES: dict[int, Kind] = {
@@ -91,6 +92,11 @@ def test_every_string_of_go_is_read(chosen: list[bool], bits: int) -> None:
     assert bool(mode.bits & stat.S_ISGID) == ("g" in marks)
     assert bool(mode.bits & stat.S_ISVTX) == ("t" in marks)
     assert (mode.kind == "directory") == ("d" in marks)
+
+
+@given(st.sampled_from(sorted(TYPES)), BITS)
+def test_what_go_writes_of_a_file_here_is_read(kind: int, bits: int) -> None:
+    assert parse(go_mode(kind | bits)) == FileMode(TYPES[kind], bits)
 
 
 @given(st.sampled_from(sorted(TYPES)), BITS)

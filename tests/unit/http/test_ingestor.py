@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,9 @@ import pytest
 import requests
 
 from archiver import landing_zone
+from archiver.scicat import catalogue
 from archiver.settings import GIB
+from tests import relion
 from tests.archiver_api import Answer, Api, event
 from tests.catalogue import PASSWORD, Scicat
 from tests.ingestor import MIB, File, Ingestor, UploadFailed
@@ -58,6 +61,24 @@ def test_a_dataset_is_uploaded(ingestor: Ingestor, aws: "S3Client", scicat: Scic
     assert uploaded(aws, pid) == {file.path: file.size for file in FILES}
     lifecycle = scicat.lifecycle(pid)
     assert (lifecycle["archiveStatusMessage"], lifecycle["archivable"]) == ("datasetCreated", True)
+
+
+def test_a_relion_project_with_links_is_uploaded_and_taken_as_it_is(
+    ingestor: Ingestor, aws: "S3Client", scicat: Scicat, tmp_path: Path
+) -> None:
+    files = relion.make_project(tmp_path / "project")
+
+    pid, _ = ingestor.upload_folder(tmp_path / "project", archive=False)
+
+    assert uploaded(aws, pid) == {path: len(body) for path, body in files.items()}
+    assert scicat.lifecycle(pid)["archiveStatusMessage"] == "datasetCreated"
+    dataset = catalogue().need_dataset(pid, files=True)
+    perms = {file.path: file.perm for file in dataset.files}
+    assert perms["Class2D/job012"] == "dgrwxrwx---"
+    assert perms["Movies"] == "dtrwxrwxrwx"
+    assert perms["Raw"] == "Lrwxrwxrwx"
+    assert perms.keys() == files.keys() | relion.UNSENT_LINKS.keys() | set(relion.FOLDERS)
+    assert dataset.totals.size == sum(file.size for file in dataset.files)
 
 
 def test_todays_client_asks_for_a_storage_class_that_nobody_signed(ingestor: Ingestor, aws: "S3Client") -> None:
