@@ -3,10 +3,11 @@
 import subprocess
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -33,10 +34,18 @@ def main() -> None:
     """Run the command; what fails ends in one line and exit code 1."""
     try:
         app()
-    except (StageFailed, BotoCoreError, ClientError, OSError) as failure:
-        hint = "" if isinstance(failure, StageFailed) else f". Logs: {Configuration.of().logs}"
-        Console(stderr=True, highlight=False).print(f"[red]{escape(str(failure))}{hint}[/]", soft_wrap=True)
-        raise SystemExit(1) from None
+    except ResponseParserError:
+        _end(f"{Configuration.of().aws_url} is another program's: LOCALSTACK_PORT says where LocalStack listens")
+    except StageFailed as failure:
+        _end(str(failure))
+    except (BotoCoreError, ClientError, OSError) as failure:
+        _end(f"{failure}. Logs: {Configuration.of().logs}")
+
+
+def _end(sentence: str) -> NoReturn:
+    """Say why the command did not succeed, in one line."""
+    Console(stderr=True, highlight=False).print(f"[red]{escape(sentence)}[/]", soft_wrap=True)
+    raise SystemExit(1) from None
 
 
 @app.command()

@@ -47,6 +47,14 @@ class ExistingService:
 
 
 @dataclass(frozen=True, slots=True)
+class Port:
+    """A port of this machine, and the variable that moves it."""
+
+    number: int
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """One local stack. Two with different ports and state folders do not touch each other."""
 
@@ -103,9 +111,12 @@ class Configuration:
         return self.lts.login if self.lts else Login(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
 
     @property
-    def service_names(self) -> set[str]:
-        """The services that run here."""
-        return {"LocalStack"} | (set() if self.lts else {"LTS mock"}) | (set() if self.scicat else {"SciCat mock"})
+    def ports(self) -> dict[str, Port]:
+        """The services that run here, by name, and where each listens."""
+        localstack = {"LocalStack": Port(self.localstack_port, "LOCALSTACK_PORT")}
+        lts = {} if self.lts else {"LTS mock": Port(self.lts_port, "LTS_PORT")}
+        scicat = {} if self.scicat else {"SciCat mock": Port(self.scicat_port, "SCICAT_PORT")}
+        return localstack | lts | scicat
 
     @property
     def logs(self) -> Path:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from local.configuration import ROOT, StageFailed, quiet_environment
+from local.configuration import ROOT, Port, StageFailed, quiet_environment
 from local.executor.process_executor.process_tree import descendants, kill
 
 _HEALTH_SECONDS = 90.0
@@ -91,10 +91,7 @@ class Register:
 
     def start(self, service: Service) -> Running:
         """Start ``service`` and wait until it is healthy. Raises StageFailed when it is not."""
-        if not port_is_free(service.port):
-            raise StageFailed(
-                f"Port {service.port} is taken; stop what listens there, or choose another: {service.variable}=…"
-            )
+        refuse_taken({service.name: Port(service.port, service.variable)})
         for ended in self._children.values():
             ended.poll()
         service.log.parent.mkdir(parents=True, exist_ok=True)
@@ -123,14 +120,18 @@ class Register:
         return running
 
     def stop(self, running: Running) -> None:
-        """Stop it and all it started, and wait until its port is free. Raises StageFailed when that does not help."""
-        if running.alive():
+        """Stop it and all it started, and wait until its port is free. Raises StageFailed when that does not help.
+
+        The port of one that had ended already may be somebody else's by now.
+        """
+        was_alive = running.alive()
+        if was_alive:
             family = {pid: start_time(pid) for pid in descendants(running.pid)}
             _end(running)
             kill([pid for pid, started in family.items() if started and start_time(pid) == started])
         if child := self._children.pop(running.pid, None):
             child.wait()
-        if not _within(_STOP_SECONDS, lambda: port_is_free(running.port)):
+        if was_alive and not _within(_STOP_SECONDS, lambda: port_is_free(running.port)):
             raise StageFailed(f"{running.name} was stopped, but something still listens on port {running.port}")
         self._file(running.name).unlink(missing_ok=True)
 
@@ -148,15 +149,41 @@ def start_time(pid: int) -> int | None:
     return None if state == "Z" else started
 
 
-def port_is_free(port: int) -> bool:
-    """Whether nothing listens on ``port`` of this machine."""
+def refuse_taken(ports: Mapping[str, Port]) -> None:
+    """Raise StageFailed, naming each service whose port is another's, another program's, or the system's own."""
+    by_number: dict[int, str] = {}
+    wrong: list[str] = []
+    variables: list[str] = []
+    for name, port in ports.items():
+        reason = _why_not(port.number)
+        if port.number in by_number:
+            reason = f"is the {by_number[port.number]}'s, too"
+        by_number.setdefault(port.number, name)
+        if reason:
+            wrong.append(f"port {port.number} ({name}) {reason}")
+            variables.append(f"{port.variable}=…")
+    if wrong:
+        sentence = " and ".join(wrong)
+        choose = f"choose another port with {' '.join(variables)}"
+        raise StageFailed(f"{sentence[0].upper()}{sentence[1:]}: {choose}, or stop what listens there")
+
+
+def _why_not(port: int) -> str | None:
+    """Why no service can listen on ``port`` of this machine, or None when one can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            return "is for root alone"
         except OSError:
-            return False
-    return True
+            return "is taken by another program"
+    return None
+
+
+def port_is_free(port: int) -> bool:
+    """Whether nothing listens on ``port`` of this machine."""
+    return _why_not(port) is None
 
 
 def healthy(port: int, path: str) -> bool:

@@ -9,7 +9,7 @@ from local.configuration import Configuration, StageFailed
 from local.deployment import Deployed
 from local.endpoints import Endpoints
 from local.progress import Progress
-from local.services import Register, Running, Service, healthy
+from local.services import Register, Running, Service, healthy, refuse_taken
 from local.sources import Sources
 
 # LocalStack forgets everything when it ends, so what the mocks remember of it goes with it.
@@ -34,6 +34,7 @@ class Stack:
     def up(self) -> Endpoints:
         """Start whatever does not run, deploy whatever changed. Raises StageFailed."""
         self.configuration.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._check_ports()
         self._environments()
         self._check_whole()
         accounts = self._accounts()
@@ -58,12 +59,25 @@ class Stack:
         self._forget()
         return bool(services)
 
+    def _check_ports(self) -> None:
+        """Before anything is made, asked or stopped: what runs is where it is wanted, and the rest has room."""
+        wanted = dict(self.configuration.ports)
+        for service in filter(Running.alive, self.register.all()):
+            port = wanted.pop(service.name, None)
+            if port is None:
+                raise StageFailed(f"The stack runs with other settings (a {service.name}): `make down` first")
+            if port.number != service.port:
+                raise StageFailed(
+                    f"The {service.name} of this stack runs on port {service.port}, not on {port.number}: "
+                    f"leave {port.variable} as it was, or `make down` first"
+                )
+            if not healthy(service.port, service.health_path):
+                raise StageFailed(f"The {service.name} runs, but does not answer: `make down` first")
+        refuse_taken(wanted)
+
     def _check_whole(self) -> None:
         """Begin anew when a part of the stack is missing: the rest knows nothing without it."""
         services = self.register.all()
-        unwanted = {service.name for service in services if service.alive()} - self.configuration.service_names
-        if unwanted:
-            raise StageFailed(f"The stack runs with other settings ({', '.join(unwanted)}): `make down` first")
         whole = all(service.alive() for service in services)
         if services and whole:
             whole = deployment.stack_status(self.configuration) in {None, *_DEPLOYED}
@@ -101,8 +115,6 @@ class Stack:
                 outcome.note(f"started on port {service.port}")
             elif running.settings != service.settings:
                 raise StageFailed(f"{service.name} runs with other settings: `make down` first")
-            elif not healthy(service.port, service.health_path):
-                raise StageFailed(f"{service.name} runs, but does not answer: `make down` first", service.log)
             else:
                 outcome.note(f"runs on port {service.port}")
         return running

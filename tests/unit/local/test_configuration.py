@@ -16,7 +16,7 @@ EXISTING_SCICAT = {
 def test_without_settings_both_mocks_run_on_the_usual_ports_and_signatures_are_not_checked() -> None:
     configuration = Configuration.of({})
 
-    assert configuration.service_names == {"LocalStack", "LTS mock", "SciCat mock"}
+    assert configuration.ports.keys() == {"LocalStack", "LTS mock", "SciCat mock"}
     assert configuration.aws_url == "http://localhost:4566"
     assert configuration.api_url == "http://localhost:4566/_aws/execute-api/archiver/api/v1"
     assert configuration.scicat_url == "http://localhost:3000"
@@ -34,7 +34,7 @@ def test_empty_variables_are_as_good_as_none() -> None:
 def test_existing_catalogue_takes_the_place_of_the_mock() -> None:
     configuration = Configuration.of(EXISTING_SCICAT)
 
-    assert configuration.service_names == {"LocalStack", "LTS mock"}
+    assert configuration.ports.keys() == {"LocalStack", "LTS mock"}
     assert configuration.scicat_url == "https://scicat.example.org"
 
 
@@ -42,7 +42,7 @@ def test_existing_storage_takes_the_place_of_the_mock() -> None:
     keys = {"LTS_ACCESS_KEY_ID": "any-key", "LTS_SECRET_ACCESS_KEY": "any-secret"}
     configuration = Configuration.of({"LTS_ENDPOINT_URL": "https://lts.example.org", **keys})
 
-    assert configuration.service_names == {"LocalStack", "SciCat mock"}
+    assert configuration.ports.keys() == {"LocalStack", "SciCat mock"}
     assert configuration.lts_url == "https://lts.example.org"
     assert configuration.lts_login.username == "any-key"
 

@@ -81,7 +81,7 @@ def test_taken_port_is_named_with_its_variable(register: Register, tmp_path: Pat
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", service.port))
         taken.listen()
-        with pytest.raises(StageFailed, match=f"Port {service.port} is taken.*ANY_PORT"):
+        with pytest.raises(StageFailed, match=rf"Port {service.port} \(any service\) is taken.*ANY_PORT"):
             register.start(service)
 
 
