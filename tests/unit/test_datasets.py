@@ -62,6 +62,16 @@ def test_d01_d02_what_is_only_on_one_side_is_named(listed: set[str], present: se
         assert (reason.code, set(reason.files)) == (Code.EXTRA_FILES, present - listed)
 
 
+@pytest.mark.parametrize("composed_here", [True, False])
+def test_a_name_that_was_uploaded_in_another_unicode_form_is_told_with_both(composed_here: bool) -> None:
+    listed, sent = ("Z\u00fcrich.mrc", "Zu\u0308rich.mrc")[:: 1 if composed_here else -1]
+    reason = refusal([catalogued("a"), catalogued("b"), catalogued(listed)], [uploaded("a"), uploaded(sent)]).reason
+    escaped = {"Z\u00fcrich.mrc": r"Z\xfcrich.mrc", "Zu\u0308rich.mrc": r"Zu\u0308rich.mrc"}
+    assert (reason.code, reason.count) == (Code.MISSING_FILES, 2)
+    assert reason.files[0].startswith(f"{listed} ({escaped[listed]} in the catalogue, {escaped[sent]} uploaded: ")
+    assert reason.files[1] == "b"
+
+
 def test_d01_a_hundred_files_are_named_and_all_are_counted() -> None:
     reason = refusal([catalogued("here"), *(catalogued(f"lost-{n:03}") for n in range(250))], [uploaded("here")]).reason
     assert (len(reason.files), reason.count, reason.files[0]) == (100, 250, "lost-000")

@@ -1,10 +1,12 @@
 """Which names may stand in a dataset, a tar and a shell."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.names import MAX_KEY_BYTES, wrong_path, wrong_pid
+from archiver.names import MAX_KEY_BYTES, alike, told_apart, wrong_path, wrong_pid
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../b", "./x", "a//b", "a/.", "..", ".", "a/..", "", "/"])
@@ -69,3 +71,29 @@ def test_an_allowed_path_never_leaves_its_folder(path: str) -> None:
         assert not path.startswith("/")
         assert all(part not in ("", ".", "..") for part in path.removesuffix("/").split("/"))
         assert not any(ord(letter) < 32 for letter in path)
+
+
+NAMES = st.text(st.sampled_from("aéü\\/e\u0301u\u0308"), min_size=1, max_size=4)
+
+
+@given(st.sets(NAMES, max_size=6), st.sets(NAMES, max_size=6))
+def test_names_are_alike_when_they_differ_in_form_alone_and_no_other_could_be_meant(
+    listed: set[str], found: set[str]
+) -> None:
+    def form(path: str) -> str:
+        return unicodedata.normalize("NFD", path).replace("\\", "/")
+
+    for name, path in alike(listed, found).items():
+        assert [one for one in listed if form(one) == form(name)] == [path]
+        assert [one for one in found if form(one) == form(path)] == [name]
+    unmatched = found - alike(listed, found).keys()
+    assert all(
+        len([one for one in listed if form(one) == form(name)]) != 1
+        or len([one for one in found if form(one) == form(name)]) != 1
+        for name in unmatched
+    )
+
+
+def test_two_names_that_look_the_same_are_told_apart() -> None:
+    assert told_apart("Z\u00fcrich.mrc") == r"Z\xfcrich.mrc"
+    assert told_apart("Zu\u0308rich.mrc") == r"Zu\u0308rich.mrc"

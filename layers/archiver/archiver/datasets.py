@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected
 from archiver.file_modes import Kind
 from archiver.filelist import byte_order
 from archiver.models import CatalogueFile, S3Object, SourceFile
-from archiver.names import wrong_path
+from archiver.names import alike, told_apart, wrong_path
 from archiver.wording import counted
 
 # JavaScript's Number.MAX_SAFE_INTEGER: beyond it the catalogue itself does not know the size.
@@ -22,6 +22,8 @@ MAX_SIZE = 2**53 - 1
 # What may have to be restored before it can be read; some services take the class as a mere label.
 _TAPE_CLASSES = {"GLACIER", "DEEP_ARCHIVE"}
 _EPOCH = datetime.fromtimestamp(0, UTC)
+# So many names of each side are looked at when some are missing: may they be there in another form?
+_COMPARED = 10_000
 # What ``type`` may say; in part the words of ``stat --format=%F``.
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("file", "f", "regular", "regular file", "regular empty file", "hard link", "hardlink"), "file"),
@@ -70,6 +72,7 @@ def match(catalogued: Iterable[CatalogueFile], uploaded: Iterable[S3Object], pre
         extra.add(found.key.removeprefix(prefix))
         found = next(objects, None)
     list_checks.refuse()
+    missing.explain(_other_forms(missing.named, extra.named))
     missing.refuse(
         Code.MISSING_FILES,
         "of the catalogue's files is not in the bucket",
@@ -106,6 +109,11 @@ def needs_bytes(entry: CatalogueFile) -> bool:
     """
     kind = kind_of(entry)
     return kind == "file" or (kind == "special" and entry.size != 0)
+
+
+def size_of(entry: CatalogueFile) -> int:
+    """The listed size in bytes; 0 for what is no size."""
+    return entry.size if _is_size(entry.size) else 0
 
 
 def mode_of(entry: CatalogueFile, kind: Kind) -> int:
@@ -184,7 +192,7 @@ class Fingerprint:
         for entry in catalogued:
             line = json.dumps([entry.path, entry.size, entry.time, entry.chk, entry.chk_alg])
             self._sum += int.from_bytes(hashlib.sha256(line.encode()).digest())
-            self.sizes[kind_of(entry)] += entry.size if _is_size(entry.size) else 0
+            self.sizes[kind_of(entry)] += size_of(entry)
             yield entry
 
 
@@ -294,18 +302,33 @@ class _ListChecks:
             self._beginnings.remove(file)
 
 
+def _other_forms(listed: Sequence[str], found: Sequence[str]) -> dict[str, str]:
+    """Of files that are not there under their names, what is to be said when they are under a name that looks alike."""
+    return {
+        path: f"{path} ({told_apart(path)} in the catalogue, {told_apart(other)} uploaded: one name in two forms; "
+        "upload the file as it is in the catalogue)"
+        for other, path in alike(listed, found).items()
+    }
+
+
 class _Problem:
-    """The first hundred files that something is wrong with, and how many there are."""
+    """The first files that something is wrong with, and how many there are; a hundred are told."""
 
     def __init__(self) -> None:
-        self._named: list[str] = []
+        self.named: list[str] = []
         self._count = 0
 
     def add(self, file: str) -> None:
         self._count += 1
-        if len(self._named) < MAX_NAMED_FILES:
-            self._named.append(file)
+        if len(self.named) < _COMPARED:
+            self.named.append(file)
+
+    def explain(self, sentences: Mapping[str, str]) -> None:
+        """Say more of some files, and tell of them first."""
+        self.named = [*sentences.values(), *(file for file in self.named if file not in sentences)]
 
     def refuse(self, code: Code, one: str, many: str) -> None:
         if self._count:
-            raise DatasetRejected(code, f"{counted(self._count, one, many)}.", self._named, self._count)
+            raise DatasetRejected(
+                code, f"{counted(self._count, one, many)}.", self.named[:MAX_NAMED_FILES], self._count
+            )

@@ -5,6 +5,9 @@ name or end a line is refused; everything else is kept byte for byte.
 """
 
 import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
 
 # S3 allows keys of 1,024 bytes (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
 MAX_KEY_BYTES = 1024
@@ -34,6 +37,31 @@ def wrong_path(path: str, key_prefix: str = "") -> str | None:
     if bytes_of_key > MAX_KEY_BYTES:
         return f"is too long: its key has {bytes_of_key} bytes, {MAX_KEY_BYTES} are allowed"
     return None
+
+
+def alike(listed: Iterable[str], found: Iterable[str]) -> dict[str, str]:
+    """Found paths that are listed in another form, each with the form in the list.
+
+    Letters may be composed otherwise (macOS takes names apart that others write in one piece) and backslashes stand
+    between the parts. Where more than one name could be meant, none is.
+    """
+    by_form: defaultdict[str, list[str]] = defaultdict(list)
+    for path in listed:
+        by_form[_form(path)].append(path)
+    candidates: defaultdict[str, list[str]] = defaultdict(list)
+    for path in found if by_form else ():
+        if _form(path) in by_form:
+            candidates[_form(path)].append(path)
+    return {paths[0]: by_form[form][0] for form, paths in candidates.items() if len(paths) == len(by_form[form]) == 1}
+
+
+def _form(path: str) -> str:
+    return (path if path.isascii() else unicodedata.normalize("NFC", path)).replace("\\", "/")
+
+
+def told_apart(path: str) -> str:
+    """The path in ASCII, where two that look the same do not: letters beyond it as escapes."""
+    return path.encode("ascii", "backslashreplace").decode()
 
 
 def wrong_pid(pid: str) -> str | None:

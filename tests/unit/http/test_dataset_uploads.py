@@ -312,6 +312,21 @@ def test_b40_as_much_is_kept_as_scicat_says_when_less_is_asked_for(
     assert (refused.status, refused.json["free_size_gib"]) == (507, 0)
 
 
+def test_folders_and_links_take_no_space_though_scicat_counts_them(
+    user1: User, second: str, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("LANDING_BUDGET_GIB", "1")
+    listed = [
+        {"path": "movie.mrc", "size": GIB, "time": ANY_TIME, "perm": "-rw-r--r--"},
+        {"path": "grids", "size": 4096, "time": ANY_TIME, "perm": "dgrwxrwx---"},
+        {"path": "latest", "size": 5, "time": ANY_TIME, "perm": "Lrwxrwxrwx"},
+    ]
+    user1.scicat.add_origdatablock(second, {"size": GIB + 4096 + 5, "dataFileList": listed})
+
+    assert user1.ask_for_space(1, second).status == 201
+    assert user1.ask_for_space(0).status == 507
+
+
 def test_giving_up_deletes_what_was_uploaded_and_frees_the_space(
     uploaded: User, second: str, aws: "S3Client", environment: pytest.MonkeyPatch
 ) -> None:
