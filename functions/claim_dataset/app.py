@@ -1,7 +1,8 @@
 """Become the one writer of a dataset, and tell SciCat that its archiving began.
 
 Raises ServiceRefused("busy") while another run works on it, or has left a verified archive for the sweep to
-settle; DatasetRejected("dataset_unknown") and DatasetRejected("bad_path") for a pid that could not stand in a key.
+settle, and ServiceRefused("scicat_forbidden") when SciCat would not let its archive be recorded;
+DatasetRejected("dataset_unknown"), and DatasetRejected("bad_path") for a pid that could not stand in a key.
 A dataset that is archived already is left as it is.
 """
 
@@ -31,6 +32,7 @@ def handler(run: RunStarted) -> RunClaimed:
             foreign,
         )
     else:
+        catalogue().need_rights(run.pid)
         catalogue().update_lifecycle(run.pid, archiveStatusMessage="started", archivable=False, retrievable=False)
     return RunClaimed(**run.model_dump(), archived=archived)
 

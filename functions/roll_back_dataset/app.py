@@ -25,7 +25,8 @@ def handler(run: RunFailed) -> RunRolledBack:
     reason = reports.reason_of(run.failure)
     pending = reason.code in _SILENT and folder.read("verified.json") is not None
     # First for ourselves: the reason is not lost when SciCat does not answer.
-    folder.save("outcome.json", reports.pending(run.pid) if pending else reports.outcome(run.pid, reason))
+    outcome = reports.pending(run.pid, reason.code) if pending else reports.outcome(run.pid, reason)
+    folder.save("outcome.json", outcome)
     archived = not pending and _take_back(run)
     if archived:
         folder.save("outcome.json", RunOutcome(pid=run.pid, outcome="done", code="archived", message="It is archived."))

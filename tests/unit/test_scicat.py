@@ -4,11 +4,14 @@ import gzip
 import json
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 import pytest
+import time_machine
 from moto import mock_aws
 
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
@@ -44,11 +47,14 @@ class Script:
     logins: int = 0
     credentials: Any = None
     askers: list[str] = field(default_factory=list)
+    password: str | None = None
 
     def next(self, method: str, path: str, body: Any, authorization: str = "") -> Answer:
         if path == LOGIN:
             self.logins += 1
             self.credentials = body
+            if self.password not in {None, body["password"]}:
+                return Answer(401, {"message": "Unauthorized", "statusCode": 401})
             return Answer(201, {"access_token": f"{body['username']} {self.logins}", "expires_in": 3600})
         if path == SELF:
             return Answer(200, {})
@@ -447,6 +453,7 @@ def test_the_deployed_catalogue_logs_in_with_the_account_in_secrets_manager(
         account = json.dumps({"username": "archiver", "password": "from the secret"})
         secret = boto3.client("secretsmanager").create_secret(Name="scicat", SecretString=account)
         environment.setenv("SCICAT_SECRET", secret["ARN"])
+        environment.delenv("SCICAT_JOBS_SECRET")
         environment.setenv("SCICAT_URL", script.url)
         script.answers = [Answer(200, {})]
         deployed_catalogue().ping()
@@ -472,3 +479,113 @@ def test_jobs_are_created_by_the_account_that_does_nothing_else(
         ("PATCH", "scicat"),
         ("GET", "scicat"),
     ]
+
+
+def test_f02_a_wrong_password_is_not_tried_by_each_request(script: Script, catalogue: Catalogue) -> None:
+    script.password = "another"
+    with time_machine.travel(datetime(2026, 11, 30, tzinfo=UTC), tick=False) as clock:
+        for _ in range(5):
+            with pytest.raises(ServiceUnavailable, match="Are SciCatUsername and SciCatPassword right") as caught:
+                catalogue.ping()
+            assert caught.value.reason.code is Code.SCICAT_LOGIN
+        assert script.logins == 1
+        script.password = "secret"
+        clock.shift(30)
+        catalogue.ping()
+    assert script.logins == 2
+
+
+def test_f02_a_new_password_in_the_secret_is_used_after_ten_seconds(
+    script: Script, environment: pytest.MonkeyPatch
+) -> None:
+    def put(password: str) -> str:
+        return json.dumps({"username": "archiver", "password": password})
+
+    script.password = "new"
+    with mock_aws(), time_machine.travel(datetime(2026, 11, 30, tzinfo=UTC), tick=False) as clock:
+        client = boto3.client("secretsmanager")
+        client.create_secret(Name="scicat", SecretString=put("old"))
+        environment.setenv("SCICAT_URL", script.url)
+        environment.delenv("SCICAT_JOBS_SECRET")
+        with pytest.raises(ServiceUnavailable):
+            deployed_catalogue().ping()
+        client.put_secret_value(SecretId="scicat", SecretString=put("new"))
+        clock.shift(11)
+        deployed_catalogue().ping()
+    assert script.logins == 2
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_f04_a_refusal_that_took_as_long_as_scicat_waits_for_its_database_is_an_outage(
+    script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(answers, "DATABASE_SECONDS", 0.0)
+    script.answers = [Answer(status, {"message": "Forbidden resource"})] * 3
+    with pytest.raises(ServiceUnavailable) as caught:
+        catalogue.update_lifecycle(PID, archivable=False)
+    assert caught.value.reason.code is Code.SCICAT_UNAVAILABLE
+
+
+FORBIDDEN = Answer(403, {"message": "Forbidden resource", "error": "Forbidden", "statusCode": 403})
+MALFORMED = Answer(400, {"message": ["any must be a string"], "error": "Bad Request", "statusCode": 400})
+UNKNOWN = Answer(404, {"message": "dataset: any not found", "error": "Not Found", "statusCode": 404})
+VALID, BROKEN = Answer(200, {"valid": False}), Answer(500, "Internal server error")
+# A real SciCat's answers in the order of the questions: update a job, create one, a dataset; delete a datablock.
+ALL_RIGHTS = (MALFORMED, MALFORMED, VALID, UNKNOWN)
+
+
+def refused(*asked: Answer) -> list[Answer]:
+    """Each refusal is given twice: the client makes sure that its token is good."""
+    return [answer for one in asked for answer in ([one, one] if one is FORBIDDEN else [one])]
+
+
+@pytest.mark.parametrize(
+    ("number", "setting"),
+    [
+        (0, "UPDATE_JOB_PRIVILEGED_GROUPS"),
+        (1, "CREATE_JOB_PRIVILEGED_GROUPS"),
+        (2, "CREATE_DATASET_PRIVILEGED_GROUPS"),
+        (3, "DELETE_GROUPS"),
+    ],
+)
+def test_f03_a_right_that_is_missing_is_named_by_scicats_setting(
+    script: Script, catalogue: Catalogue, number: int, setting: str
+) -> None:
+    script.answers = refused(*ALL_RIGHTS[:number], FORBIDDEN, *ALL_RIGHTS[number + 1 :])
+    (missing,) = catalogue.missing_rights()
+    assert (missing.setting, missing.needed) == (setting, setting != "DELETE_GROUPS")
+    assert setting in str(missing)
+
+
+def test_f03_nothing_is_missing_when_scicat_refuses_nothing_and_it_is_not_logged(
+    script: Script, catalogue: Catalogue, caplog: pytest.LogCaptureFixture
+) -> None:
+    script.answers = list(ALL_RIGHTS)
+    with caplog.at_level("WARNING"):
+        assert catalogue.missing_rights() == []
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("answers_given", "may"),
+    [
+        ((VALID, UNKNOWN), True),
+        # Released SciCat lets any account add datablocks: one without a name fails at the database.
+        ((FORBIDDEN, BROKEN, UNKNOWN), True),
+        ((FORBIDDEN, FORBIDDEN, UNKNOWN), False),
+        ((VALID, FORBIDDEN), True),
+    ],
+)
+def test_f03_whether_an_archive_could_be_recorded_is_known_before_anything_is_packed(
+    script: Script, catalogue: Catalogue, answers_given: tuple[Answer, ...], *, may: bool
+) -> None:
+    script.answers = refused(*answers_given)
+    with nullcontext() if may else pytest.raises(ServiceRefused, match=r"scicat_forbidden.*_DATASET_PRIVILEGED_GROUPS"):
+        catalogue.need_rights(PID)
+    assert script.answers == []
+
+
+def test_f25_a_release_without_a_route_says_nothing_about_rights(script: Script, catalogue: Catalogue) -> None:
+    script.answers = [Answer(404, {"message": "Cannot PATCH /api/v4/jobs/any", "error": "Not Found"})]
+    with pytest.raises(ServiceRefused, match="This release of SciCat cannot work with the archiver"):
+        catalogue.missing_rights()

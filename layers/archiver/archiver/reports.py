@@ -184,10 +184,11 @@ def outcome(pid: str, reason: Reason) -> RunOutcome:
     )
 
 
-def pending(pid: str) -> RunOutcome:
-    """How a run ended whose archive is verified while SciCat does not answer: the sweep will tell it."""
-    message = "The archive is complete and verified; SciCat will be told as soon as it answers."
-    return RunOutcome(pid=pid, outcome="pending", code=Code.SCICAT_UNAVAILABLE, message=message)
+def pending(pid: str, code: Code) -> RunOutcome:
+    """How a run ended whose archive is verified while SciCat cannot be told (``code``): the sweep will tell it."""
+    when = "when it takes the archiver's password" if code is Code.SCICAT_LOGIN else "as soon as it answers"
+    message = f"The archive is complete and verified; SciCat will be told {when}."
+    return RunOutcome(pid=pid, outcome="pending", code=code, message=message)
 
 
 def reason_written(written: RunOutcome) -> Reason:

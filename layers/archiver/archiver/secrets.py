@@ -22,10 +22,13 @@ def text(arn: str) -> str:
         raise _unavailable(arn) from None
 
 
-def fields(arn: str) -> dict[str, str]:
-    """A secret that is a JSON object, such as a username with its password. Raises as ``text`` does."""
+def fields(arn: str, seconds: int = _CACHE_SECONDS) -> dict[str, str]:
+    """A secret that is a JSON object, such as a username with its password, as it was ``seconds`` ago at most.
+
+    Raises as ``text`` does.
+    """
     try:
-        return cast("dict[str, str]", _cached().get(arn, transform="json", max_age=_CACHE_SECONDS))
+        return cast("dict[str, str]", _cached().get(arn, transform="json", max_age=seconds))
     except GetParameterError:
         raise _unavailable(arn) from None
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from archiver import storage, workflows
-from archiver.errors import DatasetRejected, ServiceRefused
+from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models import Lease, RunOutcome
 from archiver.scicat import catalogue
 from functions.claim_dataset.app import handler
@@ -24,6 +24,30 @@ def test_a_dataset_is_claimed_once_and_scicat_knows_that_its_archiving_started(
     assert storage.read_lease(dataset.pid) == Lease(
         run_id="any-job-1", execution_arn="arn:any:execution", subject=dataset.pid
     )
+
+
+def test_f03_a_dataset_whose_archive_scicat_would_not_let_us_record_is_not_begun(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    refusal = {"status": 403, "body": '{"message": "Unauthorized access"}'}
+    dataset.scicat.faults({"match": "^POST .*/datasets/isValid"} | refusal, {"match": "^POST .*/datablocks"} | refusal)
+    with pytest.raises(ServiceRefused, match="group of CREATE_DATASET_PRIVILEGED_GROUPS") as caught:
+        handler(dataset.run, lambda_context)
+    assert caught.value.reason.code is Code.SCICAT_FORBIDDEN
+    assert dataset.lifecycle["archiveStatusMessage"] != "started"
+
+
+def test_f03_a_dataset_is_archived_without_the_right_to_remove_its_datablocks(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = a_dataset()
+    dataset.scicat.faults({"match": "^DELETE ", "status": 403, "body": '{"message": "Forbidden resource"}'})
+    with caplog.at_level("WARNING"):
+        assert handler(dataset.run, lambda_context) == dataset.run | {"archived": False}
+    assert [record.__dict__["right"] for record in caplog.records if "right" in record.__dict__] == [
+        "remove the datablocks of an archive that failed: put its account into a group of DELETE_GROUPS"
+    ]
 
 
 def test_a_dataset_that_another_run_works_on_is_busy_and_untouched(

@@ -12,6 +12,7 @@ import pytest
 
 from archiver import links, reports, results, storage
 from archiver.delivery import Delivered
+from archiver.errors import Code
 from archiver.keys import Keys
 from archiver.models import JobBegun, JobKind, Run, RunOutcome, WantedDatablock
 from archiver.settings import settings
@@ -204,7 +205,7 @@ def test_h06_a_long_result_is_written_beside_the_datablocks(
 
 
 def test_f23_a_job_with_an_archive_that_waits_for_scicat_is_not_told_yet(scicat: Scicat) -> None:
-    job_id = a_job(scicat, JobKind.ARCHIVE, DONE, reports.pending("any/1"))
+    job_id = a_job(scicat, JobKind.ARCHIVE, DONE, reports.pending("any/1", Code.SCICAT_UNAVAILABLE))
 
     assert finish(job_id, JobKind.ARCHIVE)["status"] == "pending"
     assert scicat.told == []

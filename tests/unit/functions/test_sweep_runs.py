@@ -152,7 +152,7 @@ def test_a_run_that_could_not_be_settled_for_an_hour_is_counted(
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "any-stack")
     take_lease(an_execution("archive_dataset", RUN, "FAILED"))
-    storage.RunFolder(RUN).save("outcome.json", reports.pending(PID))
+    storage.RunFolder(RUN).save("outcome.json", reports.pending(PID, Code.SCICAT_UNAVAILABLE))
     found(sweep)
     assert "OverdueRuns" not in capsys.readouterr().out
 

@@ -61,7 +61,7 @@ def test_with_a_wrong_password_for_scicat_the_service_is_not_ready(api: Api, sci
 
     assert list(found) == ["scicat"]
     assert found["scicat"]["endpoint"] == scicat.url
-    assert found["scicat"]["message"] == "does not answer (scicat_login)"
+    assert found["scicat"]["message"] == "answers, but refuses the archiver's password (scicat_login)"
 
 
 @pytest.mark.usefixtures("scicat")

@@ -146,15 +146,17 @@ def _rejected(error: DatasetRejected) -> Response[dict[str, Any]]:
 def _unavailable(error: ServiceUnavailable) -> Response[dict[str, Any]]:
     logger.warning("a service did not answer", extra={"reason": error.reason.message})
     message = "A service that the archiver needs does not answer. Please try again later."
+    if error.reason.code is Code.SCICAT_LOGIN:
+        message = "SciCat refuses the login of the archiver's own account. Its operator has to look."
     retry = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
-    # Who calls need not know that our own account is refused.
-    code = Code.SCICAT_UNAVAILABLE if error.reason.code is Code.SCICAT_LOGIN else error.reason.code
-    return problem(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, code, message, headers=retry))
+    return problem(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, error.reason.code, message, headers=retry))
 
 
 def _refused_behind(error: ServiceRefused) -> Response[dict[str, Any]]:
     logger.error("a service refused", extra={"reason": error.reason.message})
     message = "A service that the archiver needs refuses to work for it. Its operator has to look."
+    if error.reason.code is Code.SCICAT_FORBIDDEN:
+        message = "The archiver's own account lacks a right in SciCat. Its operator has to look."
     return problem(Refusal(HTTPStatus.BAD_GATEWAY, error.reason.code, message))
 
 

@@ -114,6 +114,9 @@ def _failure(question: Asked[object]) -> str | None:
     try:
         question.answer()
     except ServiceUnavailable as error:
+        if error.reason.code is Code.SCICAT_LOGIN:
+            logger.warning("SciCat refuses the archiver's login", extra={"reason": error.reason.message})
+            return f"answers, but refuses the archiver's password ({error.reason.code})"
         logger.warning("a dependency does not answer", extra={"reason": error.reason.message})
         return f"does not answer ({error.reason.code})"
     except (ServiceRefused, DatasetRejected) as error:

@@ -10,6 +10,9 @@ from archiver.scicat.bodies import Json
 # SciCat answers 500, not 413, to a body of more than 16 MB; one of this size is not sent again after a 500.
 LARGE_BODY_BYTES = 12_000_000
 
+# A SciCat whose MongoDB is away answers 403 and 401 after 30 seconds; a real refusal takes less than one.
+DATABASE_SECONDS = 20.0
+
 _Failure = type[DatasetRejected] | type[ServiceRefused] | type[ServiceUnavailable]
 _UNAVAILABLE = (ServiceUnavailable, Code.SCICAT_UNAVAILABLE)
 _REJECTED = (ServiceRefused, Code.SCICAT_REJECTED)
@@ -38,7 +41,7 @@ _PERMISSIONS = (
 class Answer:
     """One answer: its status and parsed body, and what had been asked.
 
-    ``retry_after`` is how many seconds SciCat asks to wait.
+    ``retry_after`` is how many seconds SciCat asks to wait, ``waited`` how many it took to answer.
     """
 
     asked: str
@@ -46,6 +49,7 @@ class Answer:
     status: int
     body: Json
     retry_after: float | None
+    waited: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -67,7 +71,12 @@ class Answer:
     @property
     def unavailable(self) -> bool:
         """The same request may be answered later."""
-        return _MEANING.get(self.status) == _UNAVAILABLE and not self.too_large
+        return (_MEANING.get(self.status) == _UNAVAILABLE and not self.too_large) or self._without_database
+
+    @property
+    def _without_database(self) -> bool:
+        """SciCat waited half a minute for its database, in vain, and says that the account may not."""
+        return self.status in {401, 403} and self.waited >= DATABASE_SECONDS
 
     @property
     def changed_meanwhile(self) -> bool:

@@ -10,10 +10,11 @@ from aws_lambda_powertools import Logger
 from archiver import secrets
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models import CatalogueDatablock, CatalogueDataset, CatalogueFile, JobKind
-from archiver.scicat import receiving, records
+from archiver.scicat import receiving, records, rights
 from archiver.scicat.bodies import Json, without_none
 from archiver.scicat.jobs import JOBS_PATH, Job, JobStatus, created_body, job_of, newest_first, updated_body
 from archiver.scicat.paths import dataset_path, filtered, including, segment
+from archiver.scicat.rights import Right
 from archiver.scicat.server import Request, Server
 from archiver.scicat.session import CHANGES, Session
 from archiver.scicat.users import Identity, identity_of
@@ -21,6 +22,8 @@ from archiver.settings import settings
 
 # How many jobs are asked for at first, and at most: then the list is not one that a person looks through either.
 JOBS_AT_FIRST, JOBS_AT_MOST = 100, 100_000
+# A new password in the secret is noticed so soon.
+_PASSWORD_SECONDS = 10
 
 logger = Logger(service="archiver", child=True)
 
@@ -45,17 +48,38 @@ class Catalogue:
     def __init__(self, url: str, credentials: Credentials, jobs_credentials: Credentials | None = None) -> None:
         """``url`` is SciCat's address without ``/api/v3``; without ``jobs_credentials`` one account does everything."""
         server = Server(url)
-        self._session = Session(server, credentials)
-        self._jobs_session = self._session if jobs_credentials is None else Session(server, jobs_credentials)
+        self._session = Session(server, credentials, "SciCatUsername and SciCatPassword")
+        self._jobs_session = self._session
+        if jobs_credentials is not None:
+            self._jobs_session = Session(server, jobs_credentials, "SciCatJobsUsername and SciCatJobsPassword")
 
     def ping(self) -> None:
-        """Ask SciCat who we are: it answers, and the account's password is right."""
+        """Ask SciCat who we are: it answers, and the accounts' passwords are right."""
         self._session.ping()
+        if self._jobs_session is not self._session:
+            self._jobs_session.ping()
 
     def check(self) -> None:
         """As ``ping``, and SciCat lists jobs in the form that is understood here."""
         request = Request("GET", filtered(JOBS_PATH, limits={"limit": 1}))
         self._session.ask_for_list(request).read(list)
+
+    def missing_rights(self) -> list[Right]:
+        """What the accounts may not do in SciCat, as far as that is seen without a dataset. Nothing changes."""
+        return list(rights.missing(self._session, self._jobs_session))
+
+    def need_rights(self, pid: str) -> None:
+        """See to it that this dataset, once it is packed, can be recorded as archived. Nothing changes.
+
+        Raises ServiceRefused (``SCICAT_FORBIDDEN``) that names what is missing, and where it is given.
+        """
+        lacking = list(rights.missing_to_archive(self._session, pid))
+        needed = [right for right in lacking if right.needed]
+        if needed:
+            sentence = "; ".join(f"SciCat does not let the archiver {right}" for right in needed)
+            raise ServiceRefused(Code.SCICAT_FORBIDDEN, f"{sentence}.")
+        for right in lacking:
+            logger.warning("the archiver lacks a right in SciCat", extra={"right": str(right)})
 
     # Jobs
 
@@ -264,7 +288,7 @@ def catalogue() -> Catalogue:
 
 def _account(secret: str) -> tuple[str, str]:
     """Username and password."""
-    account = secrets.fields(secret)
+    account = secrets.fields(secret, _PASSWORD_SECONDS)
     return account["username"], account["password"]
 
 

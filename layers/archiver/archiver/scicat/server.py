@@ -1,5 +1,6 @@
 """SciCat's server: a request, and its answer, whatever it is."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,10 @@ CONNECT_SECONDS, READ_SECONDS = 5.0, 40.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked. ``receive`` reads the body of a good answer, by default as JSON of at most 64 MiB."""
+    """What is asked. ``receive`` reads the body of a good answer, by default as JSON of at most 64 MiB.
+
+    ``expects`` are statuses that are as good as an answer here: nothing is the matter, and nothing is asked again.
+    """
 
     method: str
     path: str
@@ -25,6 +29,7 @@ class Request:
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     receive: Callable[[urllib3.BaseHTTPResponse, str], Json] = receiving.whole
+    expects: frozenset[int] = frozenset()
 
     def __str__(self) -> str:
         return f"{self.method} {self.path.partition('?')[0]}"
@@ -55,6 +60,7 @@ class Server:
             headers["Content-Type"] = "application/json"
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
+        asked_at = time.monotonic()
         try:
             response = self._pool.request(
                 request.method,
@@ -70,4 +76,5 @@ class Server:
         except urllib3.exceptions.HTTPError as error:
             raise UnansweredError(f"SciCat did not answer {asked}: {type(error).__name__}.") from None
         retry_after = pause_asked_for(response.headers.get("Retry-After"))
-        return Answer(asked, len(content or b""), response.status, body, retry_after)
+        waited = time.monotonic() - asked_at
+        return Answer(asked, len(content or b""), response.status, body, retry_after, waited)

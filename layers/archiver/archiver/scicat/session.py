@@ -18,6 +18,8 @@ from archiver.scicat.server import Request, Server
 CHANGES = 5
 # A token is renewed after this share of its life, so that it does not end between two calls.
 _TOKEN_SHARE = 0.8
+# Credentials that SciCat refused are tried again after this time, and not by each request: that could lock the account.
+_REFUSED_SECONDS = 30.0
 # So much of a body that SciCat rejected stands in the log.
 _LOGGED_CHARACTERS = 2_000
 
@@ -27,11 +29,14 @@ logger = Logger(service="archiver", child=True)
 class Session:
     """An account's way to SciCat. Safe to share between threads; its methods raise as ``Catalogue`` says."""
 
-    def __init__(self, server: Server, credentials: Callable[[], tuple[str, str]]) -> None:
-        """``credentials`` gives username and password."""
+    def __init__(self, server: Server, credentials: Callable[[], tuple[str, str]], parameters: str) -> None:
+        """``credentials`` gives username and password; ``parameters`` are what an operator knows these by."""
         self._server = server
+        self._parameters = parameters
         self._credentials = credentials
         self._token: tuple[str, float] | None = None
+        # What SciCat did not accept, until when it is not tried again, and what SciCat said.
+        self._refused: tuple[tuple[str, str], float, str] | None = None
         self._login_lock = Lock()
 
     def ping(self) -> None:
@@ -96,7 +101,7 @@ class Session:
         if answer.login_refused:
             # Expired (401; 403 before release 5), or signed with a secret that SciCat has replaced (403).
             answer = self._answered(request, self._login(instead_of=token))
-        if answer.malformed:
+        if answer.malformed and answer.status not in request.expects:
             _log_rejected(request, answer)
         return answer
 
@@ -105,13 +110,18 @@ class Session:
         with self._login_lock:
             if self._token and self._token[0] != instead_of and time.time() < self._token[1]:
                 return self._token[0]
-            username, password = self._credentials()
+            username, password = credentials = self._credentials()
             asked_at = time.time()
+            if self._refused and self._refused[0] == credentials and asked_at < self._refused[1]:
+                raise ServiceUnavailable(Code.SCICAT_LOGIN, self._refused[2])
             login = {"username": username, "password": password}
             answer = self._answered(Request("POST", "/api/v3/auth/login", login))
             if answer.login_refused:
                 # Somebody changes a password in two places, one after the other: Step Functions tries again later.
-                raise ServiceUnavailable(Code.SCICAT_LOGIN, f"{answer.told}. Is the account's password right?")
+                sentence = f"{answer.told}. Are {self._parameters} right?"
+                self._refused = credentials, asked_at + _REFUSED_SECONDS, sentence
+                raise ServiceUnavailable(Code.SCICAT_LOGIN, sentence)
+            self._refused = None
             token, lifetime = answer.read(lambda body: (str(body["access_token"]), float(body["expires_in"])))
             self._token = token, asked_at + lifetime * _TOKEN_SHARE
             return token
@@ -119,7 +129,7 @@ class Session:
     def _answered(self, request: Request, token: str | None = None) -> Answer:
         """The answer to one request. Raises UnansweredError for one that is worth another attempt."""
         answer = self._server.exchange(request, token)
-        if answer.unavailable:
+        if answer.unavailable and answer.status not in request.expects:
             raise UnansweredError(answer.told, answer.retry_after)
         return answer
 
