@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mocks.scicat.releases import MASTER, RELEASES
+
 ROOT = Path(__file__).parents[1]
 # What all stacks of this folder share.
 CACHE = ROOT / "local" / ".cache"
@@ -64,6 +66,8 @@ class Configuration:
     scicat_port: int
     lts_port: int
     strict: bool
+    # What the mock is; an existing catalogue is what it is.
+    scicat_release: str
     scicat: ExistingService | None
     lts: ExistingService | None
     # The template makes a bucket of this name; an existing long-term storage has it, or another one.
@@ -80,6 +84,7 @@ class Configuration:
             scicat_port=_port(given, "SCICAT_PORT", 3000),
             lts_port=_port(given, "LTS_PORT", 7000),
             strict=given.get("STRICT", "0") not in {"0", "false", "no"},
+            scicat_release=_release(given.get("SCICAT_RELEASE", MASTER.name)),
             scicat=_existing_scicat(given),
             lts=_existing(_LTS_KEYS | given, "LTS_ENDPOINT_URL", "LTS_ACCESS_KEY_ID", "LTS_SECRET_ACCESS_KEY"),
             lts_bucket=given.get("LTS_BUCKET", f"{STACK_NAME}-lts-{ACCOUNT_ID}"),
@@ -168,6 +173,12 @@ def _port(given: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise StageFailed(f"{name}={text} is not a port")
     return int(text)
+
+
+def _release(name: str) -> str:
+    if name not in RELEASES:
+        raise StageFailed(f"SCICAT_RELEASE={name} is none of {', '.join(RELEASES)}")
+    return name
 
 
 def _existing(given: Mapping[str, str], url: str, username: str, password: str) -> ExistingService | None:

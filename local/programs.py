@@ -1,6 +1,7 @@
 """How LocalStack and the two mocks are started."""
 
 import sys
+from base64 import b64encode
 
 from local.accounts import Accounts
 from local.configuration import (
@@ -81,9 +82,10 @@ def scicat_mock(configuration: Configuration, accounts: Accounts) -> Service:
         "SCICAT_MOCK_PORT": str(configuration.scicat_port),
         "SCICAT_MOCK_STATE": str(configuration.state / "scicat"),
         "SCICAT_MOCK_ACCOUNTS": str(file),
-        "SCICAT_MOCK_ARCHIVER_URL": configuration.api_url,
-        "SCICAT_MOCK_ARCHIVER_USERNAME": accounts.job_api.username,
-        "SCICAT_MOCK_ARCHIVER_PASSWORD": accounts.job_api.password,
+        "SCICAT_MOCK_RELEASE": configuration.scicat_release,
+        "ARCHIVER_URL": configuration.api_url,
+        "ARCHIVER_BASIC": b64encode(f"{accounts.job_api.username}:{accounts.job_api.password}".encode()).decode(),
+        "PID_PREFIX": "20.500.11935",
     }
     return Service(
         name="SciCat mock",

@@ -34,7 +34,7 @@ class Fault(BaseModel):
     ``drop`` closes the connection: before the service is asked, after half of the request's body, between
     two writes of the service that belong together (``crash_between``), or after it has carried the request
     out. ``pause_between`` makes it wait there for so many seconds. ``flip`` inverts the byte at this offset
-    of the request's body.
+    of the request's body. ``database_away`` lets the service wait so many seconds for its database in vain.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -52,6 +52,7 @@ class Fault(BaseModel):
     cut: Annotated[int, Field(ge=0)] | None = None
     drop: Literal["before_commit", "half_way", "crash_between", "after_commit"] | None = None
     pause_between: Annotated[float, Field(ge=0)] = 0.0
+    database_away: Annotated[float, Field(ge=0)] | None = None
     flip: Annotated[int, Field(ge=0)] | None = None
     seen: int = 0
 
@@ -86,6 +87,18 @@ async def between_writes() -> None:
     await asyncio.sleep(fault.pause_between)
     if fault.drop == "crash_between":
         raise Crashed
+
+
+class DatabaseAway(Exception):
+    """The service's database does not answer, as a test asked."""
+
+
+async def ask_database() -> None:
+    """A service calls this before it needs its database: here it waits for it in vain. Raises DatabaseAway."""
+    fault = _fault.get()
+    if fault is not None and fault.database_away is not None:
+        await asyncio.sleep(fault.database_away)
+        raise DatabaseAway
 
 
 # How a service refuses with a status.

@@ -1,5 +1,6 @@
 """Patients of the doctor: a SciCat mock as docs/scicat configure it, or with one thing wrong."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from local.configuration import Login
 from local.doctor.patient import OWNER_GROUP, Patient
 from mocks.scicat.accounts import Account
-from mocks.scicat.configuration import Configuration, Groups, UrlAction
+from mocks.scicat.configuration import Configuration
 from mocks.scicat.testing import RunningScicat, run_mock_scicat
 
 PID_PREFIX = "20.500.11935"
@@ -28,11 +29,12 @@ def login(name: str) -> Login:
 
 @contextmanager
 def a_scicat(
-    folder: Path, archiver_url: str, *, password: str = JOB_API.password, **groups: str
+    folder: Path, archiver_url: str, *, password: str = JOB_API.password, **variables: str
 ) -> Iterator[RunningScicat]:
-    """A SciCat that calls ``archiver_url``; ``groups`` are rights that it gives to others than it should."""
-    action = UrlAction(archiver_url, JOB_API.username, password)
-    configuration = Configuration(pid_prefix=PID_PREFIX, groups=Groups(**groups), url_action=action)
+    """A SciCat that calls ``archiver_url``; ``variables`` are settings that it has otherwise than it should."""
+    basic = b64encode(f"{JOB_API.username}:{password}".encode()).decode()
+    told = {"PID_PREFIX": PID_PREFIX, "ARCHIVER_URL": archiver_url, "ARCHIVER_BASIC": basic}
+    configuration = Configuration(variables=told | variables)
     with run_mock_scicat(folder, configuration=configuration, accounts=ACCOUNTS) as running:
         yield running
 

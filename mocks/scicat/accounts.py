@@ -29,16 +29,30 @@ class Account:
     username: str
     password: str = field(repr=False)
     groups: frozenset[str]
+    address: str = ""
 
     @property
     def id(self) -> str:
         """MongoDB's id of the user; the same after a restart."""
-        return hashlib.sha256(self.username.encode()).hexdigest()[:24]
+        return self._id("user")
+
+    @property
+    def identity_id(self) -> str:
+        """MongoDB's id of the user's identity."""
+        return self._id("identity")
+
+    @property
+    def profile_id(self) -> str:
+        """MongoDB's id of the profile within it."""
+        return self._id("profile")
+
+    def _id(self, kind: str) -> str:
+        return hashlib.sha256(f"{kind} {self.username}".encode()).hexdigest()[:24]
 
     @property
     def email(self) -> str:
-        """The account's address, at the host SciCat's own test accounts use."""
-        return f"{self.username}@your.site"
+        """The account's address; without one, at the host that SciCat's own test accounts use."""
+        return self.address or f"{self.username}@your.site"
 
 
 class SessionExpired(Exception):

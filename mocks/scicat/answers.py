@@ -6,6 +6,9 @@ from typing import Any
 import orjson
 from fastapi import Request, Response
 
+# RFC 9110 has renamed it since.
+_PHRASES = {422: "Unprocessable Entity"}
+
 
 def as_json(body: object, status: int = 200) -> Response:
     """An answer as Express writes it."""
@@ -24,7 +27,8 @@ class Refused(Exception):
 
 def refused(status: int, message: str | list[str]) -> Refused:
     """The framework's error body."""
-    return Refused(status, {"message": message, "error": HTTPStatus(status).phrase, "statusCode": status})
+    phrase = _PHRASES.get(status) or HTTPStatus(status).phrase
+    return Refused(status, {"message": message, "error": phrase, "statusCode": status})
 
 
 def refused_plainly(status: int, message: str) -> Refused:

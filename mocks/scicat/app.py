@@ -17,13 +17,14 @@ from mocks.faults import Fault, FaultScript, fault_routes
 from mocks.scicat.accounts import Account, Accounts
 from mocks.scicat.answers import Refused, as_json, no_such_route, refused, unhandled
 from mocks.scicat.configuration import Configuration
-from mocks.scicat.routes import blocks, datasets, explorer, jobs, users
+from mocks.scicat.routes import attachments, blocks, datasets, explorer, history, jobs, users
 from mocks.scicat.service import Service
+from mocks.scicat.settings import Settings
 from mocks.scicat.store import Store
 
 # The authorities' certificates are read once, however many SciCats a process runs.
 _TLS = ssl.create_default_context()
-_ROUTERS = (users.router, blocks.router, datasets.router, jobs.router, explorer.router)
+_ROUTERS = tuple(room.router for room in (users, blocks, attachments, datasets, jobs, history, explorer))
 
 
 class ExpressPaths:
@@ -56,10 +57,12 @@ def create_app(state_dir: Path, accounts: Iterable[Account], configuration: Conf
     """A SciCat whose database lies in ``state_dir``."""
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = Store(state_dir / "scicat.sqlite3")
+    settings = Settings.of(configuration.variables, configuration.release)
     service = Service(
         configuration,
+        settings,
         store,
-        Accounts(accounts, store.secret(fresh=secrets.token_hex(32)), configuration.token_seconds),
+        Accounts(accounts, store.secret(fresh=secrets.token_hex(32)), settings.token_seconds),
         # Node's fetch waits for the archiver without end, and asks no proxy.
         httpx.AsyncClient(timeout=None, trust_env=False, verify=_TLS),  # noqa: S113
     )

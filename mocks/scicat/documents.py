@@ -17,6 +17,7 @@ _PLURALS = {
     "instrumentId": "instrumentIds",
 }
 _MOMENTS = ("creationTime", "startTime", "endTime")
+_OBJECT_ID_DIGITS = 24
 
 
 def now() -> str:
@@ -28,7 +29,18 @@ def now() -> str:
 _STARTED_AT = now()
 
 
-def _object_id() -> str:
+def started_at() -> str:
+    """The moment at which this SciCat came to be."""
+    return _STARTED_AT
+
+
+def new_id() -> str:
+    """The id of a new dataset (after its prefix), block, attachment or job."""
+    return str(uuid4())
+
+
+def object_id() -> str:
+    """The id that MongoDB itself gives."""
     return secrets.token_hex(12)
 
 
@@ -54,13 +66,14 @@ def default_lifecycle() -> Document:
         "archiveStatusMessage": "datasetCreated",
         "retrieveStatusMessage": "",
         "retrieveIntegrityCheck": False,
-        "_id": _object_id(),
+        "_id": object_id(),
     }
 
 
 def reset_lifecycle(given: Mapping[str, Any]) -> Document:
     """A nested lifecycle replaces the stored one: what it does not name falls back to its default."""
-    return default_lifecycle() | {name: value for name, value in given.items() if name in LIFECYCLE}
+    known = LIFECYCLE.keys() | {"_id"}
+    return default_lifecycle() | {name: value for name, value in given.items() if name in known}
 
 
 def _authored(author: str) -> Document:
@@ -81,7 +94,7 @@ def with_plurals(fields: Mapping[str, Any], *, complete: bool) -> Document:
 
 def new_dataset(fields: Mapping[str, Any], author: str, pid_prefix: str, version: str) -> Document:
     """A dataset made of checked fields in the names of api v4."""
-    pid = fields.get("pid") or f"{pid_prefix}/{uuid4()}"
+    pid = fields.get("pid") or f"{pid_prefix}/{new_id()}"
     defaults = {
         "accessGroups": [],
         "size": 0,
@@ -111,35 +124,41 @@ def dataset_v3(dataset: Document) -> Document:
     shown = {singular: dataset[plural][0] for singular, plural in _PLURALS.items() if dataset[plural]}
     if dataset["type"] == "derived":
         shown["investigator"] = shown.pop("principalInvestigator", None)
-    return dataset | shown | {"history": []}
+    return dataset | shown
 
 
 def created_dataset_v3(dataset: Document) -> Document:
-    """A dataset as api v3 answers its creation: without what is null, and without history."""
-    shown = dataset_v3(dataset)
-    del shown["history"]
-    return {name: value for name, value in shown.items() if value is not None or name not in _PLURALS}
+    """A dataset as api v3 answers its creation: without what is null."""
+    return {name: value for name, value in dataset_v3(dataset).items() if value is not None or name not in _PLURALS}
 
 
-def dataset_v4(dataset: Document) -> Document:
-    """A dataset as api v4 reads it: the lifecycle's id arrives as the bytes of MongoDB's own type."""
-    lifecycle = dict(dataset["datasetlifecycle"])
-    data = list(bytes.fromhex(lifecycle["_id"]))
-    lifecycle["_id"] = {"buffer": {"type": "Buffer", "data": data}}
-    return dataset | {"datasetlifecycle": lifecycle}
+def with_ids_as_bytes(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """A document whose ``_id``s of MongoDB's own type are written as the bytes that they are."""
+    if isinstance(value, list):
+        return [with_ids_as_bytes(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: _bytes_of(inner) if name == "_id" else with_ids_as_bytes(inner) for name, inner in value.items()}
+
+
+def _bytes_of(given: str) -> object:
+    """MongoDB's own ids are twelve bytes in hexadecimal; pids and UUIDs are texts."""
+    if len(given) != _OBJECT_ID_DIGITS or not given.isalnum():
+        return given
+    return {"buffer": {"type": "Buffer", "data": list(bytes.fromhex(given))}}
 
 
 def new_block(fields: Mapping[str, Any], dataset: Document, author: str) -> Document:
     """An origdatablock or datablock; owner and sharing are always the dataset's."""
     own = {"ownerGroup": dataset["ownerGroup"], "accessGroups": dataset["accessGroups"]}
     files = {"dataFileList": [stored_file(file) for file in fields["dataFileList"]]}
-    ids = {"_id": str(uuid4()), "__v": 0, "datasetId": dataset["pid"]}
+    ids = {"_id": new_id(), "__v": 0, "datasetId": dataset["pid"]}
     return {"isPublished": False} | dict(fields) | own | files | ids | _authored(author)
 
 
 def stored_file(file: Mapping[str, Any]) -> Document:
     """One entry of a ``dataFileList``."""
-    return dict(file) | {"time": as_stored(file["time"]), "_id": _object_id()}
+    return dict(file) | {"time": as_stored(file["time"]), "_id": object_id()}
 
 
 def block(stored: Document) -> Document:
@@ -148,9 +167,29 @@ def block(stored: Document) -> Document:
     return stored | {"dataFileList": files, "id": stored["_id"]}
 
 
+def new_attachment(fields: Mapping[str, Any], pid: str, author: str) -> Document:
+    """A picture of a dataset, as api v4 keeps it: related to it by its pid."""
+    picture = {name: value for name, value in fields.items() if name != "relationships"}
+    attachment_id = new_id()
+    related = {"targetId": pid, "targetType": "dataset", "relationType": "is attached to"}
+    own = {"aid": attachment_id, "relationships": [related], "_id": attachment_id, "__v": 0}
+    return {"accessGroups": [], "isPublished": False} | picture | own | _authored(author)
+
+
+def attachment_v3(attachment: Document) -> Document:
+    """An attachment in the form of api v3, which knows of one dataset alone."""
+    shown = {name: value for name, value in attachment.items() if name not in {"aid", "relationships"}}
+    return shown | {"datasetId": attachment["relationships"][0]["targetId"], "id": attachment["_id"]}
+
+
+def attached_to(attachment: Document, pid: str) -> bool:
+    """Whether an attachment is the dataset's."""
+    return any(one["targetId"] == pid and one["targetType"] == "dataset" for one in attachment["relationships"])
+
+
 def new_job(fields: Mapping[str, Any], author: str, config_version: str) -> Document:
     """A submitted job, in the form of api v4."""
-    job_id = str(uuid4())
+    job_id = new_id()
     submitted = {
         "statusCode": "jobSubmitted",
         "statusMessage": "Job submitted.",
@@ -181,9 +220,11 @@ def job_v3(job: Document) -> Document:
 
 
 def job_v3_for_action(job: Document) -> Document:
-    """A job as the ``job_v3`` helper of job templates writes it."""
+    """A job as the ``job_v3`` helper of job templates writes it: its user is who created it."""
     shown = job_v3(job)
-    params = _username(job) | {name: value for name, value in job["jobParams"].items() if name != "executionTime"}
+    params = {"username": job["createdBy"]} | {
+        name: value for name, value in job["jobParams"].items() if name != "executionTime"
+    }
     left_out = {"_id", "jobResultObject"}
     return {name: value for name, value in (shown | {"jobParams": params}).items() if name not in left_out}
 

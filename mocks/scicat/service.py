@@ -9,10 +9,13 @@ import httpx
 import orjson
 from fastapi import Depends, Request
 
+from mocks.faults import DatabaseAway, ask_database
 from mocks.scicat.accounts import Account, Accounts, SessionExpired
 from mocks.scicat.answers import forbidden, refused, unhandled
-from mocks.scicat.configuration import Configuration, ExpiredTokens
+from mocks.scicat.configuration import Configuration
+from mocks.scicat.job_permissions import JobRights, job_rights
 from mocks.scicat.permissions import Rights
+from mocks.scicat.settings import Settings
 from mocks.scicat.store import Store
 
 # MAX_FILE_UPLOAD_SIZE of a release 5 as it is installed.
@@ -25,6 +28,7 @@ class Service:
     """The parts of one SciCat. Routes run on one event loop, so none of them needs a lock."""
 
     configuration: Configuration
+    settings: Settings
     store: Store
     accounts: Accounts
     # Calls the archiver for a new job; waits for it as long as it takes.
@@ -47,33 +51,94 @@ TheService = Annotated[Service, Depends(_service)]
 
 
 async def _rights(request: Request, service: TheService) -> Rights:
-    return Rights(_account(request, service), service.configuration.groups)
+    account = await _account(request, service)
+    return Rights(account, service.settings, service.configuration.release)
 
 
-def _account(request: Request, service: Service) -> Account | None:
+async def _account(request: Request, service: Service) -> Account | None:
     """Who is asking. A token we never signed makes an anonymous caller, not an error."""
     given = request.headers.get("authorization") or request.query_params.get("access_token") or ""
     scheme, _, token = given.partition(" ")
     if scheme.lower() != "bearer":
         return None
     try:
-        return service.accounts.of_token(token.strip())
+        account = service.accounts.of_token(token.strip())
+        await ask_database()
     except SessionExpired:
-        if service.configuration.expired_tokens is ExpiredTokens.ANONYMOUS:
-            return None
-        raise refused(401, "SESSION_EXPIRED") from None
+        if service.configuration.release.expired_tokens_are_refused:
+            raise refused(401, "SESSION_EXPIRED") from None
+        return None
+    except DatabaseAway:
+        # Whose token it is cannot be looked up.
+        return None
+    return account
 
 
-async def _logged_in(request: Request, service: TheService) -> Rights:
-    rights = await _rights(request, service)
+# Who is asking, anonymous or not.
+Caller = Annotated[Rights, Depends(_rights)]
+
+
+async def _logged_in(rights: Caller) -> Rights:
     if rights.account is None:
         raise forbidden()
     return rights
 
 
-# Who is asking, anonymous or not; and where a route is guarded, who must have a token.
-Caller = Annotated[Rights, Depends(_rights)]
+# Where a route is guarded: who has a token.
 User = Annotated[Rights, Depends(_logged_in)]
+
+
+async def _dataset_creator(rights: User) -> Rights:
+    if not rights.creates_datasets:
+        raise forbidden()
+    return rights
+
+
+# Who may create datasets of some kind; nobody else adds anything to one.
+DatasetCreator = Annotated[Rights, Depends(_dataset_creator)]
+
+
+@dataclass(frozen=True, slots=True)
+class JobCaller:
+    """Who is asking, and what of jobs."""
+
+    rights: Rights
+    jobs: JobRights
+
+
+async def _job_caller(rights: Caller, service: TheService) -> JobCaller:
+    return JobCaller(rights, job_rights(rights, service.configuration.jobs.types.values()))
+
+
+AnyJobCaller = Annotated[JobCaller, Depends(_job_caller)]
+
+
+async def _job_creator(caller: AnyJobCaller) -> JobCaller:
+    return _allowed(caller, caller.jobs.may_create())
+
+
+async def _job_reader(caller: AnyJobCaller) -> JobCaller:
+    return _allowed(caller, caller.jobs.may_read)
+
+
+async def _job_updater(caller: AnyJobCaller) -> JobCaller:
+    return _allowed(caller, caller.jobs.may_update())
+
+
+async def _job_deleter(caller: AnyJobCaller) -> JobCaller:
+    return _allowed(caller, caller.jobs.may_delete)
+
+
+def _allowed(caller: JobCaller, allowed: bool) -> JobCaller:
+    if not allowed:
+        raise forbidden()
+    return caller
+
+
+JobCreator = Annotated[JobCaller, Depends(_job_creator)]
+JobReader = Annotated[JobCaller, Depends(_job_reader)]
+JobUpdater = Annotated[JobCaller, Depends(_job_updater)]
+JobDeleter = Annotated[JobCaller, Depends(_job_deleter)]
 
 
 async def _body(request: Request) -> dict[str, Any]:

@@ -27,7 +27,9 @@ class Kind(StrEnum):
     DATASET = "dataset"
     ORIGDATABLOCK = "origdatablock"
     DATABLOCK = "datablock"
+    ATTACHMENT = "attachment"
     JOB = "job"
+    HISTORY = "history"
 
 
 class DuplicateKeyError(Exception):

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from mocks.scicat.answers import Refused, refused, refused_plainly
@@ -56,7 +57,8 @@ def _is_strings(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
-def _is_moment(value: object) -> bool:
+def is_moment(value: object) -> bool:
+    """Whether a value is a moment as SciCat takes it."""
     return isinstance(value, str) and _ISO_8601.fullmatch(value) is not None
 
 
@@ -72,7 +74,7 @@ _BOOLEAN = Rule("isBoolean", "must be a boolean value", lambda value: isinstance
 _OBJECT = Rule("isObject", "must be an object", lambda value: isinstance(value, dict))
 _ARRAY = Rule("isArray", "must be an array", lambda value: isinstance(value, list))
 _FILLED = Rule("arrayNotEmpty", "should not be empty", lambda value: isinstance(value, list) and bool(value))
-_MOMENT = Rule("isDateString", "must be a valid ISO 8601 date string", _is_moment)
+_MOMENT = Rule("isDateString", "must be a valid ISO 8601 date string", is_moment)
 _ADDRESSES = Rule("isEmail", "must be an email", _is_addresses)
 _STRINGS = Rule("isString", "must be an array of strings", _is_strings)
 
@@ -136,6 +138,7 @@ def reasons(body: Mapping[str, Any], shape: Shape) -> list[dict[str, object]]:
     return [{"property": name, "constraints": constraints} for name, constraints in by_property.items()]
 
 
+@lru_cache(maxsize=4096)  # the files of a list share few moments
 def as_stored(moment: str) -> str:
     """A moment as SciCat gives it back: milliseconds, UTC."""
     parsed = datetime.fromisoformat(moment)
@@ -222,7 +225,7 @@ def _patch_of(shape: Shape) -> Shape:
 DATASET_PATCH_V3: Shape = _patch_of(RAW_DATASET_V3)
 DATASET_PATCH_V4: Shape = _patch_of(DATASET_V4)
 
-_DATA_FILE: Shape = {
+DATA_FILE: Shape = {
     # An empty path passes here and breaks SciCat later: 500.
     "path": _required(STRING),
     "size": _required(NUMBER),
@@ -230,7 +233,7 @@ _DATA_FILE: Shape = {
     **dict.fromkeys(("chk", "uid", "gid", "perm", "type"), STRING),
     "metadata": OBJECT,
 }
-_FILE_LIST = Field((_FILLED, _ARRAY), entries=_DATA_FILE, required=True)
+_FILE_LIST = Field((_FILLED, _ARRAY), entries=DATA_FILE, required=True)
 
 ORIGDATABLOCK_OF_DATASET: Shape = {
     "size": _required(INTEGER),
@@ -252,7 +255,12 @@ DATABLOCK_OF_DATASET: Shape = {
     "dataFileList": _FILE_LIST,
     "chkAlg": STRING,
 }
-DATABLOCK: Shape = {**DATABLOCK_OF_DATASET, "datasetId": _required(TEXT)}
+DATABLOCK: Shape = {
+    **DATABLOCK_OF_DATASET,
+    "datasetId": _required(TEXT),
+    **dict.fromkeys(("ownerGroup", "instrumentGroup"), STRING),
+    "accessGroups": STRINGS,
+}
 DATABLOCK_PATCH: Shape = {
     **{name: replace(field, required=False) for name, field in DATABLOCK_OF_DATASET.items()},
     "dataFileList": _FILE_LIST,
@@ -276,4 +284,22 @@ JOB_PATCH_V4: Shape = {
     "statusCode": _required(STRING),
     "statusMessage": _required(STRING),
     "jobResultObject": OBJECT,
+}
+
+ATTACHMENT: Shape = {
+    "thumbnail": _required(STRING),
+    "caption": _required(STRING),
+    "ownerGroup": _required(STRING),
+    **dict.fromkeys(("id", "datasetId", "sampleId", "proposalId", "instrumentGroup"), STRING),
+    "accessGroups": STRINGS,
+    "isPublished": BOOLEAN,
+}
+ATTACHMENT_V4: Shape = {
+    **{name: field for name, field in ATTACHMENT.items() if name not in {"id", "datasetId", "sampleId", "proposalId"}},
+    "aid": STRING,
+    "relationships": Field(
+        (_FILLED, _ARRAY),
+        entries={**dict.fromkeys(("targetId", "targetType"), _required(STRING)), "relationType": STRING},
+        required=True,
+    ),
 }

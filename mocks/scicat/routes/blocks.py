@@ -8,21 +8,34 @@ from fastapi import APIRouter, Response
 from mocks.faults import between_writes
 from mocks.scicat import validation
 from mocks.scicat.answers import Refused, as_json, forbidden, refused, unhandled
+from mocks.scicat.counting import count, count_nothing_archived
 from mocks.scicat.documents import block, new_block, now, stored_file
-from mocks.scicat.filters import parsed, select
+from mocks.scicat.filters import (
+    FIELDS,
+    INCLUDE,
+    LIMITS,
+    WHERE,
+    in_order,
+    parsed,
+    select,
+    skipped_then_limited,
+    with_fields,
+)
 from mocks.scicat.permissions import Rights
 from mocks.scicat.routes.datasets import found_dataset
-from mocks.scicat.service import Body, Caller, Pid, Service, TheService, User, Version
+from mocks.scicat.service import Body, Caller, DatasetCreator, Pid, Service, TheService, User, Version
 from mocks.scicat.store import Document, DuplicateKeyError, Kind
 
 router = APIRouter()
 
-# Lists of api v4 end here unless the filter's limits say otherwise.
-_V4_LIMIT = 10
+# Lists of api v4 end here, and begin with the latest, unless the filter's limits say otherwise.
+_V4_LIMITS: Mapping[str, Any] = {"limit": 10, "sort": {"createdAt": "desc"}}
+_V4_NAMES = frozenset({"_id", "id", "__v", "createdBy", "updatedBy", "createdAt", "updatedAt"})
+_V4_KEYS = WHERE | FIELDS | INCLUDE | LIMITS | validation.ORIGDATABLOCK.keys() | validation.DATA_FILE.keys() | _V4_NAMES
 
 
 @router.post("/api/{version}/origdatablocks")
-async def create_origdatablock(version: Version, body: Body, caller: User, service: TheService) -> Response:
+async def create_origdatablock(version: Version, body: Body, caller: DatasetCreator, service: TheService) -> Response:
     """List files of a dataset; an owner given in the body is replaced by the dataset's."""
     del version
     validation.check(body, validation.ORIGDATABLOCK)
@@ -30,22 +43,30 @@ async def create_origdatablock(version: Version, body: Body, caller: User, servi
 
 
 @router.post("/api/v3/datasets/{pid}/origdatablocks")
-async def create_origdatablock_of_dataset(pid: Pid, body: Body, caller: User, service: TheService) -> Response:
+async def create_origdatablock_of_dataset(
+    pid: Pid, body: Body, caller: DatasetCreator, service: TheService
+) -> Response:
     """List files of this dataset."""
     validation.check(body, validation.ORIGDATABLOCK_OF_DATASET)
     return as_json(await _new_origdatablock(body, pid, caller, service), 201)
 
 
-@router.get("/api/{version}/origdatablocks")
-async def list_origdatablocks(
-    version: Version,
-    caller: Caller,
-    service: TheService,
-    filter: str | None = None,  # noqa: A002 - SciCat's name
-) -> Response:
+@router.get("/api/v3/origdatablocks")
+async def list_origdatablocks(caller: Caller, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
     """List the origdatablocks the caller may read."""
-    limit = _V4_LIMIT if version is Version.V4 else None
-    return as_json(_readable(Kind.ORIGDATABLOCK, filter, caller, service, limit))
+    readable = [one for one in service.store.all(Kind.ORIGDATABLOCK) if caller.read_blocks(one)]
+    return as_json(_listed(readable, parsed(filter)))
+
+
+@router.get("/api/v4/origdatablocks")
+async def list_origdatablocks_v4(caller: User, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
+    """List the origdatablocks the caller may read, the latest first."""
+    found = parsed(filter, _V4_KEYS)
+    limits = dict(_V4_LIMITS) | (found.get("limits") or {})
+    readable = [one for one in service.store.all(Kind.ORIGDATABLOCK) if caller.read_blocks(one)]
+    selected = select(readable, found.get("where"), moments=False)
+    page = skipped_then_limited(in_order(selected, limits), limits, None)
+    return as_json([with_fields(one, found.get("fields"), ("_id",)) for one in page])
 
 
 @router.get("/api/v3/datasets/{pid}/origdatablocks")
@@ -55,7 +76,7 @@ async def list_origdatablocks_of_dataset(pid: Pid, caller: Caller, service: TheS
 
 
 @router.post("/api/v3/datablocks")
-async def create_datablock(body: Body, caller: User, service: TheService) -> Response:
+async def create_datablock(body: Body, caller: DatasetCreator, service: TheService) -> Response:
     """Record a datablock. An ``archiveId`` that is taken is 409."""
     validation.check(body, validation.DATABLOCK)
     taken = refused(409, "A datablock with this this unique key already exists!")
@@ -63,7 +84,7 @@ async def create_datablock(body: Body, caller: User, service: TheService) -> Res
 
 
 @router.post("/api/v3/datasets/{pid}/datablocks")
-async def create_datablock_of_dataset(pid: Pid, body: Body, caller: User, service: TheService) -> Response:
+async def create_datablock_of_dataset(pid: Pid, body: Body, caller: DatasetCreator, service: TheService) -> Response:
     """Record a datablock of this dataset. An ``archiveId`` that is taken breaks SciCat."""
     validation.check(body, validation.DATABLOCK_OF_DATASET)
     return as_json(await _new_datablock(body, pid, caller, service, unhandled()), 201)
@@ -72,14 +93,15 @@ async def create_datablock_of_dataset(pid: Pid, body: Body, caller: User, servic
 @router.get("/api/v3/datablocks")
 async def list_datablocks(caller: Caller, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
     """List the datablocks the caller may read."""
-    return as_json(_readable(Kind.DATABLOCK, filter, caller, service))
+    readable = [one for one in service.store.all(Kind.DATABLOCK) if caller.list_datablock(one)]
+    return as_json(_listed(readable, parsed(filter)))
 
 
 @router.get("/api/v3/datablocks/{datablock_id}")
 async def read_datablock(datablock_id: str, caller: Caller, service: TheService) -> Response:
     """Show one datablock."""
     found = _found(datablock_id, service)
-    if not caller.read_blocks(found):
+    if not caller.read_datablock(found):
         raise forbidden()
     return as_json(block(found))
 
@@ -96,12 +118,13 @@ async def update_datablock(pid: Pid, datablock_id: str, body: Body, caller: User
     validation.check(body, validation.DATABLOCK_PATCH)
     dataset = found_dataset(pid, service, f"dataset: {pid} not found")
     if not caller.add_blocks(dataset):
-        raise forbidden()
+        raise refused(403, "Unauthorized access")
     stored = _found(datablock_id, service)
     files = [stored_file(file) for file in body["dataFileList"]]
     changed = stored | body | {"dataFileList": files, "updatedBy": caller.username, "updatedAt": now()}
     service.store.replace(Kind.DATABLOCK, changed)
-    _count(service, pid, {name: value - _archived(stored)[name] for name, value in _archived(changed).items()})
+    difference = {name: value - _archived(stored)[name] for name, value in _archived(changed).items()}
+    count(service, pid, difference, caller.username)
     return as_json(block(changed))
 
 
@@ -110,7 +133,9 @@ async def delete_datablock(pid: Pid, datablock_id: str, caller: User, service: T
     """Forget a datablock; the answer has no body."""
     _may_delete(caller)
     found_dataset(pid, service, f"dataset: {pid} not found")
-    _delete(service, pid, _found(datablock_id, service))
+    datablock = _found(datablock_id, service)
+    service.store.remove(Kind.DATABLOCK, datablock["_id"])
+    count(service, pid, {name: -value for name, value in _archived(datablock).items()}, caller.username)
     return Response(status_code=200)
 
 
@@ -121,7 +146,8 @@ async def delete_datablocks(pid: Pid, caller: User, service: TheService) -> Resp
     found_dataset(pid, service, f"dataset: {pid} not found")
     found = service.store.of_dataset(Kind.DATABLOCK, pid)
     for one in found:
-        _delete(service, pid, one)
+        service.store.remove(Kind.DATABLOCK, one["_id"])
+    count_nothing_archived(service, pid, caller.username)
     return as_json({"count": len(found)})
 
 
@@ -135,7 +161,8 @@ async def _new_origdatablock(fields: Mapping[str, Any], pid: str, caller: Rights
     stored = _attached(fields, dataset, caller)
     service.store.add(Kind.ORIGDATABLOCK, stored)
     await between_writes()
-    _count(service, pid, {"size": stored["size"], "numberOfFiles": len(stored["dataFileList"])})
+    added = {"size": stored["size"], "numberOfFiles": len(stored["dataFileList"])}
+    count(service, pid, added, caller.username)
     return block(stored)
 
 
@@ -150,14 +177,14 @@ async def _new_datablock(
         raise taken from None
     # Two writes, and no transaction: who dies here leaves a datablock that is not counted.
     await between_writes()
-    _count(service, pid, _archived(stored))
+    count(service, pid, _archived(stored), caller.username)
     return block(stored)
 
 
 def _attached(fields: Mapping[str, Any], dataset: Document, caller: Rights) -> Document:
     """A new block of the dataset. SciCat's validation lets an empty path through and its database does not."""
     if not caller.add_blocks(dataset):
-        raise forbidden()
+        raise refused(403, "Unauthorized access")
     if any(not file["path"] for file in fields["dataFileList"]):
         raise unhandled()
     return new_block(fields, dataset, caller.username)
@@ -166,19 +193,6 @@ def _attached(fields: Mapping[str, Any], dataset: Document, caller: Rights) -> D
 def _archived(datablock: Document) -> dict[str, int]:
     """What a datablock adds to its dataset's counters."""
     return {"packedSize": datablock["packedSize"], "numberOfFilesArchived": len(datablock["dataFileList"])}
-
-
-def _delete(service: Service, pid: str, datablock: Document) -> None:
-    service.store.remove(Kind.DATABLOCK, datablock["_id"])
-    _count(service, pid, {name: -value for name, value in _archived(datablock).items()})
-
-
-def _count(service: Service, pid: str, added: Mapping[str, int]) -> None:
-    """Add to the dataset's counters."""
-    dataset = service.store.get(Kind.DATASET, pid)
-    if dataset is not None:
-        counted = {name: dataset[name] + value for name, value in added.items()}
-        service.store.replace(Kind.DATASET, dataset | counted)
 
 
 def _found(datablock_id: str, service: Service) -> Document:
@@ -191,12 +205,11 @@ def _found(datablock_id: str, service: Service) -> Document:
 def _of_dataset(kind: Kind, pid: str, caller: Rights, service: Service) -> list[Document]:
     dataset = found_dataset(pid, service, f"dataset: {pid} not found")
     if not caller.read_blocks(dataset):
-        raise forbidden()
+        raise refused(403, "Unauthorized access")
     return [block(one) for one in service.store.of_dataset(kind, pid)]
 
 
-def _readable(
-    kind: Kind, given_filter: str | None, caller: Rights, service: Service, limit: int | None = None
-) -> list[Document]:
-    readable = [one for one in service.store.all(kind) if caller.read_blocks(one)]
-    return [block(one) for one in select(readable, parsed(given_filter), limit)]
+def _listed(readable: list[Document], found: Mapping[str, Any]) -> list[Document]:
+    limits = found.get("limits") or {}
+    selected = in_order(select(readable, found.get("where"), moments=True), limits)
+    return [block(one) for one in skipped_then_limited(selected, limits, None)]

@@ -13,21 +13,47 @@ from mocks.scicat.answers import as_json, forbidden, refused, unhandled
 from mocks.scicat.documents import (
     created_dataset_v3,
     dataset_v3,
-    dataset_v4,
     default_lifecycle,
     new_dataset,
-    now,
     reset_lifecycle,
+    with_ids_as_bytes,
     with_plurals,
 )
-from mocks.scicat.filters import included, parsed, select
+from mocks.scicat.filters import (
+    FIELDS,
+    INCLUDE,
+    LIMITS,
+    WHERE,
+    in_order,
+    parsed,
+    select,
+    skipped_then_limited,
+    with_fields,
+)
+from mocks.scicat.history import change_dataset, changes, shown_by_v3
+from mocks.scicat.includes import included, relations
 from mocks.scicat.permissions import Rights
-from mocks.scicat.service import Body, Caller, Pid, Service, TheService, User, Version, is_merge_patch
+from mocks.scicat.service import (
+    Body,
+    Caller,
+    DatasetCreator,
+    Pid,
+    Service,
+    TheService,
+    User,
+    Version,
+    is_merge_patch,
+)
 from mocks.scicat.store import Document, DuplicateKeyError, Kind
 
 router = APIRouter()
 
-_BLOCKS = (Kind.ORIGDATABLOCK, Kind.DATABLOCK)
+# Lists end here unless the filter's limits say otherwise; those of api v4 begin with the latest.
+_V3_LIMIT = 100
+_V4_LIMITS: Mapping[str, Any] = {"limit": 10, "sort": {"createdAt": "desc"}}
+_V4_NAMES = frozenset({"_id", "id", "createdBy", "updatedBy", "createdAt", "updatedAt", "history", "instrumentGroup"})
+_V4_KEYS = WHERE | FIELDS | INCLUDE | LIMITS | validation.DATASET_V4.keys() | validation.LIFECYCLE.keys() | _V4_NAMES
+_COUNTERS_OF_V4 = ("size", "packedSize", "numberOfFiles")
 
 
 @router.post("/api/v3/datasets/isvalid")
@@ -45,14 +71,14 @@ async def is_valid_v4(body: Body) -> Response:
 
 
 @router.post("/api/v3/datasets")
-async def create_v3(body: Body, caller: User, service: TheService) -> Response:
+async def create_v3(body: Body, caller: DatasetCreator, service: TheService) -> Response:
     """Register a dataset. Keys the lifecycle does not know are left out."""
     validation.check_v3_dataset(body, _shape_v3(body))
     return as_json(created_dataset_v3(_create(with_plurals(body, complete=True), caller, service, "3")), 201)
 
 
 @router.post("/api/v4/datasets")
-async def create_v4(body: Body, caller: User, service: TheService) -> Response:
+async def create_v4(body: Body, caller: DatasetCreator, service: TheService) -> Response:
     """Register a dataset. Keys the lifecycle does not know break SciCat."""
     validation.check(body, validation.DATASET_V4)
     if (body.get("datasetlifecycle") or {}).keys() - validation.LIFECYCLE.keys():
@@ -62,18 +88,76 @@ async def create_v4(body: Body, caller: User, service: TheService) -> Response:
 
 @router.get("/api/v3/datasets")
 async def list_v3(caller: Caller, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
-    """List the datasets the caller may see; an anonymous caller gets an empty list."""
-    readable = [one for one in service.store.all(Kind.DATASET) if caller.read_dataset(one)]
-    return as_json([dataset_v3(one) for one in select(readable, parsed(filter))])
+    """List the datasets the caller may see, what is published among them."""
+    found = parsed(filter)
+    wanted = relations(found.get("include") or ())
+    limits = found.get("limits") or {}
+    datasets = in_order(select(_readable(caller, service), found.get("where"), moments=True), limits)
+    page = skipped_then_limited(datasets, limits, _V3_LIMIT)
+    return as_json([_shown_v3(one, found) | included(one, wanted, service.store, None) for one in page])
+
+
+@router.get("/api/v3/datasets/fullquery")
+async def full_query(
+    caller: Caller, service: TheService, fields: str | None = None, limits: str | None = None
+) -> Response:
+    """Search datasets: a list of values means any of them."""
+    wanted = {name: {"$in": value} if isinstance(value, list) else value for name, value in parsed(fields).items()}
+    asked = parsed(limits)
+    datasets = in_order(select(_readable(caller, service), wanted, moments=True), asked)
+    return as_json([dataset_v3(one) for one in skipped_then_limited(datasets, asked, _V3_LIMIT)])
+
+
+@router.get("/api/v4/datasets")
+async def list_v4(caller: User, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
+    """List the datasets the caller may see, the latest first."""
+    return as_json(_listed_v4(_readable(caller, service), parsed(filter, _V4_KEYS), caller, service))
+
+
+@router.get("/api/v4/datasets/public")
+async def list_public(caller: Caller, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
+    """List the published datasets, the latest first."""
+    public = [one for one in service.store.all(Kind.DATASET) if one["isPublished"]]
+    return as_json(_listed_v4(public, parsed(filter, _V4_KEYS), caller, service))
+
+
+def _listed_v4(datasets: list[Document], found: Document, caller: Rights, service: Service) -> list[Document]:
+    wanted = relations(found.get("include") or ())
+    limits = dict(_V4_LIMITS) | (found.get("limits") or {})
+    page = skipped_then_limited(in_order(select(datasets, found.get("where"), moments=False), limits), limits, None)
+    shown = [
+        with_fields(one, found.get("fields"), ("_id",)) | included(one, wanted, service.store, caller) for one in page
+    ]
+    return [_shown_v4(one, service) for one in shown]
+
+
+def _changed(dataset: Document, service: Service) -> Document:
+    return dataset | ({"id": dataset["pid"]} if service.configuration.release.changed_datasets_have_an_id else {})
+
+
+def _shown_v4(dataset: Document, service: Service) -> Document:
+    as_bytes = service.configuration.release.v4_shows_object_ids_as_bytes
+    return with_ids_as_bytes(dataset) if as_bytes else dataset
+
+
+def _readable(caller: Rights, service: Service) -> list[Document]:
+    return [one for one in service.store.all(Kind.DATASET) if caller.read_dataset(one)]
+
+
+def _shown_v3(dataset: Document, found: Document) -> Document:
+    return with_fields(dataset_v3(dataset), found.get("fields"), ("_id", "pid"))
 
 
 @router.get("/api/v3/datasets/{pid}")
 async def read_v3(pid: Pid, caller: Caller, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
-    """Show a dataset; its blocks too when ``filter`` includes them."""
+    """Show a dataset with its history; its blocks too when ``filter`` includes them."""
+    found = parsed(filter)
+    wanted = relations(found.get("include") or ())
     dataset = readable_dataset(pid, caller, service, f"dataset: {pid} not found")
-    relations = included(parsed(filter))
-    blocks = {f"{kind}s": service.store.of_dataset(kind, pid) for kind in _BLOCKS if f"{kind}s" in relations}
-    return as_json(dataset_v3(dataset) | blocks)
+    shown = _shown_v3(dataset, found) | included(dataset, wanted, service.store, None)
+    if not found.get("fields") or "history" in found["fields"]:
+        shown["history"] = shown_by_v3(dataset, changes(service.store, pid))
+    return as_json(shown)
 
 
 @router.get("/api/v4/datasets/{pid}")
@@ -81,10 +165,12 @@ async def read_v4(
     pid: Pid, caller: Caller, service: TheService, include: Annotated[tuple[str, ...], Query()] = ()
 ) -> Response:
     """Show a dataset; blocks that the caller may not read directly are an empty list."""
+    release = service.configuration.release
+    if caller.account is None and not release.v4_shows_public_datasets:
+        raise forbidden()
+    wanted = relations(include)
     dataset = readable_dataset(pid, caller, service, "dataset: null not found")
-    shown = {kind: service.store.of_dataset(kind, pid) for kind in _BLOCKS if f"{kind}s" in include}
-    blocks = {f"{kind}s": [one for one in found if caller.read_blocks(one)] for kind, found in shown.items()}
-    return as_json(dataset_v4(dataset) | blocks)
+    return as_json(_shown_v4(dataset | included(dataset, wanted, service.store, caller), service))
 
 
 @router.patch("/api/v3/datasets/{pid}")
@@ -102,7 +188,9 @@ async def update_v4(pid: Pid, body: Body, caller: User, service: TheService, req
     validation.check(body, validation.DATASET_PATCH_V4)
     if is_merge_patch(request) and "datasetlifecycle" in body:
         body = body | {"datasetlifecycle": dataset["datasetlifecycle"] | (body["datasetlifecycle"] or {})}
-    return as_json(_update(dataset, body, caller, service))
+    if service.configuration.release.v4_changes_reset_counters:
+        body = dict.fromkeys(_COUNTERS_OF_V4, 0) | body
+    return as_json(_shown_v4(_changed(_update(dataset, body, caller, service), service), service))
 
 
 @router.delete("/api/v3/datasets/{pid}")
@@ -112,7 +200,7 @@ async def delete(pid: Pid, caller: User, service: TheService) -> Response:
         raise forbidden()
     dataset = found_dataset(pid, service, f"dataset: {pid} not found")
     service.store.remove(Kind.DATASET, pid)
-    return as_json(dataset_v3(dataset))
+    return as_json(_changed(dataset, service))
 
 
 @router.get("/api/{version}/datasets/{pid}/datasetlifecycle")
@@ -135,12 +223,12 @@ async def update_lifecycle(version: Version, pid: Pid, body: Body, caller: User,
         raise refused(403, "Unauthorized to update this dataset" if v3 else "Unauthorized access")
     # A null is stored as it is by api v3, and means the default in api v4.
     meant = body if version is Version.V3 else _defaults_for_nulls(body)
-    dataset["datasetlifecycle"] |= meant
+    # Api v4 writes down who it was.
+    author = {} if version is Version.V3 else {"updatedBy": caller.username}
+    changed = dataset | {"datasetlifecycle": dataset["datasetlifecycle"] | meant} | author
     # The whole dataset is saved, as it was read: what is counted in between is lost.
     await between_writes()
-    dataset["updatedAt"] = now()
-    service.store.replace(Kind.DATASET, dataset)
-    return as_json(dataset["datasetlifecycle"])
+    return as_json(change_dataset(service, dataset, changed, caller.username)["datasetlifecycle"])
 
 
 def found_dataset(pid: str, service: Service, otherwise: str) -> Document:
@@ -164,14 +252,16 @@ def _shape_v3(body: Mapping[str, Any]) -> validation.Shape:
 
 
 def _create(fields: Document, caller: Rights, service: Service, version: str) -> Document:
-    named_pid = "pid" in fields and not caller.name_pids
-    if named_pid or not caller.create_dataset(fields["ownerGroup"]):
+    if not caller.create_dataset(fields["ownerGroup"], pid="pid" in fields):
         raise refused(403, "Unauthorized to create this dataset")
-    dataset = new_dataset(fields, caller.username, service.configuration.pid_prefix, version)
+    rule = service.settings.pid_rule
+    if rule is not None and "pid" in fields and rule.search(fields["pid"]) is None:
+        raise refused(400, "PID is not following required standards")
+    dataset = new_dataset(fields, caller.username, service.settings.pid_prefix, version)
     try:
         service.store.add(Kind.DATASET, dataset)
     except DuplicateKeyError:
-        raise refused(409, "A dataset with this this unique key already exists!") from None
+        raise refused(409, f"A dataset with pid {dataset['pid']} already exists!") from None
     return dataset
 
 
@@ -190,9 +280,8 @@ def _update(dataset: Document, fields: Mapping[str, Any], caller: Rights, servic
     changed = dict(fields)
     if "datasetlifecycle" in changed:
         changed["datasetlifecycle"] = reset_lifecycle(changed["datasetlifecycle"] or {})
-    updated = dataset | changed | {"updatedBy": caller.username, "updatedAt": now()}
-    service.store.replace(Kind.DATASET, updated)
-    return updated
+    updated = dataset | changed | {"updatedBy": caller.username}
+    return change_dataset(service, dataset, updated, caller.username)
 
 
 def _defaults_for_nulls(body: Mapping[str, Any]) -> Document:

@@ -8,38 +8,77 @@ from fastapi import APIRouter, Request, Response
 from mocks.scicat import validation
 from mocks.scicat.answers import as_json, refused, refused_plainly
 from mocks.scicat.documents import dataset_v3, job_v3, now
-from mocks.scicat.filters import parsed, select
-from mocks.scicat.jobs import JobRequest, submit
-from mocks.scicat.permissions import Rights
-from mocks.scicat.service import Body, Caller, Service, TheService, Version, is_merge_patch
+from mocks.scicat.filters import (
+    FIELDS,
+    INCLUDE,
+    LIMITS,
+    WHERE,
+    in_order,
+    limited_then_skipped,
+    parsed,
+    select,
+    with_fields,
+)
+from mocks.scicat.job_actions import perform
+from mocks.scicat.job_creation import JobRequest, job_of_v3, job_type, submit
+from mocks.scicat.service import (
+    Body,
+    JobCaller,
+    JobCreator,
+    JobDeleter,
+    JobReader,
+    JobUpdater,
+    Service,
+    TheService,
+    Version,
+    is_merge_patch,
+)
 from mocks.scicat.store import Document, Kind
 
 router = APIRouter()
 
+_NAMES = frozenset(
+    [
+        "id",
+        "_id",
+        "type",
+        "statusCode",
+        "statusMessage",
+        "jobParams",
+        "ownerUser",
+        "ownerGroup",
+        "accessGroups",
+        "instrumentGroup",
+        "contactEmail",
+        "configVersion",
+        "jobResultObject",
+        "createdBy",
+        "updatedBy",
+        "createdAt",
+        "updatedAt",
+        "isPublished",
+        "datasets",
+        "datasetDetails",
+    ]
+)
+_V3_KEYS = FIELDS | INCLUDE | _NAMES
+_V4_KEYS = WHERE | FIELDS | LIMITS | _NAMES
+# Where a release sorts lists of jobs, they end here unless the filter's limits say otherwise.
+_LIMIT = 100
+
 
 @router.post("/api/v3/jobs")
-async def create_v3(body: Body, caller: Caller, service: TheService) -> Response:
+async def create_v3(body: Body, caller: JobCreator, service: TheService) -> Response:
     """Submit a job in the old form. Properties nobody knows are dropped, not refused."""
     known = validation.JOB_V3.keys() | {"datasetList"}
     fields = {name: value for name, value in body.items() if name in known}
-    datasets = fields.pop("datasetList", None)
-    validation.check(fields, validation.JOB_V3)
-    params = dict(fields.get("jobParams") or {})
-    params |= {name: fields[name] for name in ("executionTime",) if name in fields}
-    if datasets is not None:
-        params["datasetList"] = datasets
-    asked = JobRequest(
-        type=fields["type"],
-        params=params,
-        owner_user=params.get("username") or caller.username,
-        owner_group=_owner_group(datasets, service),
-        contact_email=fields.get("emailJobInitiator"),
-    )
-    return as_json(job_v3(await submit(asked, caller, service)), 201)
+    checked = {name: value for name, value in fields.items() if name != "datasetList"}
+    validation.check(checked, validation.JOB_V3)
+    return as_json(job_v3(await submit(job_of_v3(fields, caller, service), caller, service)), 201)
 
 
 @router.post("/api/v4/jobs")
-async def create_v4(body: Body, caller: Caller, service: TheService) -> Response:
+async def create_v4(body: Body, caller: JobCreator, service: TheService) -> Response:
     """Submit a job."""
     validation.check(body, validation.JOB_V4)
     asked = JobRequest(
@@ -52,20 +91,53 @@ async def create_v4(body: Body, caller: Caller, service: TheService) -> Response
     return as_json(await submit(asked, caller, service), 201)
 
 
-@router.get("/api/{version}/jobs")
-async def list_jobs(
-    version: Version,
-    caller: Caller,
-    service: TheService,
-    filter: str | None = None,  # noqa: A002 - SciCat's name
-) -> Response:
-    """List the jobs the caller may read; an anonymous caller gets an empty list."""
-    readable = [job for job in service.store.all(Kind.JOB) if caller.read_job(job)]
-    return as_json([_shown(job, version) for job in select(readable, parsed(filter))])
+@router.get("/api/v3/jobs")
+async def list_v3(caller: JobReader, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
+    """List the jobs the caller may read: all of them, whole or by the fields asked for."""
+    fields = parsed(filter, _V3_KEYS).get("fields")
+    return as_json(
+        [_with_fields_v3(job_v3(job), fields) for job in _page(_readable_jobs(caller, service), {}, service)]
+    )
+
+
+def _with_fields_v3(job: Document, fields: object) -> Document:
+    return with_fields(job, fields) | ({"jobParams": {}} if fields and "jobParams" not in str(fields) else {})
+
+
+@router.get("/api/v4/jobs")
+async def list_v4(caller: JobReader, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
+    """List the jobs the caller may read."""
+    found = parsed(filter, _V4_KEYS)
+    jobs = select(_readable_jobs(caller, service), found.get("where"), moments=False)
+    return as_json([with_fields(job, found.get("fields")) for job in _page(jobs, found.get("limits") or {}, service)])
+
+
+@router.get("/api/v4/jobs/fullquery")
+async def full_query(caller: JobReader, service: TheService, fields: str | None = None) -> Response:
+    """Search jobs: a list of values means any of them, a moment is between two. Its limits are not heeded."""
+    wanted = {name: _condition(value) for name, value in parsed(fields).items()}
+    return as_json(select(_readable_jobs(caller, service), wanted, moments=True))
+
+
+def _condition(value: object) -> object:
+    if isinstance(value, dict):
+        return {"$gte": value.get("begin"), "$lte": value.get("end")}
+    return {"$in": value} if isinstance(value, list) else value
+
+
+def _readable_jobs(caller: JobCaller, service: Service) -> list[Document]:
+    return [job for job in service.store.all(Kind.JOB) if caller.jobs.read(job)]
+
+
+def _page(jobs: list[Document], limits: Mapping[str, Any], service: Service) -> list[Document]:
+    """Limited first and skipped then, whatever the release makes of the order."""
+    if not service.configuration.release.jobs_are_sorted:
+        return limited_then_skipped(jobs, limits, None)
+    return limited_then_skipped(in_order(jobs, limits), limits, _LIMIT)
 
 
 @router.get("/api/v3/jobs/datasetdetails")
-async def dataset_details(jobId: str, caller: Caller, service: TheService) -> Response:  # noqa: N803 - SciCat's name
+async def dataset_details(jobId: str, caller: JobReader, service: TheService) -> Response:  # noqa: N803 - SciCat's name
     """Show the datasets of a job."""
     job = _readable(jobId, caller, service)
     named = [one["pid"] for one in job["jobParams"].get("datasetList") or ()]
@@ -74,13 +146,13 @@ async def dataset_details(jobId: str, caller: Caller, service: TheService) -> Re
 
 
 @router.get("/api/{version}/jobs/{job_id}")
-async def read_job(version: Version, job_id: str, caller: Caller, service: TheService) -> Response:
+async def read_job(version: Version, job_id: str, caller: JobReader, service: TheService) -> Response:
     """Show a job."""
     return as_json(_shown(_readable(job_id, caller, service), version))
 
 
 @router.patch("/api/v3/jobs/{job_id}")
-async def update_v3(job_id: str, body: Body, caller: Caller, service: TheService) -> Response:
+async def update_v3(job_id: str, body: Body, caller: JobUpdater, service: TheService) -> Response:
     """Set status and result in the old form. Everything else, the names of api v4 included, is ignored."""
     job = _updatable(job_id, caller, service)
     fields = {name: value for name, value in body.items() if name in validation.JOB_PATCH_V3}
@@ -92,30 +164,31 @@ async def update_v3(job_id: str, body: Body, caller: Caller, service: TheService
         changed["jobParams"] = job["jobParams"] | {"executionTime": moment}
     if (result := fields.get("jobResultObject")) is not None:
         changed["jobResultObject"] = result
-    return as_json(job_v3(_update(job, changed, caller, service)))
+    return as_json(job_v3(await _update(job, changed, caller, service)))
 
 
 @router.patch("/api/v4/jobs/{job_id}")
-async def update_v4(job_id: str, body: Body, caller: Caller, service: TheService, request: Request) -> Response:
+async def update_v4(job_id: str, body: Body, caller: JobUpdater, service: TheService, request: Request) -> Response:
     """Set status (code and message, both) and result; a merge patch merges the result into the stored one."""
-    job = _updatable(job_id, caller, service)
     validation.check(body, validation.JOB_PATCH_V4)
+    job = _updatable(job_id, caller, service)
     changed = {name: value for name, value in body.items() if value is not None}
     if is_merge_patch(request) and "jobResultObject" in changed:
         changed["jobResultObject"] = _merged(job["jobResultObject"], changed["jobResultObject"])
-    return as_json(_update(job, changed, caller, service))
+    return as_json(await _update(job, changed, caller, service))
+
+
+@router.delete("/api/{version}/jobs/{job_id}")
+async def delete_job(version: Version, job_id: str, caller: JobDeleter, service: TheService) -> Response:
+    """Delete a job."""
+    del version, caller
+    job = _found(job_id, service)
+    service.store.remove(Kind.JOB, job_id)
+    return as_json(job)
 
 
 def _shown(job: Document, version: Version) -> Document:
     return job_v3(job) if version is Version.V3 else job
-
-
-def _owner_group(listed: object, service: Service) -> str | None:
-    """Api v3 names no owner group: it is the first dataset's."""
-    first = listed[0] if isinstance(listed, list) and listed else None
-    pid = first.get("pid") if isinstance(first, dict) else None
-    dataset = service.store.get(Kind.DATASET, pid) if isinstance(pid, str) else None
-    return dataset["ownerGroup"] if dataset else None
 
 
 def _found(job_id: str, service: Service) -> Document:
@@ -125,23 +198,25 @@ def _found(job_id: str, service: Service) -> Document:
     return job
 
 
-def _readable(job_id: str, caller: Rights, service: Service) -> Document:
+def _readable(job_id: str, caller: JobCaller, service: Service) -> Document:
     job = _found(job_id, service)
-    if not caller.read_job(job):
+    if not caller.jobs.read(job):
         raise refused(403, "Unauthorized to get this job.")
     return job
 
 
-def _updatable(job_id: str, caller: Rights, service: Service) -> Document:
+def _updatable(job_id: str, caller: JobCaller, service: Service) -> Document:
     job = _found(job_id, service)
-    if not caller.update_job(service.configuration.job_types[job["type"]]):
+    if not caller.jobs.update(job_type(job["type"], service), job):
         raise refused(403, "Unauthorized to update this job.")
     return job
 
 
-def _update(job: Document, changed: Mapping[str, Any], caller: Rights, service: Service) -> Document:
-    updated = job | dict(changed) | {"updatedBy": caller.username, "updatedAt": now()}
+async def _update(job: Document, changed: Mapping[str, Any], caller: JobCaller, service: Service) -> Document:
+    """Store a changed job, then perform the actions of its type."""
+    updated = job | dict(changed) | {"updatedBy": caller.rights.username, "updatedAt": now()}
     service.store.replace(Kind.JOB, updated)
+    await perform(job_type(job["type"], service).update_actions, updated, [], service)
     return updated
 
 

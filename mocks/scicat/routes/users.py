@@ -4,17 +4,19 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from mocks.faults import DatabaseAway, ask_database
 from mocks.scicat.accounts import Account
 from mocks.scicat.answers import Refused, as_json, forbidden, refused
-from mocks.scicat.documents import now
+from mocks.scicat.documents import now, started_at
 from mocks.scicat.service import Body, Caller, TheService
 
 router = APIRouter()
 
 
 @router.get("/api/v3/health")
-async def health() -> Response:
-    """What the load balancer in front of SciCat asks."""
+async def health(caller: Caller) -> Response:
+    """What the load balancer in front of SciCat asks. A token that has expired is refused here as everywhere."""
+    del caller
     up = {"mongodb": {"status": "up"}}
     return as_json({"status": "ok", "info": up, "error": {}, "details": up})
 
@@ -22,9 +24,14 @@ async def health() -> Response:
 @router.post("/api/v3/auth/login")
 async def login(body: Body, service: TheService) -> Response:
     """Give a token for username and password, sent as JSON or as a form."""
+    unauthorized = Refused(401, {"message": "Unauthorized", "statusCode": 401})
+    try:
+        await ask_database()
+    except DatabaseAway:
+        raise unauthorized from None
     account = service.accounts.authenticated(body.get("username"), body.get("password"))
     if account is None:
-        raise Refused(401, {"message": "Unauthorized", "statusCode": 401})
+        raise unauthorized
     token = service.accounts.new_token(account)
     seconds = service.accounts.token_seconds
     answer = {
@@ -34,7 +41,7 @@ async def login(body: Body, service: TheService) -> Response:
         "ttl": seconds,
         "created": now(),
         "userId": account.id,
-        "user": _user(account) | {"__v": 0},
+        "user": _user(account),
     }
     return as_json(answer, 201)
 
@@ -43,7 +50,7 @@ async def login(body: Body, service: TheService) -> Response:
 async def who_am_i(caller: Caller) -> Response:
     """Name the caller and its groups."""
     account = _logged_in(caller)
-    user = {name: value for name, value in _user(account).items() if name != "id"}
+    user = {name: value for name, value in _user(account).items() if name not in {"id", "__v"}}
     return as_json(user | {"currentGroups": sorted(account.groups)})
 
 
@@ -64,7 +71,7 @@ async def user_identity(user_id: str, caller: Caller, service: TheService) -> Re
     """Show a user's profile, to that user and to admins."""
     account = _logged_in(caller)
     asked = service.accounts.with_id(user_id)
-    if asked is None or (asked != account and not caller.belongs_to(caller.groups.admin)):
+    if asked is None or (asked != account and not caller.administers):
         raise forbidden()
     return as_json(_identity(asked))
 
@@ -77,7 +84,7 @@ def _logged_in(caller: Caller) -> Account:
 
 def _user(account: Account) -> dict[str, Any]:
     user = {"_id": account.id, "username": account.username, "email": account.email}
-    return user | {"authStrategy": "local", "id": account.id}
+    return user | {"authStrategy": "local", "__v": 0, "id": account.id}
 
 
 def _identity(account: Account) -> dict[str, Any]:
@@ -86,16 +93,20 @@ def _identity(account: Account) -> dict[str, Any]:
         "email": account.email,
         "username": account.username,
         "thumbnailPhoto": "error: no photo found",
-        "id": account.username,
+        "id": account.id,
         "emails": [{"value": account.email}],
         "accessGroups": sorted(account.groups),
+        "_id": account.profile_id,
     }
     return {
-        "_id": account.id,
+        "_id": account.identity_id,
         "authStrategy": "local",
-        "externalId": account.username,
+        "externalId": "",
         "profile": profile,
         "provider": "local",
         "userId": account.id,
+        "created": started_at(),
+        "modified": started_at(),
         "__v": 0,
+        "id": account.identity_id,
     }

@@ -52,25 +52,25 @@ def test_nothing_is_left_of_a_visit_but_an_ended_job(tmp_path: Path, listener: L
 
 
 @pytest.mark.parametrize(
-    ("groups", "check", "setting"),
+    ("setting", "check"),
     [
-        ({"create_dataset_privileged": "others"}, "pid", "CREATE_DATASET_PRIVILEGED_GROUPS"),
-        ({"delete": "others"}, "delete_datablock", "DELETE_GROUPS"),
-        ({"create_job_privileged": "others"}, "job", "CREATE_JOB_PRIVILEGED_GROUPS"),
-        ({"update_job_privileged": "others"}, "read_job", "UPDATE_JOB_PRIVILEGED_GROUPS"),
+        ("CREATE_DATASET_PRIVILEGED_GROUPS", "pid"),
+        ("DELETE_GROUPS", "delete_datablock"),
+        ("CREATE_JOB_PRIVILEGED_GROUPS", "job"),
+        ("UPDATE_JOB_PRIVILEGED_GROUPS", "read_job"),
     ],
 )
 def test_a_missing_right_is_told_with_the_setting_that_gives_it(
-    tmp_path: Path, listener: Listener, groups: dict[str, str], check: str, setting: str
+    tmp_path: Path, listener: Listener, setting: str, check: str
 ) -> None:
-    with a_scicat(tmp_path, listener.url, **groups) as scicat:
+    with a_scicat(tmp_path, listener.url, **{setting: "others"}) as scicat:
         findings = found(patient_at(scicat.url), listener)
     assert bad(findings) - {"removed"} == {check}
     assert setting in findings[check].mend
 
 
 def test_what_cannot_be_removed_is_named(tmp_path: Path, listener: Listener) -> None:
-    with a_scicat(tmp_path, listener.url, delete="others") as scicat:
+    with a_scicat(tmp_path, listener.url, DELETE_GROUPS="others") as scicat:
         findings = found(patient_at(scicat.url), listener)
         (dataset,) = scicat.store.all(Kind.DATASET)
     assert findings["removed"].verdict is Verdict.BAD

@@ -1,15 +1,17 @@
 """A SciCat mock on a free loopback port, and an archiver that it can call."""
 
+import base64
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mocks.scicat.accounts import DEFAULT_GROUPS, Account
-from mocks.scicat.configuration import Configuration, UrlAction
+from mocks.scicat.configuration import Configuration
+from mocks.scicat.job_configuration import SHIPPED, read_job_configuration
+from mocks.scicat.releases import RELEASES
 from mocks.scicat.testing import RunningScicat, run_mock_scicat
 from tests.contract.scicat.callers import Archiver, Received, Scicat
 from tests.loopback import QuietHandler, serving
@@ -62,9 +64,9 @@ def start_scicat(tmp_path: Path, any_accounts: list[Account], archiver: Archiver
     """Start a SciCat of this test's own, which tells ``archiver`` of every job."""
     with ExitStack() as running:
 
-        def start(**configuration: Any) -> Scicat:
-            action = UrlAction(archiver.url, "archiver", "secret")
-            own = Configuration(**{"url_action": action, **configuration})
+        def start(release: str = "master", jobs: Path = SHIPPED, **variables: str) -> Scicat:
+            told = {"ARCHIVER_URL": archiver.url, "ARCHIVER_BASIC": base64.b64encode(b"archiver:secret").decode()}
+            own = Configuration(RELEASES[release], told | variables, read_job_configuration(jobs))
             server = running.enter_context(run_mock_scicat(tmp_path, configuration=own, accounts=any_accounts))
             return running.enter_context(Scicat(server))
 

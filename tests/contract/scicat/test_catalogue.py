@@ -10,7 +10,7 @@ import pytest
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.scicat import Catalogue, Identity, JobDataset, JobStatus
-from mocks.scicat.configuration import ExpiredTokens
+from mocks.scicat.releases import RELEASES
 from tests.contract.scicat.callers import Archiver, Received, Scicat, any_dataset
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
@@ -239,11 +239,11 @@ def test_a_job_is_created_while_the_archiver_reads_it_back(start_scicat: StartSc
     assert seen == [job_id]
 
 
-@pytest.mark.parametrize("expired", list(ExpiredTokens))
+@pytest.mark.parametrize("release", RELEASES)
 def test_f01_an_expired_or_unknown_token_is_renewed_once_without_notice(
-    start_scicat: StartScicat, expired: ExpiredTokens
+    start_scicat: StartScicat, release: str
 ) -> None:
-    scicat = start_scicat(expired_tokens=expired)
+    scicat = start_scicat(release)
     catalogue, pid = as_account(scicat, "archiver"), unquote(scicat.a_dataset())
     catalogue.ping()
     scicat.server.logins.expire_tokens()
@@ -255,7 +255,7 @@ def test_f01_an_expired_or_unknown_token_is_renewed_once_without_notice(
 
 
 def test_f01_tokens_that_are_always_expired_end_forbidden_and_not_in_a_loop(start_scicat: StartScicat) -> None:
-    scicat = start_scicat(token_seconds=0)
+    scicat = start_scicat(JWT_EXPIRES_IN="0")
     with pytest.raises(ServiceRefused, match="SESSION_EXPIRED") as caught:
         as_account(scicat, "archiver").ping()
     assert caught.value.reason.code is Code.SCICAT_FORBIDDEN
@@ -269,11 +269,9 @@ def test_f03_an_account_that_lacks_a_right_is_forbidden(scicat: Scicat, account:
     assert caught.value.reason.code is Code.SCICAT_FORBIDDEN
 
 
-@pytest.mark.parametrize("expired", list(ExpiredTokens))
-def test_a_users_token_names_the_user_and_the_groups_until_it_expires(
-    start_scicat: StartScicat, expired: ExpiredTokens
-) -> None:
-    scicat = start_scicat(expired_tokens=expired)
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_users_token_names_the_user_and_the_groups_until_it_expires(start_scicat: StartScicat, release: str) -> None:
+    scicat = start_scicat(release)
     logins, user = scicat.server.logins, scicat.server.accounts["user1"]
     catalogue = as_account(scicat, "archiver")
     token = logins.new_token(user)

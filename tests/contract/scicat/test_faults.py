@@ -25,7 +25,6 @@ from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.models import CatalogueDatablock, CatalogueFile, CatalogueTotals
 from archiver.scicat import Catalogue
 from archiver.scicat.server import READ_SECONDS
-from mocks.scicat.configuration import UrlAction
 from tests.contract.scicat.callers import Scicat, any_datablock
 from tests.loopback import QuietHandler
 
@@ -41,7 +40,7 @@ type StartScicat = Callable[..., Scicat]
 @pytest.fixture
 def scicat(start_scicat: StartScicat) -> Scicat:
     """A SciCat of this test's own, to break."""
-    return start_scicat(url_action=UrlAction())
+    return start_scicat(ARCHIVER_URL="")
 
 
 @pytest.fixture
@@ -136,7 +135,7 @@ def test_f01_a_session_that_expires_in_between_is_renewed(scicat: Scicat, catalo
 
 
 def test_f01_a_token_is_renewed_before_its_end(start_scicat: StartScicat) -> None:
-    scicat = start_scicat(url_action=UrlAction(), token_seconds=100)
+    scicat = start_scicat(ARCHIVER_URL="", JWT_EXPIRES_IN="100")
     catalogue, now = as_account(scicat, "archiver"), time.time()
     scicat.faults({"match": "/auth/login"})
     for later in (0, 79, 81):
@@ -304,7 +303,7 @@ def test_f25_a_release_of_scicat_without_a_route_that_is_needed_is_refused_at_on
 
 
 def test_f27_a_list_is_not_believed_while_scicat_does_not_know_the_token(start_scicat: StartScicat) -> None:
-    scicat = start_scicat(url_action=UrlAction())
+    scicat = start_scicat(ARCHIVER_URL="")
     pid = unquote(scicat.a_dataset(isPublished=True))
     catalogue = as_account(scicat, "archiver")
     catalogue.add_datablock(pid, a_datablock())

@@ -9,7 +9,6 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from mocks.scicat.configuration import ExpiredTokens
 from tests.contract.scicat.callers import (
     Archiver,
     Received,
@@ -311,7 +310,7 @@ def test_an_expired_token_is_401_on_every_route(start_scicat: StartScicat) -> No
 
 
 def test_an_expired_token_makes_an_anonymous_caller_of_an_older_release(start_scicat: StartScicat) -> None:
-    scicat = start_scicat(expired_tokens=ExpiredTokens.ANONYMOUS)
+    scicat = start_scicat("4.28.0")
     user, pid = scicat.by("user1"), scicat.a_dataset()
     scicat.server.logins.expire_tokens()
     assert user.ask("GET", f"/api/v3/datasets/{pid}").status_code == 403
@@ -319,14 +318,14 @@ def test_an_expired_token_makes_an_anonymous_caller_of_an_older_release(start_sc
 
 
 def test_a_token_expires_after_its_seconds(start_scicat: StartScicat) -> None:
-    scicat = start_scicat(token_seconds=0)
+    scicat = start_scicat(JWT_EXPIRES_IN="0")
     assert scicat.by("user1").ask("GET", "/api/v3/users/my/self").json()["message"] == "SESSION_EXPIRED"
 
 
 def test_a_list_asked_with_an_unknown_token_is_empty_and_not_refused(scicat: Scicat) -> None:
     scicat.a_dataset()
     with httpx.Client(base_url=scicat.server.url, headers={"Authorization": "Bearer x.y.z"}) as stranger:
-        for path in ("/api/v3/origdatablocks", "/api/v3/datablocks", "/api/v4/jobs"):
+        for path in ("/api/v3/origdatablocks", "/api/v3/datablocks", "/api/v3/datasets"):
             answer = stranger.get(path)
             assert (answer.status_code, answer.json()) == (200, [])
 
@@ -345,7 +344,7 @@ MATRIX = {
     "PATCH job": (200, 403, 200, 200, 403, 403, 403),
     "POST datablock": (403, 201, 201, 201, 201, 403, 403),
     "DELETE datablock": (200, 403, 200, 403, 403, 403, 403),
-    "POST job for a user": (403, 403, 403, 201, 201, 403, 401),
+    "POST job for a user": (403, 403, 403, 201, 201, 403, 403),
     "PATCH dataset": (403, 403, 403, 200, 200, 403, 403),
     "POST dataset": (403, 201, 201, 201, 201, 403, 403),
     "DELETE dataset": (200, 403, 200, 403, 403, 403, 403),
@@ -412,7 +411,8 @@ def test_a_user_may_neither_leave_out_the_owner_group_nor_submit_for_another(sci
     pid = scicat.a_dataset()
     without = {name: value for name, value in any_job(pid).items() if name != "ownerGroup"}
     answer = scicat.by("user1").ask("POST", "/api/v4/jobs", without)
-    assert answer.json() == {"status": 403, "message": "Invalid new job. Owner group should be specified."}
+    assert answer.status_code == 403
+    assert answer.json()["message"] == "Invalid new job. Owner group should be specified."
     answer = scicat.by("user1").ask("POST", "/api/v4/jobs", any_job(pid) | {"ownerUser": "user2"})
     assert answer.json()["message"] == "Invalid new job. User owning the job should match user logged in."
 
@@ -421,8 +421,8 @@ def test_a_privileged_job_that_names_nobody_needs_an_address(scicat: Scicat) -> 
     pid = scicat.a_dataset()
     nobody = {name: value for name, value in any_job(pid).items() if not name.startswith("owner")}
     answer = scicat.by("jobcreator").ask("POST", "/api/v4/jobs", nobody)
-    expected = {"status": 422, "message": "Contact email should be specified for an anonymous job."}
-    assert (answer.status_code, answer.json()) == (422, expected)
+    message = "Contact email should be specified for an anonymous job."
+    assert (answer.status_code, answer.json()["message"]) == (422, message)
 
 
 # Rule 7: a new job is told to the archiver while its caller waits.
@@ -515,14 +515,15 @@ def test_a_job_whose_datasets_do_not_allow_it_is_400(scicat: Scicat, kind: str, 
 def test_a_job_with_a_wrong_list_of_datasets_is_422(scicat: Scicat, params: dict[str, Any], message: str) -> None:
     body = {"type": "archive", "ownerGroup": "group1", "jobParams": params}
     answer = scicat.by("user1").ask("POST", "/api/v4/jobs", body)
-    assert (answer.status_code, answer.json()) == (422, {"status": 422, "message": message})
+    assert (answer.status_code, answer.json()["message"]) == (422, message)
 
 
 def test_a_job_for_a_file_that_is_not_in_the_dataset_is_422(scicat: Scicat) -> None:
     pid = scicat.a_dataset()
     assert scicat.by("user1").ask("POST", "/api/v4/jobs", any_job(pid, files=["a.bin"])).status_code == 201
     answer = scicat.by("user1").ask("POST", "/api/v4/jobs", any_job(pid, files=["b.bin"]))
-    assert answer.json() == {"status": 422, "message": "At least one requested file could not be found."}
+    missing = f'[{{"pid":"{unquote(pid)}","nonExistFiles":["b.bin"]}}]'
+    assert answer.json() == {"message": "At least one requested file could not be found.", "error": missing}
 
 
 def test_a_job_of_an_unknown_type_is_400(scicat: Scicat) -> None:

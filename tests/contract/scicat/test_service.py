@@ -71,10 +71,11 @@ def test_help_names_every_option_and_its_variable() -> None:
         text=True,
         check=True,
     ).stdout
-    options = ("state", "port", "accounts", "archiver-url", "archiver-username", "archiver-password", "archiver-body")
-    for option in (*options, "pid-prefix", "token-seconds", "expired-tokens"):
+    for option in ("state", "port", "release", "accounts", "settings"):
         assert f"--{option}" in text
         assert f"SCICAT_MOCK_{option.replace('-', '_').upper()}" in text
+    assert "--job-config" in text
+    assert "JOB_CONFIGURATION_FILE" in text
     assert "POST /__faults" in text
 
 

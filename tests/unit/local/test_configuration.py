@@ -22,7 +22,18 @@ def test_without_settings_both_mocks_run_on_the_usual_ports_and_signatures_are_n
     assert configuration.scicat_url == "http://localhost:3000"
     assert configuration.lts_url == "http://localhost:7000"
     assert configuration.state == ROOT / "local" / ".state"
+    assert configuration.scicat_release == "master"
     assert not configuration.strict
+
+
+@pytest.mark.parametrize("release", ["master", "5.2.1", "4.28.0"])
+def test_the_mock_can_be_each_release_of_scicat_that_is_supported(release: str) -> None:
+    assert Configuration.of({"SCICAT_RELEASE": release}).scicat_release == release
+
+
+def test_a_release_that_the_mock_does_not_know_is_named_with_those_it_does() -> None:
+    with pytest.raises(StageFailed, match=r"SCICAT_RELEASE=4\.9\.1 is none of master, 5\.2\.1, 4\.28\.0"):
+        Configuration.of({"SCICAT_RELEASE": "4.9.1"})
 
 
 def test_empty_variables_are_as_good_as_none() -> None:
