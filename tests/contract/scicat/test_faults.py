@@ -136,7 +136,7 @@ def test_f01_a_session_that_expires_in_between_is_renewed(scicat: Scicat, catalo
 
 def test_f01_a_token_is_renewed_before_its_end(start_scicat: StartScicat) -> None:
     scicat = start_scicat(ARCHIVER_URL="", JWT_EXPIRES_IN="100")
-    catalogue, now = as_account(scicat, "archiver"), time.time()
+    catalogue, now = Catalogue(scicat.server.url, scicat.server.credentials), time.time()
     scicat.faults({"match": "/auth/login"})
     for later in (0, 79, 81):
         with time_machine.travel(now + later):
