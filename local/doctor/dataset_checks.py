@@ -111,7 +111,9 @@ def jobs_login(visit: Visit) -> str:
     """Where there is one."""
     creator = visit.patient.creator or visit.patient.archiver
     Catalogue(visit.patient.url, lambda: (creator.username, creator.password)).ping()
-    return _in_groups(creator, _identity(visit.creator)[0])
+    groups, _ = _identity(visit.creator)
+    visit.creator_groups = tuple(groups)
+    return _in_groups(creator, groups)
 
 
 def _identity(account: Direct) -> tuple[list[str], str]:
@@ -165,11 +167,10 @@ def pid(visit: Visit) -> str:
 def dataset(visit: Visit) -> str:
     """One without a pid of ours, where that was refused: the rest shall be tried all the same."""
     if not visit.pid:
-        told = visit.archiver.ask("POST", "/api/v3/datasets", visit.metadata(visit.patient.owner_group))
-        if not told.ok:
-            raise Untried("there is no dataset to read")
-        visit.pid = str(told.body["pid"])
-        visit.made.append(visit.pid)
+        try:
+            visit.pid = visit.another_dataset(visit.patient.owner_group)
+        except ServiceRefused:
+            raise Untried("there is no dataset to read") from None
     found = visit.catalogue.need_dataset(visit.pid)
     if found.owner_group != visit.patient.owner_group:
         raise Fault(f"SciCat says that it is owned by {found.owner_group}, not by {visit.patient.owner_group}")

@@ -21,6 +21,8 @@ from local.doctor.visit import Visit
 _POLL_SECONDS = 0.5
 # What SciCat says before it looks at the type of a job: the account may not create any.
 _GUARDED = "Forbidden resource"
+# A group of all accounts of functionalAccounts.json that are global.
+_EVERYBODY = "globalaccess"
 _NO_TYPE = "Invalid job type"
 _CALL_FAILED = "A remote URL call failed with response: "
 
@@ -160,14 +162,21 @@ def job(visit: Visit) -> str:
 
 
 def _of_known_user(visit: Visit, refused: ServiceRefused) -> Fault:
-    """Whether the job is taken for a user whom SciCat knows, in a group of the dataset's: release 5.2 wants one."""
-    own = [group for group in visit.groups if group != "globalaccess"]
-    if visit.patient.owner_user or visit.patient.creator is None or not own:
+    """Whether jobs are taken for a user whom SciCat knows, in the owner group, which is what release 5.2 wants.
+
+    One is created for the archiver's account, to whose group the other one creates on behalf; and one for a group of
+    the other's, which the archiver does not read and update as its owner.
+    """
+    archiver, creator = visit.patient.archiver, visit.patient.creator
+    ours, theirs = (
+        next((group for group in one if group not in {*other, _EVERYBODY}), None)
+        for one, other in ((visit.groups, visit.creator_groups), (visit.creator_groups, visit.groups))
+    )
+    if visit.patient.owner_user or creator is None or ours is None or theirs is None:
         return Fault(refused.reason.message)
-    pid = visit.new_pid()
     try:
-        visit.register(pid, own[0])
-        _create_job(visit, pid, own[0], visit.patient.archiver.username)
+        _create_job(visit, visit.another_dataset(ours), ours, archiver.username)
+        _create_job(visit, visit.another_dataset(theirs), theirs, creator.username)
     except (ServiceRefused, DatasetRejected):
         return Fault(refused.reason.message)
     return Doubt(

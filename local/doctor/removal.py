@@ -19,7 +19,7 @@ JOB_ENDED = "make doctor: a check of the connection; nothing was archived."
 @check(
     "what the doctor made is removed",
     mend="SciCat: DELETE_GROUPS (datasets) and UPDATE_JOB_PRIVILEGED_GROUPS (jobs) must name groups of {archiver}; an "
-    "administrator can delete the one and end the other.",
+    "administrator can end the jobs, then delete the datasets.",
 )
 def removed(visit: Visit) -> str:
     """Whatever happened before; jobs first, which SciCat does not change without their dataset. Raises Fault."""
@@ -29,6 +29,10 @@ def removed(visit: Visit) -> str:
         _attempt(left, f"jobs of the dataset {pid}", partial(_find_jobs, visit, pid, jobs))
     for job_id in jobs:
         _attempt(left, f"the job {job_id}, unfinished", partial(_end, visit, job_id))
+    # An administrator can end what is left of the jobs as long as their dataset is there.
+    if left:
+        left += [f"the dataset {pid}" for pid in visit.made]
+        raise Fault(f"Left in SciCat: {'; '.join(left)}")
     for pid in visit.made:
         _attempt(left, f"the dataset {pid}", partial(_delete, visit, pid))
     if left:

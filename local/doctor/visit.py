@@ -34,8 +34,9 @@ class Visit:
     creator: Direct
     listener: Listener | None = None
     patience: float = PATIENCE_SECONDS
-    # The archiver's groups, and the address of its account.
+    # The groups of the archiver's account and of the one that creates jobs, and the archiver's address.
     groups: tuple[str, ...] = ()
+    creator_groups: tuple[str, ...] = ()
     email: str = "archiver@example.org"
     # The dataset that the checks work on; every one that was made, whether or not SciCat has told so.
     pid: str = ""
@@ -91,13 +92,26 @@ class Visit:
         }
 
     def register(self, pid: str, owner_group: str) -> bool:
-        """Create a dataset by the archiver's client, to be removed in any case."""
+        """Create a dataset by the archiver's client, to be removed in any case. Raises as the client does."""
         self.made.append(pid)
         try:
             return self.catalogue.create_dataset(self.metadata(owner_group), pid)
         except ServiceRefused:
             self.made.remove(pid)
             raise
+
+    def another_dataset(self, owner_group: str) -> str:
+        """The pid of a new dataset: one of ours, or SciCat's own where it refuses that. Raises ServiceRefused."""
+        pid = self.new_pid()
+        try:
+            self.register(pid, owner_group)
+        except ServiceRefused:
+            told = self.archiver.ask("POST", "/api/v3/datasets", self.metadata(owner_group))
+            if not told.ok:
+                raise
+            pid = str(told.body["pid"])
+            self.made.append(pid)
+        return pid
 
 
 def _credentials(login: Login) -> Callable[[], tuple[str, str]]:
