@@ -1,13 +1,15 @@
 """livez says that the function runs, readyz that the service could do its work."""
 
+import io
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import boto3
 import pytest
 from types_boto3_s3 import S3Client
 
-from archiver.http import patience
+from archiver.http import patience, remembered
 from tests.account import ROOT
 from tests.archiver_api import Api
 from tests.catalogue import Scicat
@@ -62,6 +64,50 @@ def test_with_a_wrong_password_for_scicat_the_service_is_not_ready(api: Api, sci
     assert list(found) == ["scicat"]
     assert found["scicat"]["endpoint"] == scicat.url
     assert found["scicat"]["message"] == "answers, but refuses the archiver's password (scicat_login)"
+
+
+@pytest.mark.usefixtures("scicat")
+def test_with_a_wrong_password_of_the_account_that_creates_jobs_the_service_is_not_ready(api: Api) -> None:
+    account = json.dumps({"username": "jobcreator", "password": "any-wrong-password"})
+    boto3.client("secretsmanager").put_secret_value(SecretId="scicat-jobs", SecretString=account)
+
+    assert failing(api)["scicat"]["message"] == "answers, but refuses the archiver's password (scicat_login)"
+
+
+@pytest.mark.parametrize(
+    ("refused", "setting"),
+    [
+        ("^PATCH /api/v4/jobs", "UPDATE_JOB_PRIVILEGED_GROUPS"),
+        ("^POST /api/v4/jobs", "CREATE_JOB_PRIVILEGED_GROUPS"),
+        ("^POST /api/v3/datasets", "CREATE_DATASET_PRIVILEGED_GROUPS"),
+    ],
+)
+def test_without_a_right_in_scicat_the_service_is_not_ready_and_the_log_names_the_setting(
+    api: Api, scicat: Scicat, log: io.StringIO, refused: str, setting: str
+) -> None:
+    scicat.faults({"match": refused, "status": 403})
+
+    message = failing(api)["scicat"]["message"]
+
+    assert message == "answers, but refuses the archiver (scicat_forbidden)"
+    assert setting in log.getvalue()
+
+
+def test_the_answer_is_remembered_for_ten_seconds_and_changes_nothing_in_scicat(
+    api: Api, scicat: Scicat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(remembered, "time", SimpleNamespace(monotonic=lambda: now))
+    scicat.faults({"match": ".", "nth": 1_000})
+    assert api.get("/health/readyz").status == 200
+    asked = scicat.seen()
+    now = 9.9
+    assert api.get("/health/readyz").status == 200
+    assert scicat.seen() == asked
+    now = 10.1
+    assert api.get("/health/readyz").status == 200
+    assert scicat.seen() > asked
+    assert scicat.jobs() == []
 
 
 @pytest.mark.usefixtures("scicat")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -16,8 +17,11 @@ from archiver import clients, lts, scicat, storage
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.http.errors import documented
 from archiver.http.patience import Asked
+from archiver.http.remembered import Remembered
 from archiver.keys import Keys
 from archiver.settings import settings
+
+_REMEMBERED_SECONDS = 10.0
 
 logger = Logger(service="archiver", child=True)
 router = APIGatewayRouter()
@@ -74,16 +78,26 @@ def live() -> Alive:
     },
 )
 def ready() -> Response[dict[str, Any]]:
-    """Asks SciCat, S3 and the long-term storage, all at once."""
+    """Asks SciCat, S3 and the long-term storage, all at once; SciCat for the archiver's rights, too."""
+    failing = _remembered().get(None, _failing)
+    if failing:
+        return _json(HTTPStatus.SERVICE_UNAVAILABLE, NotReady(status="not ready", errors=failing))
+    return _json(HTTPStatus.OK, Ready(status="ready", timestamp=datetime.now(UTC)))
+
+
+@cache
+def _remembered() -> Remembered[None, list[Failing]]:
+    """What failed a moment ago: this route is for everybody, and costs others many requests."""
+    return Remembered(_REMEMBERED_SECONDS, 1)
+
+
+def _failing() -> list[Failing]:
     asked = [(one, Asked(one.ask, one.unavailable)) for one in _dependencies()]
-    failing = [
+    return [
         Failing(dependency=one.name, endpoint=_without_credentials(one.endpoint), message=message)
         for one, question in asked
         if (message := _failure(question))
     ]
-    if failing:
-        return _json(HTTPStatus.SERVICE_UNAVAILABLE, NotReady(status="not ready", errors=failing))
-    return _json(HTTPStatus.OK, Ready(status="ready", timestamp=datetime.now(UTC)))
 
 
 @dataclass(frozen=True, slots=True)

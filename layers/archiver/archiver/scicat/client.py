@@ -1,6 +1,6 @@
 """The catalogue: what may be asked of SciCat, and told."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache, partial
 from typing import Any
@@ -60,9 +60,13 @@ class Catalogue:
             self._jobs_session.ping()
 
     def check(self) -> None:
-        """As ``ping``, and SciCat lists jobs in the form that is understood here."""
+        """As ``ping``, and SciCat lists jobs in the form that is understood here, and gives the accounts their rights.
+
+        Nothing changes. Raises ServiceRefused (``SCICAT_FORBIDDEN``) that names what is missing, and where it is given.
+        """
         request = Request("GET", filtered(JOBS_PATH, limits={"limit": 1}))
         self._session.ask_for_list(request).read(list)
+        _need(self.missing_rights())
 
     def missing_rights(self) -> list[Right]:
         """What the accounts may not do in SciCat, as far as that is seen without a dataset. Nothing changes."""
@@ -73,13 +77,7 @@ class Catalogue:
 
         Raises ServiceRefused (``SCICAT_FORBIDDEN``) that names what is missing, and where it is given.
         """
-        lacking = list(rights.missing_to_archive(self._session, pid))
-        needed = [right for right in lacking if right.needed]
-        if needed:
-            sentence = "; ".join(f"SciCat does not let the archiver {right}" for right in needed)
-            raise ServiceRefused(Code.SCICAT_FORBIDDEN, f"{sentence}.")
-        for right in lacking:
-            logger.warning("the archiver lacks a right in SciCat", extra={"right": str(right)})
+        _need(rights.missing_to_archive(self._session, pid))
 
     # Jobs
 
@@ -290,6 +288,17 @@ def _account(secret: str) -> tuple[str, str]:
     """Username and password."""
     account = secrets.fields(secret, _PASSWORD_SECONDS)
     return account["username"], account["password"]
+
+
+def _need(missing: Iterable[Right]) -> None:
+    """Refuse when one of these rights is needed, and log those that are not."""
+    lacking = list(missing)
+    needed = [right for right in lacking if right.needed]
+    if needed:
+        sentence = "; ".join(f"SciCat does not let the archiver {right}" for right in needed)
+        raise ServiceRefused(Code.SCICAT_FORBIDDEN, f"{sentence}.")
+    for right in lacking:
+        logger.warning("the archiver lacks a right in SciCat", extra={"right": str(right)})
 
 
 def _job_path(job_id: str) -> str:
