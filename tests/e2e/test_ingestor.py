@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 import requests
 
 from local.visitor import Visitor, wait_for
+from tests import relion
 from tests.e2e.conftest import RunningStack
 from tests.ingestor import MIB, File, Ingestor, UploadFailed
 
@@ -106,15 +108,23 @@ def test_b37_todays_client_is_refused_clearly_where_s3_is_strict(stack: RunningS
         ingestor.upload(FILES[:1])
 
 
-def test_b37_a_dataset_of_todays_client_is_archived_where_s3_takes_unsigned_headers(
-    tolerant_stack: RunningStack,
+def test_b37_a_relion_project_of_todays_client_is_archived_where_s3_takes_unsigned_headers(
+    tolerant_stack: RunningStack, tmp_path: Path
 ) -> None:
     ingestor = an_ingestor(tolerant_stack, honours_required_headers=False)
+    sizes = {path: len(body) for path, body in relion.make_project(tmp_path).items()} | {"Movies/large.mrc": 300 * MIB}
+    with (tmp_path / "Movies/large.mrc").open("wb") as large:
+        large.truncate(300 * MIB)
 
-    pid, _ = ingestor.upload(FILES, others=OTHERS)
+    pid, _ = ingestor.upload_folder(tmp_path)
 
     with closing(a_visitor(tolerant_stack)) as visitor:
-        assert lifecycle_at_the_end(visitor, pid)["archiveStatusMessage"] == "datasetOnArchiveDisk"
+        lifecycle = lifecycle_at_the_end(visitor, pid)
+        (datablock,) = visitor.dataset(pid)["datablocks"]
+    assert lifecycle["archiveStatusMessage"] == "datasetOnArchiveDisk"
+    assert lifecycle["archiveReturnMessage"]["message"] == "9 files in 1 datablock"
+    assert [warning["code"] for warning in lifecycle["archiveReturnMessage"]["warnings"]] == ["links_not_sent"]
+    assert {file["path"]: file["size"] for file in datablock["dataFileList"] if file.get("chk")} == sizes
 
 
 def test_a_dataset_whose_file_fails_is_given_up_and_leaves_nothing(stack: RunningStack, visitor: Visitor) -> None:
