@@ -2,7 +2,8 @@
 
 import logging
 import signal
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, NoReturn
 
 import typer
@@ -82,15 +83,14 @@ def doctor(  # noqa: PLR0913, PLR0917 - one parameter per option
     given = Given(
         scicat_url, scicat_username, scicat_jobs_username, job_api_username, stack, pid_prefix, owner_group, owner_user
     )
-    # What the archiver's client logs is in the findings.
-    logging.getLogger("archiver").addHandler(logging.NullHandler())
     # Stopped by its caller, it removes what it made, as after Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupted)
     errors = Console(stderr=True, highlight=False)
     try:
-        with ExitStack() as stack_of:
+        with ExitStack() as running:
+            running.enter_context(_quiet_client())
             patient = given.patient()
-            listener = stack_of.enter_context(listening(listen)) if listen else None
+            listener = running.enter_context(listening(listen)) if listen else None
             visit = Visit.to(patient, listener, seconds)
             findings = _examined(visit, quiet=json)
     except StageFailed as failed:
@@ -114,6 +114,17 @@ def _examined(visit: Visit, *, quiet: bool) -> list[Finding]:
         findings = examine(visit, report.tell, report.begin)
         report.close(findings)
     return findings
+
+
+@contextmanager
+def _quiet_client() -> Iterator[None]:
+    """What the archiver's client logs is in the findings."""
+    logger, nowhere = logging.getLogger("archiver"), logging.NullHandler()
+    logger.addHandler(nowhere)
+    try:
+        yield
+    finally:
+        logger.removeHandler(nowhere)
 
 
 def _interrupted(*_: object) -> NoReturn:
