@@ -107,4 +107,4 @@ def a_stack(console: Console, given: Mapping[str, str] = os.environ) -> Iterator
 def _settings_of_its_own(folder: str) -> dict[str, str]:
     localstack, scicat, lts = map(str, free_ports(3))
     ports = {"LOCALSTACK_PORT": localstack, "SCICAT_PORT": scicat, "LTS_PORT": lts}
-    return {"STATE_DIR": folder, "SCICAT_URL": "", "LTS_ENDPOINT_URL": "", **ports}
+    return {"STATE_DIR": folder, "SCICAT_URL": "", "LTS_ENDPOINT_URL": "", "DROP_QUIET_SECONDS": "1", **ports}

@@ -18,6 +18,7 @@ from archiver.drops import DropContent
 from archiver.keys import Keys
 from archiver.models import FileFingerprint, Lease, SealedDatablock
 from bench.fakes import PID, RUN_ID, Account, ManyFiles, an_account
+from functions.match_drop.app import handler as match_drop
 
 MEMORY_MB = 1024
 _DROP = "incoming/any/"
@@ -105,7 +106,12 @@ def _any_sha256(path: str) -> str:
     return sha256(path.encode()).hexdigest()
 
 
-_PREPARATIONS: dict[str, Callable[..., Any]] = {"seal": _seal}
+def _match(run: dict[str, Any], context: Context) -> object:
+    """Look into the folder twice, as nothing comes in between."""
+    return match_drop(run | (match_drop(run, context) or {}), context)
+
+
+_PREPARATIONS: dict[str, Callable[..., Any]] = {"seal": _seal, "match_drop": _match}
 
 
 if __name__ == "__main__":

@@ -132,12 +132,21 @@ def built_template(configuration: Configuration) -> dict[str, Any]:
     return body
 
 
+# Parameters that an environment variable may give.
+_GIVEN = {
+    "DatablockBytes": "DATABLOCK_BYTES",
+    "SliceSeconds": "SLICE_SECONDS",
+    "DropQuietSeconds": "DROP_QUIET_SECONDS",
+    "DropMissingSeconds": "DROP_MISSING_SECONDS",
+}
+
+
 def parameters(configuration: Configuration, accounts: Accounts) -> dict[str, str]:
-    """The parameters of the template on this machine. ``DATABLOCK_BYTES`` and ``SLICE_SECONDS`` may be given."""
+    """The parameters of the template on this machine. Some may be given by the environment."""
     scicat, jobs = accounts.scicat["archiver"], accounts.scicat["jobcreator"]
     if configuration.scicat:
         scicat, jobs = configuration.scicat.login, configuration.scicat.jobs_login or Login("", "")
-    given = {"DatablockBytes": os.environ.get("DATABLOCK_BYTES"), "SliceSeconds": os.environ.get("SLICE_SECONDS")}
+    given = {name: os.environ.get(variable) for name, variable in _GIVEN.items()}
     return {
         "StageEnvironment": "local",
         "SciCatUrl": configuration.scicat_url,

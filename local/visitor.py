@@ -58,10 +58,10 @@ class Visitor:
             return None
 
     def drop_status(self, prefix: str) -> dict[str, Any] | None:
-        """What the service says of a dropped folder (``dataset.status.json``); None until it says something."""
+        """What the service says of a dropped folder (``dataset.status.json``); None while it waits for more files."""
         body = self.read(f"{prefix}dataset.status.json")
         told: dict[str, Any] | None = json.loads(body) if body else None
-        return told
+        return None if told is None or told["status"] == "waiting" else told
 
     def landing(self, prefix: str) -> list[str]:
         """The keys that lie under ``prefix`` in the landing bucket."""

@@ -48,7 +48,7 @@ class ADataset:
         if self.files:
             entries = [CatalogueFile(path=path, size=len(body), time=ANY_TIME) for path, body in self.files.items()]
             catalogue().add_origdatablock(self.pid, entries, None)
-        storage.record_upload(self.pid, Upload(prefix=self.prefix, documents=("dataset.json",)))
+        storage.record_upload(self.pid, Upload(prefix=self.prefix, documents=("dataset.json", "dataset.status.json")))
         for path, body in {**self.files, "dataset.json": b"{}"}.items():
             self.s3.put_object(Bucket="landing", Key=self.prefix + path, Body=body)
 
@@ -68,8 +68,8 @@ class ADataset:
         assert storage.take_lease(self.pid, lease, ended=lambda _: False) is None
 
     def landing(self) -> set[str]:
-        """The keys that are left in the landing bucket."""
-        return {found.key for found in storage.landing().list("")}
+        """The keys that are left in the landing bucket, without the service's own report."""
+        return {found.key for found in storage.landing().list("")} - {f"{self.prefix}dataset.status.json"}
 
 
 def do_steps(dataset: ADataset, *steps: str, context: LambdaContext) -> None:

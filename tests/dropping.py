@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archiver import storage
-from archiver.drops import Drop, DropRead, DropRegistered
+from archiver.drops import Drop, DropMatched, DropRead, DropRegistered
+from functions.match_drop.app import handler as match_drop
 from functions.read_drop.app import handler as read_drop
 from functions.register_dataset.app import handler as register_dataset
 from tests.account import ROOT, LambdaContext, execution_arn
@@ -41,6 +42,11 @@ def a_document(**changes: Any) -> dict[str, Any]:
         "creationTime": "2026-11-20T09:30:00+01:00",
     }
     return {name: value for name, value in (fields | changes).items() if value is not None}
+
+
+def json_of(document: Mapping[str, Any]) -> bytes:
+    """A document as it lies in the bucket."""
+    return json.dumps(document).encode()
 
 
 def some_files(count: int = 3) -> dict[str, bytes]:
@@ -85,6 +91,12 @@ def a_read_drop(state: Drop | None = None) -> DropRead:
 def a_registered_drop(state: Drop | None = None) -> DropRegistered:
     """A drop after the step RegisterDataset."""
     return DropRegistered.model_validate(register_dataset(a_read_drop(state).model_dump(), LambdaContext()))
+
+
+def a_matched_drop(state: DropRegistered) -> DropMatched:
+    """A registered drop after the step MatchDrop, however long it is waited for."""
+    drop = DropMatched.model_validate(match_drop(state.model_dump(), LambdaContext()))
+    return a_matched_drop(drop) if drop.waiting.seconds else drop
 
 
 def an_event(s3: "S3Client", key: str = f"{PREFIX}dataset.json", *, told_key: str | None = None) -> dict[str, Any]:

@@ -7,11 +7,14 @@ only if they still are the objects that were read.
 
 from collections.abc import Iterator
 
-from archiver import landing_zone, runs, storage
+from archiver import landing_zone, leftovers, runs, storage, workflows
+from archiver.drops import Drop
+from archiver.keys import Keys
 from archiver.lts import long_term_storage
-from archiver.models import Run, SealedDatablock, Snapshot
+from archiver.models import Run, SealedDatablock, Snapshot, Upload
 from archiver.packaging import sealed_datablocks
 from archiver.scicat import catalogue
+from archiver.settings import settings
 from archiver.step import step
 from archiver.storage import RunFolder
 
@@ -21,7 +24,7 @@ def handler(run: Run) -> Run:
     folder = RunFolder(run.run_id)
     verified = folder.load("verified.json", list[SealedDatablock]) or []
     if verified and storage.holds_lease(run.pid, run.run_id) and _is_archived(run, verified):
-        storage.landing().delete(_archived_keys(run, folder))
+        _empty_landing(run, folder)
         storage.staging().delete(datablock.key for datablock in sealed_datablocks(folder))
         runs.abort_uploads(run)  # one whose beginning nobody heard of, or that another worker's tar made needless
         landing_zone.release(run.pid)
@@ -37,17 +40,32 @@ def _is_archived(run: Run, verified: list[SealedDatablock]) -> bool:
     return all(datablock.key in registered and long_term_storage().holds(datablock) for datablock in verified)
 
 
-def _archived_keys(run: Run, folder: RunFolder) -> Iterator[str]:
-    """The keys of the files that were read and are unchanged; both sides stand in the keys' byte order."""
+def _empty_landing(run: Run, folder: RunFolder) -> None:
+    """Delete the files that are archived, and tell which others stay in a dropped folder."""
     upload = storage.upload_of(run.pid)
     if not storage.owns_upload(run.pid, upload):
         return  # they are another dataset's now
+    left: list[str] = []
+    storage.landing().delete(_archived_keys(upload, folder, left))
+    if upload.prefix.startswith(Keys.DROPS):
+        execution_arn = workflows.execution_arn(settings().archive_dataset_state_machine_arn, run.run_id)
+        drop = Drop(run_id=run.run_id, execution_arn=execution_arn, prefix=upload.prefix)
+        leftovers.tell(run.pid, run.job_id, drop, left)
+
+
+def _archived_keys(upload: Upload, folder: RunFolder, left: list[str]) -> Iterator[str]:
+    """The keys of the files that were read and are unchanged; ``left`` gets the paths of all others.
+
+    Both sides stand in the keys' byte order.
+    """
     snapshot = folder.need("snapshot.json", Snapshot)
-    uploaded = storage.uploaded(upload)
-    found = next(uploaded, None)
-    for file in folder.files(0, snapshot.entries):
-        key = snapshot.prefix + file.path
-        while found is not None and found.key.encode() < key.encode():
-            found = next(uploaded, None)
-        if found is not None and (found.key, found.etag) == (key, file.etag):
-            yield key
+    files = folder.files(0, snapshot.entries)
+    file = next(files, None)
+    for found in storage.uploaded(upload):
+        path = found.key.removeprefix(snapshot.prefix)
+        while file is not None and file.path.encode() < path.encode():
+            file = next(files, None)
+        if file is not None and (file.path, file.etag) == (path, found.etag):
+            yield found.key
+        else:
+            left.append(path)

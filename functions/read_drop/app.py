@@ -1,9 +1,12 @@
 """Read a drop's dataset.json and its list of checksums, as the only execution that works on the folder.
 
-Raises DatasetRejected(``bad_drop``, ``bad_path``) naming what is wrong with them.
+Raises DatasetRejected(``bad_drop``, ``bad_path``, ``unreadable_files``) naming what is wrong with them, and
+(``misplaced_drop``) for a document that was meant as dataset.json and is not in its place.
 """
 
-from archiver import drops, storage, workflows
+from dataclasses import dataclass, field
+
+from archiver import drop_folder, drops, storage, workflows
 from archiver.drops import DatasetDocument, Drop, DropRead, ListedFile
 from archiver.errors import Code, DatasetRejected, ServiceUnavailable
 from archiver.keys import Keys
@@ -15,15 +18,20 @@ from archiver.step import step
 @step
 def handler(drop: Drop) -> DropRead:
     _take_lease(drop)
-    body = _document(drop.prefix + Keys.DROP_MARKER, drops.MARKER_LIMIT)
-    if body is None:
-        raise DatasetRejected(Code.BAD_DROP, f"{Keys.DROP_MARKER} is gone.")
+    if drop.misplaced:
+        raise DatasetRejected(Code.MISPLACED_DROP, drops.misplacement(drop.misplaced), [drop.misplaced])
+    read = drop_folder.read_document(drop.prefix, Keys.DROP_MARKER, drops.MARKER_LIMIT)
+    if read is None:
+        raise DatasetRejected(Code.BAD_DROP, f"{Keys.DROP_MARKER} is gone. Write it again.")
+    body, etag = read
     document = drops.parse_document(body)
-    checksum_file, listed = _list(document, drop.prefix)
+    found = _list(document, drop.prefix)
     bucket, pid_prefix = settings().landing_bucket, settings().pid_prefix
-    content = drops.content_of(document, bucket, drop.prefix, checksum_file, pid_prefix)
+    content = drops.content_of(document, bucket, drop.prefix, found.name, pid_prefix).model_copy(
+        update={"sources": {Keys.DROP_MARKER: etag} | found.sources, "awaited": found.awaited, "chk_alg": found.chk_alg}
+    )
     folder = storage.RunFolder(drop.run_id)
-    folder.save("listed.json", drops.check_list(listed, content))
+    folder.save("listed.json", drops.check_list(found.files, content))
     folder.save("drop.json", content)
     return DropRead(**drop.model_dump(), pid=content.pid)
 
@@ -36,20 +44,29 @@ def _take_lease(drop: Drop) -> None:
         raise ServiceUnavailable(Code.BUSY, f"The folder is being taken in by the run {holder.run_id}.")
 
 
-def _list(document: DatasetDocument, prefix: str) -> tuple[str | None, list[ListedFile]]:
-    """The name of the drop's list of checksums, if it has one, and the files it lists."""
-    names = drops.checksum_file_of(document)
-    for name in names:
-        body = _document(prefix + name, drops.CHECKSUM_FILE_LIMIT)
-        if body is not None:
-            return name, drops.parse_checksums(body, name, document.chk_alg)
-    if document.checksums is not None:
-        raise DatasetRejected(Code.BAD_DROP, "The list of checksums is not in the folder.", [document.checksums])
-    return None, document.files or []
+@dataclass(slots=True)
+class _FoundList:
+    """A drop's list: the ``name`` of its file of checksums, or the name that is ``awaited``, and the files it lists.
+
+    ``sources`` has the ETag of each file of checksums that was looked for, None where it was not there.
+    """
+
+    chk_alg: str
+    name: str | None = None
+    awaited: str | None = None
+    files: list[ListedFile] = field(default_factory=list)
+    sources: dict[str, str | None] = field(default_factory=dict)
 
 
-def _document(key: str, limit: int) -> bytes | None:
-    head = storage.landing().head(key)
-    if head is not None and head.size > limit:
-        raise DatasetRejected(Code.BAD_DROP, f"{key} has {head.size} bytes; {limit} are allowed.")
-    return storage.landing().read(key, limit)
+def _list(document: DatasetDocument, prefix: str) -> _FoundList:
+    found = _FoundList(document.chk_alg, awaited=document.checksums, files=document.files or [])
+    stated = document.chk_alg if "chk_alg" in document.model_fields_set else None
+    for name in drops.checksum_file_of(document):
+        read = drop_folder.read_document(prefix, name, drops.CHECKSUM_FILE_LIMIT)
+        found.sources[name] = None if read is None else read[1]
+        if read is not None:
+            parsed = drops.parse_checksums(read[0], name, stated)
+            found.name, found.awaited = name, None
+            found.chk_alg, found.files = parsed.chk_alg, list(parsed.files)
+            break
+    return found

@@ -1,15 +1,18 @@
 """Write dataset.status.json beside dataset.json, and tell SciCat when the drop is wrong."""
 
-from datetime import UTC, datetime
-
-from archiver import reports, runs, storage
-from archiver.drops import DropContent, DropEnded, DropReported, DropStatus
+from archiver import drop_folder, reports, storage
+from archiver.drops import TAKEN_IN_LATER, DropContent, DropEnded, DropReported, DropStatus
 from archiver.errors import MAX_NAMED_FILES, Code, Reason
-from archiver.keys import Keys
 from archiver.models import Upload
 from archiver.reports import Row
 from archiver.scicat import catalogue
 from archiver.step import step
+from archiver.wording import counted
+
+# The sweep looks for these files, and takes the drop in when they are there.
+_TAKEN_IN_LATER = (
+    "When all is there, the drop is taken in by itself within half an hour; writing dataset.json again is faster."
+)
 
 
 @step
@@ -34,7 +37,7 @@ def _failed(reason: Reason) -> DropStatus:
     rejected = reports.row_of(reason.code) is Row.USER
     return DropStatus(
         status="rejected" if rejected else "failed",
-        message=reason.message,
+        message=f"{reason.message} {_TAKEN_IN_LATER}" if reason.code in TAKEN_IN_LATER else reason.message,
         code=reason.code,
         files=reason.files,
         count=reason.count,
@@ -48,22 +51,14 @@ def _with_kept_files(status: DropStatus, drop: DropEnded, content: DropContent |
     kept = [found.key.removeprefix(drop.prefix) for found in uploaded]
     if not kept:
         return status
-    message = f"{status.message} {len(kept)} files in the folder were kept; they are not archived by this drop."
+    were = counted(len(kept), "file in the folder is", "files in the folder are")
+    message = f"{status.message} {were} kept, and not archived by this drop."
     return status.model_copy(update={"message": message, "files": tuple(kept[:MAX_NAMED_FILES]), "count": len(kept)})
 
 
 def _write(status: DropStatus, drop: DropEnded, content: DropContent | None) -> None:
-    if status.code == Code.BUSY:
-        return  # The execution that holds the folder writes its status.
-    if runs.holds_foreign_report(drop):
-        return  # The user's data is not written over.
-    known = {
-        "pid": content.pid if content else None,
-        "execution": drop.execution_arn,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    body = status.model_copy(update=known).model_dump_json(indent=2)
-    storage.landing().put(drop.prefix + Keys.DROP_STATUS, f"{body}\n".encode())
+    if status.code != Code.BUSY:  # The execution that holds the folder writes its status.
+        drop_folder.write_status(drop, status, content.pid if content else None)
 
 
 def _tell_catalogue(reason: Reason, pid: str, execution_arn: str) -> None:

@@ -4,6 +4,7 @@ from archiver import storage
 from archiver.drops import DropRegistered, DropStatus, FileCount
 from archiver.scicat import catalogue
 from archiver.step import step
+from archiver.wording import counted
 
 
 @step
@@ -11,7 +12,8 @@ def handler(drop: DropRegistered) -> DropRegistered:
     folder = storage.RunFolder(drop.run_id)
     job = _requested(drop, folder) or _request(drop.pid)
     matched = folder.need("matched.json", FileCount)
-    message = f"{matched.files} files ({matched.size} bytes) are registered and their archive job is requested."
+    files = counted(matched.files, "file")
+    message = f"{files} ({counted(matched.size, 'byte')}) registered, and their archive job requested."
     folder.save("outcome.json", DropStatus(status="requested", message=message, pid=drop.pid, job=job))
     return drop
 

@@ -6,6 +6,7 @@ and for a folder that another dataset was dropped in since. What is odd but may 
 
 from archiver import datasets, filelist, storage
 from archiver.errors import Code, DatasetRejected
+from archiver.keys import Keys
 from archiver.models import Run, RunMatched, Snapshot, Upload
 from archiver.remarks import FileRemarks, Remark, size_remarks
 from archiver.scicat import catalogue
@@ -19,7 +20,13 @@ def handler(run: Run) -> RunMatched:
     folder = storage.RunFolder(run.run_id)
     listed = catalogue().files_of(run.pid, lambda files: filelist.in_byte_order(files, folder))
     fingerprint, noticed = datasets.Fingerprint(), FileRemarks()
-    matched = datasets.match(fingerprint.watch(listed), storage.uploaded(upload), upload.prefix)
+    # What came into a dropped folder after it was taken in stays there, and is told of when the rest is archived.
+    matched = datasets.match(
+        fingerprint.watch(listed),
+        storage.uploaded(upload),
+        upload.prefix,
+        others_stay=upload.prefix.startswith(Keys.DROPS),
+    )
     entries, size = folder.write_files(noticed.watch(matched))
     sums = size_remarks(dataset.totals.size, fingerprint.sizes, size)
     _remark(folder, [*noticed.remarks(folder.files(0, entries)), *sums])

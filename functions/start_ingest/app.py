@@ -1,10 +1,12 @@
 """Start the ingest of a drop when its dataset.json arrives.
 
-The execution is named after that write of dataset.json, so an event that is delivered again starts nothing.
+The execution is named after that write of dataset.json, so an event that is delivered again starts nothing. A document
+that was meant as dataset.json and is not in its place gets an ingest too, which says so beside it.
 """
 
-from archiver import runs, storage, workflows
+from archiver import drop_folder, storage, workflows
 from archiver.drops import Drop
+from archiver.keys import Keys
 from archiver.models import ObjectEvent, S3Object
 from archiver.settings import settings
 from archiver.step import logger, step
@@ -16,12 +18,24 @@ def handler(event: ObjectEvent) -> Drop | None:
         logger.warning("an event of another bucket was ignored")
         return None
     marker = _marker(event)
-    drop = runs.drop_of(marker) if marker else None
+    drop = (drop_folder.drop_of(marker) or _misplaced(marker)) if marker else None
     if drop is None:
         logger.warning("an event that is not about a drop's dataset.json, or about one that is gone, was ignored")
         return None
-    workflows.start(settings().ingest_state_machine_arn, drop.run_id, drop.model_dump())
+    workflows.start(settings().ingest_state_machine_arn, drop.run_id, drop.model_dump(mode="json"))
     return drop
+
+
+def _misplaced(marker: S3Object) -> Drop | None:
+    """What cannot be meant otherwise. In a deeper folder it may be data: the sweep looks when all has arrived."""
+    drop = drop_folder.misplaced_drop_of(marker)
+    if drop is None or marker.key.count("/") > 2 or _is_there(drop.prefix + Keys.DROP_MARKER, unless=marker.key):
+        return None
+    return drop
+
+
+def _is_there(key: str, unless: str) -> bool:
+    return key != unless and any(found.key == key for found in storage.landing().list(key))
 
 
 def _marker(event: ObjectEvent) -> S3Object | None:

@@ -1,14 +1,17 @@
-"""Find dropped folders whose dataset.json nobody has answered, and start the ingest that its event should have started.
+"""Find dropped folders that nobody answered, whose answer no longer holds, or that cannot be drops where they lie.
 
-The ingest has the name that the event would have given it: what was started before starts nothing. One that was
-stopped before it took its lease is given one here, by which SweepRuns finds it.
+The ingest of a lost event has the name that the event would have given it: what was started before starts nothing. One
+that was stopped before it took its lease is given one here, by which SweepRuns finds it.
 """
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
-from archiver import runs, storage, workflows
-from archiver.drops import Drop
+from archiver import drop_folder, leftovers, storage, workflows
+from archiver.drops import TAKEN_IN_LATER, Drop, DropStatus, is_like_marker
+from archiver.errors import Code
 from archiver.keys import Keys
 from archiver.models import Lease, S3Object, SweepProgress
 from archiver.settings import settings
@@ -16,6 +19,12 @@ from archiver.step import deadline, logger, step
 
 # An event arrives within seconds. Whoever uploads dataset.json first may still be uploading.
 PATIENCE = timedelta(minutes=10)
+# For so long each sweep looks whether a rejected drop has what it lacked; later on one sweep an hour does.
+LOOKED_AT_OFTEN = timedelta(days=7)
+# So many objects of a folder without a dataset.json are looked through for one in a wrong place: ten requests.
+_LOOKED_THROUGH = 10_000
+# So many of the missing files are looked for before a drop is taken in again: those that the list names first and last.
+_PROBED = 2
 
 
 @step
@@ -26,6 +35,8 @@ def handler(sweep: SweepProgress) -> SweepProgress:
     known = storage.answered_drops(hour)
     answered = set(known)
     done, last = True, sweep.cursor
+    if not sweep.cursor:
+        _answer_outside(now)
     for folder in storage.landing().folders(Keys.DROPS, sweep.cursor):
         if time.monotonic() >= deadline():
             done = False
@@ -39,30 +50,30 @@ def handler(sweep: SweepProgress) -> SweepProgress:
 
 
 def _is_answered(folder: str, now: datetime) -> bool:
+    """Whether the folder need not be looked at again within this hour."""
     marker, status = _document(folder + Keys.DROP_MARKER), _document(folder + Keys.DROP_STATUS)
     if marker is None:
-        return False
+        return _misplaced_are_answered(folder, now)
     if status is not None and status.modified >= marker.modified:
-        return True
+        return _still_holds(folder, marker, status, now)
     if now - marker.modified >= PATIENCE:
-        _answer(marker)
+        _answer(drop_folder.drop_of(marker))
     return False
 
 
 def _document(key: str) -> S3Object | None:
-    """What a listing tells of an object: to read it is not allowed here, nor needed."""
+    """What a listing tells of an object."""
     found = next(storage.landing().list(key), None)
     return found if found is not None and found.key == key else None
 
 
-def _answer(marker: S3Object) -> None:
-    drop = runs.drop_of(marker)
+def _answer(drop: Drop | None) -> None:
     if drop is None:
         return
     status = workflows.status(drop.execution_arn)
     if status is None:
         logger.warning("a drop that nobody took in is taken in", extra={"prefix": drop.prefix})
-        workflows.start(settings().ingest_state_machine_arn, drop.run_id, drop.model_dump())
+        workflows.start(settings().ingest_state_machine_arn, drop.run_id, drop.model_dump(mode="json"))
     elif status != "RUNNING":
         _leave_to_settle(drop)
 
@@ -70,3 +81,70 @@ def _answer(marker: S3Object) -> None:
 def _leave_to_settle(drop: Drop) -> None:
     lease = Lease(run_id=drop.run_id, execution_arn=drop.execution_arn)
     storage.take_lease(drop.prefix, lease, ended=lambda _: False)
+
+
+# Answers that time overtakes
+
+
+def _still_holds(folder: str, marker: S3Object, status: S3Object, now: datetime) -> bool:
+    """Take a drop in that has what it lacked; tell of files that came after the archive."""
+    said = drop_folder.read_status(folder)
+    if said is None:
+        return True
+    if said.status == "archived" and said.pid is not None:
+        leftovers.tell_of_news(said.pid, said)
+        return True
+    if said.code is None or said.code not in TAKEN_IN_LATER:
+        return True
+    if _has_what_it_lacked(folder, said):
+        _answer(drop_folder.drop_of(marker, after=status.etag))
+        return False
+    return now - status.modified >= LOOKED_AT_OFTEN
+
+
+def _has_what_it_lacked(folder: str, said: DropStatus) -> bool:
+    match said.code:
+        case Code.MISSING_FILES:
+            probed = dict.fromkeys([said.files[0], said.files[-1]][:_PROBED] if said.files else [])
+            return all(_document(folder + path) is not None for path in probed)
+        case Code.NO_FILES:
+            documents = {folder + Keys.DROP_MARKER, folder + Keys.DROP_STATUS}
+            # A folder's documents are few, and of a list of checksums alone nothing is taken in.
+            return any(found.key not in documents for found in islice(storage.landing().list(folder), 10))
+        case _:
+            return next(storage.landing().begun_uploads(folder), None) is None
+
+
+# What is not in its place
+
+
+def _misplaced_are_answered(folder: str, now: datetime) -> bool:
+    """Answer each dataset.json deeper in a folder that is no drop, and each with a wrong name, when all has arrived."""
+    newest, meant, reports = datetime.min.replace(tzinfo=UTC), [], {}
+    for found in islice(storage.landing().list(folder), _LOOKED_THROUGH):
+        newest = max(newest, found.modified)
+        if is_like_marker(found.key):
+            meant.append(found)
+        elif found.key.endswith(f"/{Keys.DROP_STATUS}"):
+            reports[found.key.removesuffix(Keys.DROP_STATUS)] = found.modified
+    if now - newest < PATIENCE:
+        return False
+    for marker in meant:
+        drop = drop_folder.misplaced_drop_of(marker)
+        if drop is not None and reports.get(drop.prefix, datetime.min.replace(tzinfo=UTC)) < marker.modified:
+            _answer(drop)
+    return True
+
+
+def _answer_outside(now: datetime) -> None:
+    """Answer a dataset.json directly in ``incoming/``, and drops in a folder that is called nearly so."""
+    for folder in [Keys.DROPS, *_nearly_so_called()]:
+        marker, status = _document(folder + Keys.DROP_MARKER), _document(folder + Keys.DROP_STATUS)
+        if marker is not None and (status is None or status.modified < marker.modified):
+            _answer(drop_folder.misplaced_drop_of(marker))
+        for below in storage.landing().folders(folder) if folder != Keys.DROPS else ():
+            _misplaced_are_answered(below, now)
+
+
+def _nearly_so_called() -> Iterator[str]:
+    return (folder for folder in storage.landing().folders("") if folder.lower() == Keys.DROPS and folder != Keys.DROPS)

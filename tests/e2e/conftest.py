@@ -94,6 +94,9 @@ def settings_of_its_own(state: Path) -> dict[str, str]:
         "LTS_ENDPOINT_URL": "",
         "COLUMNS": "200",
         "PROCESS_EXECUTOR_PRELOAD": str(state / "preload"),
+        # Nothing comes late where tests drop: they need not wait for it.
+        "DROP_QUIET_SECONDS": "2",
+        "DROP_MISSING_SECONDS": "10",
     }
 
 

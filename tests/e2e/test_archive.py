@@ -41,7 +41,7 @@ def status_of(visitor: Visitor, prefix: str, *, other_than: Mapping[str, Any] | 
         told = visitor.drop_status(prefix)
         return None if told == other_than else told
 
-    return wait_for("dataset.status.json", 150, look)  # of which a minute for files that come late
+    return wait_for("dataset.status.json", 150, look)
 
 
 def end_of(visitor: Visitor, job_id: str, seconds: float = 240) -> dict[str, Any]:
@@ -78,8 +78,10 @@ def test_the_same_drop_twice_archives_once(stack: RunningStack, visitor: Visitor
     prefix = drop(visitor, "twice", {"a.mrc": b"any bytes"})
     first = status_of(visitor, prefix)
     end_of(visitor, first["job"])
+    archived = status_of(visitor, prefix)
+    assert archived["status"] == "archived"
     drop(visitor, "twice", {})
-    second = status_of(visitor, prefix, other_than=first)
+    second = status_of(visitor, prefix, other_than=archived)
     assert (second["pid"], second["status"]) == (first["pid"], "already_archived")
     assert len(executions(stack, "archive_dataset")) == before + 1
     assert len(visitor.dataset(first["pid"])["datablocks"]) == 1

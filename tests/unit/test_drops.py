@@ -1,7 +1,8 @@
 """What dataset.json may say, and when a folder holds what it says."""
 
 import json
-from collections.abc import Iterable
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from archiver.drops import (
     DropRegistered,
     ListedFile,
 )
+from archiver.drops.states import ChkAlg
 from archiver.errors import Code, DatasetRejected, Reason
 from archiver.models import CatalogueFile, ObjectEvent, S3Object, SourceFile, State
 from tests.account import ROOT
@@ -36,6 +38,10 @@ def parsed(**changes: Any) -> DatasetDocument:
 
 def content(document: DatasetDocument, prefix: str = PREFIX, checksum_file: str | None = None) -> DropContent:
     return drops.content_of(document, "landing", prefix, checksum_file, "20.500.11935")
+
+
+def checksums(body: bytes, chk_alg: ChkAlg | None = "sha256") -> Sequence[ListedFile]:
+    return drops.parse_checksums(body, "sums", chk_alg).files
 
 
 def objects(*paths: str, prefix: str = PREFIX, size: int = 3) -> list[S3Object]:
@@ -107,6 +113,13 @@ class TestDocument:
 
     def test_a_byte_order_mark_is_no_garbage(self) -> None:
         assert drops.parse_document(b"\xef\xbb\xbf" + json.dumps(a_document()).encode()).owner == "Any Owner"
+
+    def test_a_document_in_utf_16_as_windows_saves_it_is_read(self) -> None:
+        assert drops.parse_document(json.dumps(a_document()).encode("utf-16")).owner == "Any Owner"
+
+    @pytest.mark.parametrize("name", ["sha256", "SHA-256", "Sha256"])
+    def test_an_algorithm_is_known_however_it_is_written(self, name: str) -> None:
+        assert parsed(chkAlg=name).chk_alg == "sha256"
 
     @pytest.mark.parametrize("time", ["9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+14:00"])
     def test_a_time_that_utc_cannot_express_is_refused(self, time: str) -> None:
@@ -181,44 +194,85 @@ class TestContent:
 class TestChecksums:
     def test_what_sha256sum_writes_is_read(self) -> None:
         files = {"a b/ü.mrc": b"1", "c": b"2"}
-        listed = drops.parse_checksums(sha256sums(files), "SHA256SUMS", "sha256")
+        listed = checksums(sha256sums(files))
         assert [(file.path, file.chk) for file in listed] == [(path, sha256(body)) for path, body in files.items()]
 
-    def test_marks_escapes_dots_and_carriage_returns_are_understood(self) -> None:
-        digits = sha256(b"any").upper()
-        body = f"{digits} *./a\r\n\\{digits}  back\\\\slash\n\n".encode()
-        listed = drops.parse_checksums(body, "sums", "sha256")
-        assert [file.path for file in listed] == ["a", "back\\slash"]
-        assert {file.chk for file in listed} == {sha256(b"any")}
+    @pytest.mark.parametrize(
+        ("line", "path"),
+        [
+            ("{digits}  a b", "a b"),
+            ("{digits} *./a", "a"),
+            ("{upper}  a", "a"),
+            ("{digits}  ends with spaces  ", "ends with spaces  "),
+            ("{digits}   begins with a space", " begins with a space"),
+            ("{digits} one space", "one space"),
+            ("{digits}\ta", "a"),
+            ("\\{digits}  back\\\\slash", "back\\slash"),
+            ("SHA256 (./a (1).mrc) = {upper}", "a (1).mrc"),
+            ("SHA2-256(a)= {digits}", "a"),
+            ("SHA256 (a) = {base64}", "a"),
+            ("\ufeff{digits}  a", "a"),
+        ],
+    )
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\n# a comment\n\n"])
+    def test_a_line_is_understood_however_tools_write_it(self, line: str, path: str, end: str) -> None:
+        digits = sha256(b"any")
+        text = line.format(digits=digits, upper=digits.upper(), base64=b64encode(bytes.fromhex(digits)).decode())
+        listed = checksums((text + end).encode(), None)
+        assert [(file.path, file.chk) for file in listed] == [(path, digits)]
 
-    @pytest.mark.parametrize("line", ["no checksum", "abc  a", f"{'0' * 63}  a", f"{'0' * 64} a", f"{'0' * 64}  "])
+    def test_a_list_in_utf_16_as_powershell_writes_it_is_read(self) -> None:
+        assert checksums(f"{'0' * 64}  ü\r\n".encode("utf-16"))[0].path == "ü"
+
+    @pytest.mark.parametrize(("digits", "algorithm"), [(32, "md5"), (40, "sha1"), (64, "sha256"), (128, "sha512")])
+    def test_a_list_says_by_its_digits_of_which_algorithm_it_is(self, digits: int, algorithm: str) -> None:
+        body = f"{'0' * digits}  a\n{'1' * digits}  b".encode()
+        assert drops.parse_checksums(body, "sums", None).chk_alg == algorithm
+        assert drops.parse_checksums(f"BLAKE2b (a) = {'0' * 128}".encode(), "sums", None).chk_alg == "blake2b"
+
+    @pytest.mark.parametrize("line", ["no checksum", "abc  a", f"{'0' * 63}  a", f"{'0' * 64}  ", "MD4 (a) = 00"])
     def test_a_line_that_is_not_understood_is_named_by_its_number(self, line: str) -> None:
         body = f"{'0' * 64}  first\n{line}\n".encode()
         with pytest.raises(DatasetRejected, match="sums, line 2"):
-            drops.parse_checksums(body, "sums", "sha256")
+            checksums(body)
+
+    def test_a_list_of_another_algorithm_than_chk_alg_says_which_it_is(self) -> None:
+        with pytest.raises(DatasetRejected, match=r"line 1: .* but of md5: let chkAlg name it"):
+            checksums(b"0" * 32 + b"  a")
 
     def test_a_list_that_is_not_utf8_is_refused(self) -> None:
-        with pytest.raises(DatasetRejected, match="not UTF-8 at byte 66"):
-            drops.parse_checksums(b"0" * 64 + b"  \xff", "sums", "sha256")
+        with pytest.raises(DatasetRejected, match="sums is not UTF-8 at byte 66"):
+            checksums(b"0" * 64 + b"  \xff")
 
     def test_the_drops_own_documents_are_not_part_of_the_dataset(self) -> None:
         own = content(parsed(), checksum_file="SHA256SUMS")
         listed = [ListedFile(path=path) for path in ("a", "SHA256SUMS", "dataset.json")]
         assert [file.path for file in drops.check_list(listed, own)] == ["a"]
 
-    def test_data_under_the_name_of_the_services_report_is_refused(self) -> None:
-        with pytest.raises(DatasetRejected) as error:
-            drops.check_list([ListedFile(path="dataset.status.json")], content(parsed()))
-        assert the_refusal(error).code is Code.BAD_PATH
+    def test_a_listed_report_of_the_service_is_no_data(self) -> None:
+        assert drops.check_list([ListedFile(path="dataset.status.json")], content(parsed())) == []
 
-    def test_a_file_listed_twice_is_refused(self) -> None:
-        with pytest.raises(DatasetRejected) as error:
-            drops.check_list([ListedFile(path="a"), ListedFile(path="a")], content(parsed()))
+    @pytest.mark.parametrize(
+        "chk",
+        ["AB" * 32, "sha256:" + "ab" * 32, "SHA-256:" + "ab" * 32, b64encode(bytes.fromhex("ab" * 32)).decode()],
+    )
+    def test_a_checksum_is_understood_however_it_is_written(self, chk: str) -> None:
+        assert drops.check_list([ListedFile(path="a", chk=chk)], content(parsed()))[0].chk == "ab" * 32
+
+    @pytest.mark.parametrize("chk", ["0" * 32, "md5:" + "0" * 32, "md5:" + "0" * 64, "zz" * 32, "="])
+    def test_a_checksum_of_another_algorithm_is_refused(self, chk: str) -> None:
+        with pytest.raises(DatasetRejected, match="1 checksum is not of sha256: 64 hexadecimal digits") as error:
+            drops.check_list([ListedFile(path="a", chk=chk)], content(parsed()))
         assert the_refusal(error).files == ("a",)
 
-    def test_a_checksum_of_another_algorithm_is_refused(self) -> None:
-        with pytest.raises(DatasetRejected, match="64 digits of sha256"):
-            drops.check_list([ListedFile(path="a", chk="0" * 32)], content(parsed()))
+    def test_a_file_that_is_listed_twice_alike_is_listed_once(self) -> None:
+        files = [ListedFile(path="a", chk="0" * 64), ListedFile(path="./a", chk="sha256:" + "0" * 64)]
+        assert len(drops.check_list(files, content(parsed()))) == 1
+
+    def test_a_file_that_is_listed_twice_with_other_words_is_refused(self) -> None:
+        with pytest.raises(DatasetRejected) as error:
+            drops.check_list([ListedFile(path="a", size=1), ListedFile(path="a", size=2)], content(parsed()))
+        assert the_refusal(error).files == ("a",)
 
     @pytest.mark.parametrize(
         ("changes", "names"),
@@ -271,6 +325,22 @@ class TestMatch:
         with pytest.raises(DatasetRejected) as error:
             match(files, objects(*found))
         assert (the_refusal(error).code, the_refusal(error).files) == (code, named)
+
+    def test_what_a_list_says_of_times_and_modes_counts(self) -> None:
+        document = parsed(files=[{"path": "./a", "time": "2020-05-04T03:02:01+02:00", "perm": "-r--r-----"}])
+        [file] = match(document.files, objects("a"))
+        assert (file.path, file.time, file.perm) == ("a", "2020-05-04T01:02:01.000Z", "-r--r-----")
+        assert file.mtime_ns == 1588554121 * 10**9
+
+    @pytest.mark.parametrize("perm", ["rw", "0999", "drwxrwxrwx", "-rw-r--r-- 1"])
+    def test_a_mode_that_is_none_is_refused(self, perm: str) -> None:
+        with pytest.raises(DatasetRejected, match=r"'files\.0\.perm'"):
+            parsed(files=[{"path": "a", "perm": perm}])
+
+    @pytest.mark.parametrize(("count", "sentence"), [(1, "1 listed file is not in"), (2, "2 listed files are not in")])
+    def test_one_file_is_told_of_in_the_singular(self, count: int, sentence: str) -> None:
+        with pytest.raises(DatasetRejected, match=sentence):
+            match([ListedFile(path=str(number)) for number in range(count)], [])
 
     def test_d03_another_size_is_refused(self) -> None:
         with pytest.raises(DatasetRejected) as error:

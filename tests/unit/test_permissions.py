@@ -44,6 +44,8 @@ def test_only_the_clean_up_and_who_gives_up_an_upload_may_delete_from_landing_an
         ("CleanUpDataset", f"{landing}/incoming/*"),
         ("CleanUpDataset", f"{landing}/openem-network/datasets/*"),
         ("Api", f"{landing}/openem-network/datasets/*"),
+        # Its own answers to a dataset.json that proved to be data.
+        ("MatchDrop", f"{landing}/incoming/*/dataset.status.json"),
     }
     assert not [function for function, resource in deleting if resource.startswith("arn:aws:s3:::lts/")]
 

@@ -100,6 +100,8 @@ class Workflows:
     calls: Counter[str] = field(default_factory=Counter)
     # How long a wait takes that an event may end, in seconds.
     wait_seconds: float = 0.02
+    # What happens while a workflow waits for so many seconds; it takes no time.
+    meanwhile: Callable[[int], None] = field(default=lambda _: None, repr=False)
     _handlers: dict[str, Handler] = field(default_factory=dict)
     _faults: dict[str, _Fault] = field(default_factory=dict)
 
@@ -250,6 +252,7 @@ def _let_no_time_pass(monkeypatch: pytest.MonkeyPatch, deployed: Workflows) -> N
 
     def wait_hardly(_: WaitFunction, env: Any, wait_seconds: int) -> None:
         assert wait_seconds >= 0
+        deployed.meanwhile(wait_seconds)
         env.program_state_event.wait(0.01)
 
     def know_the_wait(_: TimeoutSecondsPath, env: Environment) -> None:

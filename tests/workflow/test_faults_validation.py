@@ -12,6 +12,7 @@ import pytest
 
 from archiver import clients, storage
 from archiver.errors import Code
+from archiver.keys import Keys
 from archiver.models import CatalogueFile
 from archiver.scicat import JobStatus, catalogue
 from functions.start_ingest.app import handler as start_ingest
@@ -262,10 +263,10 @@ def test_c25_an_odd_pid_is_archived_like_any_other(
 # D. Validation against the bytes
 
 
-def test_d02_files_that_the_catalogue_does_not_list_refuse_the_dataset_and_stay(
+def test_d02_files_that_the_catalogue_does_not_list_refuse_an_uploaded_dataset_and_stay(
     aws: "S3Client", workflows: Workflows, scicat: Scicat
 ) -> None:
-    dataset = ADataset(aws, scicat)
+    dataset = ADataset(aws, scicat, prefix=Keys.uploads("20.500.11935/any-dataset"))
     aws.put_object(Bucket="landing", Key=f"{dataset.prefix}extra.mrc", Body=b"extra")
     before = dataset.landing()
     archive(workflows, scicat, dataset)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
 # Requests to S3 and Step Functions when there is nothing to do; SciCat is asked once more.
-MOST_REQUESTS = 11
+MOST_REQUESTS = 14
 NO_ANSWER = {"match": "/api/", "status": 503}
 
 _NAMES = itertools.count()

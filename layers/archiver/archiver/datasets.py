@@ -35,7 +35,9 @@ _KINDS: dict[str, Kind] = {
 }
 
 
-def match(catalogued: Iterable[CatalogueFile], uploaded: Iterable[S3Object], prefix: str) -> Iterator[SourceFile]:
+def match(
+    catalogued: Iterable[CatalogueFile], uploaded: Iterable[S3Object], prefix: str, *, others_stay: bool = False
+) -> Iterator[SourceFile]:
     """The dataset's files, each pinned to the object that holds it, in the order of their paths' UTF-8 bytes.
 
     Both sides stand in that order, ``uploaded`` being the objects under ``prefix``; neither is held in memory.
@@ -44,6 +46,7 @@ def match(catalogued: Iterable[CatalogueFile], uploaded: Iterable[S3Object], pre
     said to have bytes. When the two sides differ the iterator ends in DatasetRejected: ``bad_path``, ``bad_size``,
     ``bad_checksum_algorithm``, ``no_files``, ``missing_files``, ``extra_files`` or ``size_mismatch``, naming the
     first hundred and counting all.
+    With ``others_stay`` objects that are not in the catalogue's list are passed over.
     """
     list_checks = _ListChecks(prefix)
     objects = iter(uploaded)
@@ -84,7 +87,10 @@ def match(catalogued: Iterable[CatalogueFile], uploaded: Iterable[S3Object], pre
         "files do not have the size that the catalogue says",
     )
     extra.refuse(
-        Code.EXTRA_FILES, "file in the bucket is not in the catalogue", "files in the bucket are not in the catalogue"
+        Code.EXTRA_FILES,
+        "file in the bucket is not in the catalogue",
+        "files in the bucket are not in the catalogue",
+        tolerated=others_stay,
     )
 
 
@@ -327,8 +333,8 @@ class _Problem:
         """Say more of some files, and tell of them first."""
         self.named = [*sentences.values(), *(file for file in self.named if file not in sentences)]
 
-    def refuse(self, code: Code, one: str, many: str) -> None:
-        if self._count:
+    def refuse(self, code: Code, one: str, many: str, *, tolerated: bool = False) -> None:
+        if self._count and not tolerated:
             raise DatasetRejected(
                 code, f"{counted(self._count, one, many)}.", self.named[:MAX_NAMED_FILES], self._count
             )

@@ -19,6 +19,9 @@ class Code(StrEnum):
 
     # The data or the request is wrong: the user mends it.
     BAD_DROP = "bad_drop"
+    MISPLACED_DROP = "misplaced_drop"
+    UNREADABLE_FILES = "unreadable_files"
+    STILL_ARRIVING = "still_arriving"
     BAD_PATH = "bad_path"
     BAD_SIZE = "bad_size"
     BAD_CHECKSUM_ALGORITHM = "bad_checksum_algorithm"

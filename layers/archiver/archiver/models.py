@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -37,6 +37,14 @@ class S3Object:
     etag: str
     storage_class: str
     modified: datetime
+
+
+class OpenUpload(NamedTuple):
+    """A multipart upload that was ``begun`` and is neither completed nor aborted."""
+
+    key: str
+    upload_id: str
+    begun: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class RemarkCode(StrEnum):
     UNREADABLE_MODES = "unreadable_modes"
     SIZE_DIFFERS = "size_differs"
     READ_TWICE = "read_twice"
+    LEFT_BEHIND = "left_behind"
 
 
 class Remark(BaseModel):

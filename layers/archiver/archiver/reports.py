@@ -35,6 +35,9 @@ ROWS: Mapping[Row, frozenset[Code]] = {
     Row.USER: frozenset(
         {
             Code.BAD_DROP,
+            Code.MISPLACED_DROP,
+            Code.UNREADABLE_FILES,
+            Code.STILL_ARRIVING,
             Code.BAD_PATH,
             Code.BAD_SIZE,
             Code.BAD_CHECKSUM_ALGORITHM,

@@ -2,13 +2,12 @@
 
 from aws_lambda_powertools import Logger
 
-from archiver import drops, storage, workflows
+from archiver import storage
 from archiver.datablocks import Limits
-from archiver.drops import Drop
 from archiver.errors import ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
 from archiver.lts import long_term_storage
-from archiver.models import JobKind, Run, S3Object, Snapshot
+from archiver.models import JobKind, Run, Snapshot
 from archiver.packaging import Packager, Source
 from archiver.settings import settings
 from archiver.storage import RunFolder
@@ -42,26 +41,6 @@ def machine_of_run(kind: JobKind) -> str:
         JobKind.ARCHIVE: settings().archive_dataset_state_machine_arn,
         JobKind.RETRIEVE: settings().retrieve_dataset_state_machine_arn,
     }[kind]
-
-
-def drop_of(marker: S3Object) -> Drop | None:
-    """The ingest of the folder in which this dataset.json lies; None when that is no drop's."""
-    prefix = drops.prefix_of(marker.key)
-    if prefix is None:
-        return None
-    name = drops.run_id_of(marker)
-    arn = workflows.execution_arn(settings().ingest_state_machine_arn, name)
-    return Drop(run_id=name, execution_arn=arn, prefix=prefix)
-
-
-def holds_foreign_report(drop: Drop) -> bool:
-    """Whether data of the user's own lies in the drop under the name of its report."""
-    key = drop.prefix + Keys.DROP_STATUS
-    found = storage.landing().head(key)
-    if found is None:
-        return False
-    report = storage.landing().read(key, drops.MARKER_LIMIT) if found.size <= drops.MARKER_LIMIT else b""
-    return not drops.is_report(report or b"")
 
 
 def abort_uploads(run: Run) -> None:

@@ -26,7 +26,7 @@ from botocore.exceptions import ConnectionError as UnreachableError
 from archiver import traffic
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
-from archiver.models import S3Object
+from archiver.models import OpenUpload, S3Object
 from archiver.stored_checksums import Comparison, StoredChecksum, stored_checksums
 
 if TYPE_CHECKING:
@@ -479,11 +479,15 @@ class Bucket:
 
     def uploads(self, prefix: str) -> Iterator[tuple[str, str]]:
         """Key and upload id of each unfinished multipart upload under ``prefix``."""
+        return ((upload.key, upload.upload_id) for upload in self.begun_uploads(prefix))
+
+    def begun_uploads(self, prefix: str) -> Iterator[OpenUpload]:
+        """Each unfinished multipart upload under ``prefix``, with the time at which it was begun."""
         pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
         try:
             for page in pages:
                 for upload in page.get("Uploads", ()):
-                    yield upload["Key"], upload["UploadId"]
+                    yield OpenUpload(upload["Key"], upload["UploadId"], upload["Initiated"])
         except _ERRORS as error:
             raise self._failure(error, prefix) from error
 

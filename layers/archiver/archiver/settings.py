@@ -72,6 +72,10 @@ class Settings(BaseModel):
 
     # How much the landing bucket may hold of datasets whose upload was granted, in GiB.
     landing_budget_gib: int = Field(default=100 * 1024, ge=0)
+    # How long nothing may come into a dropped folder before it counts as complete without a list of its files.
+    drop_quiet_seconds: int = Field(default=30, ge=1, le=3600)
+    # How long nothing may come before a drop is rejected whose listed files are missing.
+    drop_missing_seconds: int = Field(default=120, ge=1, le=24 * 3600)
     # The size at which a datablock closes.
     datablock_bytes: int = Field(default=20 * GIB, ge=10 * MIB)
     # How long one invocation works before it hands the rest to the next.

@@ -6,6 +6,7 @@ from archiver import landing_zone, storage
 from archiver.models import Lease, Upload
 from archiver.packaging import sealed_datablocks
 from functions.clean_up_dataset.app import handler
+from tests import dropping
 from tests.account import LambdaContext
 from tests.dataset import TO_COMPLETE, TO_SEALED, TO_VERIFIED, ADataset, do_steps
 from tests.template import RESOURCES
@@ -33,7 +34,25 @@ def test_d02_d07_a_file_that_came_or_changed_since_stays(
     for path in ("a.mrc", "b-new.mrc"):
         dataset.s3.put_object(Bucket="landing", Key=dataset.prefix + path, Body=b"later")
     handler(dataset.run, lambda_context)
-    assert dataset.landing() == {dataset.prefix + path for path in ("a.mrc", "b-new.mrc", "dataset.json")}
+    left = ["a.mrc", "b-new.mrc"]
+    assert dataset.landing() == {dataset.prefix + path for path in (*left, "dataset.json")}
+    status = dropping.the_status(dataset.s3, dataset.prefix)
+    assert (status["status"], status["pid"], status["job"]) == ("archived", dataset.pid, dataset.run["job_id"])
+    assert (status["files"], status["count"]) == (left, 2)
+    (warning,) = dataset.lifecycle["archiveReturnMessage"]["warnings"]
+    assert (warning["code"], warning["files"], warning["count"]) == ("left_behind", left, 2)
+    assert dataset.lifecycle["retrievable"] is True
+
+
+def test_a_folder_that_is_empty_now_says_that_its_dataset_is_archived(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    do_steps(dataset, *TO_COMPLETE, context=lambda_context)
+    handler(dataset.run, lambda_context)
+    status = dropping.the_status(dataset.s3, dataset.prefix)
+    assert (status["status"], status["message"], status["count"]) == ("archived", "The dataset is archived.", 0)
+    assert "warnings" not in dataset.lifecycle.get("archiveReturnMessage", {})
 
 
 def test_the_files_of_a_folder_that_is_another_datasets_now_stay(

@@ -6,8 +6,9 @@ import pytest
 
 from archiver import storage
 from archiver.drops import MARKER_LIMIT, DropContent, ListedFile
-from archiver.errors import Code, DatasetRejected, Reason, ServiceUnavailable
+from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused, ServiceUnavailable
 from archiver.models import Lease
+from archiver.s3 import Bucket
 from functions.read_drop.app import handler
 from tests import dropping
 from tests.account import LambdaContext
@@ -72,9 +73,36 @@ def test_a_folder_without_a_list_is_taken_as_it_is(aws: "S3Client") -> None:
     assert (content().listed, listed()) == (False, [])
 
 
-def test_a_list_that_is_named_and_not_there_is_refused(aws: "S3Client") -> None:
-    dropping.drop(aws, {}, dropping.a_document(checksums="gone"))
-    assert the_refusal().files == ("gone",)
+def test_a_list_that_is_named_and_not_there_is_awaited(aws: "S3Client") -> None:
+    dropping.drop(aws, {}, dropping.a_document(checksums="./late"))
+    read()
+    assert (content().awaited, content().listed) == ("late", False)
+
+
+def test_a_dataset_json_that_is_not_in_its_place_is_told_where_that_is(aws: "S3Client") -> None:
+    dropping.drop(aws, {}, prefix="incoming/a/b/")
+    state = dropping.a_drop("incoming/a/b/").model_copy(update={"misplaced": "incoming/a/b/dataset.json"})
+    with pytest.raises(DatasetRejected) as error:
+        handler(state.model_dump(), LambdaContext())
+    reason = Reason.from_json(str(error.value))
+    assert (reason.code, reason.files) == (Code.MISPLACED_DROP, ("incoming/a/b/dataset.json",))
+    assert "upload it to incoming/b/" in reason.message
+
+
+@pytest.mark.parametrize("method", ["head", "read"])
+def test_documents_that_s3_does_not_let_us_read_are_named(
+    aws: "S3Client", environment: pytest.MonkeyPatch, method: str
+) -> None:
+    dropping.drop(aws, {"a": b"1"})
+    own = getattr(Bucket, method)
+
+    def refuse(bucket: Bucket, key: str, *rest: Any) -> Any:
+        if bucket.name == "landing":
+            raise ServiceRefused(Code.PERMISSION, f"S3 does not allow it: AccessDenied for {key}.")
+        return own(bucket, key, *rest)
+
+    environment.setattr(Bucket, method, refuse)
+    assert (the_refusal().code, the_refusal().files) == (Code.UNREADABLE_FILES, ("dataset.json",))
 
 
 def test_a15_a_dataset_json_of_more_than_a_megabyte_is_refused_unread(aws: "S3Client") -> None:
@@ -84,7 +112,7 @@ def test_a15_a_dataset_json_of_more_than_a_megabyte_is_refused_unread(aws: "S3Cl
 
 @pytest.mark.usefixtures("aws")
 def test_a_dataset_json_that_is_gone_is_refused() -> None:
-    assert the_refusal().message == "dataset.json is gone."
+    assert the_refusal().message == "dataset.json is gone. Write it again."
 
 
 def test_a_folder_that_another_execution_works_on_is_busy(aws: "S3Client", environment: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ from archiver.drops import DropRegistered, matching
 from archiver.errors import Code, DatasetRejected, Reason
 from archiver.models import CatalogueFile
 from archiver.scicat import catalogue
-from functions.match_drop.app import handler as match_drop
 from functions.register_files.app import handler
 from tests import dropping
 from tests.account import LambdaContext
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 def a_matched_drop() -> DropRegistered:
     drop = dropping.a_registered_drop()
-    match_drop(drop.model_dump(), LambdaContext())
+    dropping.a_matched_drop(drop)
     return drop
 
 

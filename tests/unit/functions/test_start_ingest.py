@@ -91,11 +91,29 @@ def test_a14_an_event_of_a_foreign_bucket_is_ignored(aws: "S3Client") -> None:
     assert started() == []
 
 
-@pytest.mark.parametrize("key", ["incoming/a/b/dataset.json", "incoming/dataset.json", "elsewhere/a/dataset.json"])
-def test_a_dataset_json_that_is_not_directly_in_a_folder_of_incoming_is_ignored(aws: "S3Client", key: str) -> None:
+@pytest.mark.parametrize("key", ["incoming/a/b/dataset.json", "incoming/a/b/Dataset.json", "elsewhere/a/dataset.json"])
+def test_a_dataset_json_that_may_be_data_is_left_to_the_sweep(aws: "S3Client", key: str) -> None:
     aws.put_object(Bucket="landing", Key=key, Body=b"{}")
 
     assert handler(dropping.an_event(aws, key), LambdaContext()) is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["incoming/dataset.json", "incoming/a/Dataset.json", "incoming/a/dataset.json.txt", "Incoming/a/dataset.json"],
+)
+def test_a_dataset_json_that_cannot_be_a_drops_gets_an_ingest_that_says_so(aws: "S3Client", key: str) -> None:
+    aws.put_object(Bucket="landing", Key=key, Body=b"{}")
+
+    drop = handler(dropping.an_event(aws, key), LambdaContext())
+
+    assert drop is not None
+    assert (drop["misplaced"], drop["prefix"]) == (key, key.rpartition("/")[0] + "/")
+
+
+def test_beside_dataset_json_a_file_of_nearly_the_same_name_is_data(aws: "S3Client") -> None:
+    dropping.drop(aws, {"Dataset.json": b"{}"})
+    assert handler(dropping.an_event(aws, f"{dropping.PREFIX}Dataset.json"), LambdaContext()) is None
 
 
 def test_an_event_of_a_dataset_json_that_was_replaced_or_removed_since_is_ignored(aws: "S3Client") -> None:
@@ -139,6 +157,10 @@ def the_rules_pattern() -> str:
         ("landing", "incoming/any drop/SHA256SUMS", False),
         ("landing", "incoming/any drop/dataset.status.json", False),
         ("landing", "incoming/any drop/dataset.json.bak", False),
+        ("landing", "incoming/dataset.json", True),
+        ("landing", "incoming/any drop/DATASET.JSON", True),
+        ("landing", "Incoming/any drop/dataset.json", True),
+        ("landing", "incoming/any drop/subdataset.json", False),
         ("landing", "openem-network/datasets/20.500.11935/any/raw_files/dataset.json", False),
         ("another", "incoming/any drop/dataset.json", False),
     ],

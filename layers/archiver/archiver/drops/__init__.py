@@ -1,5 +1,6 @@
 """Dropped folders: what ``dataset.json`` may say, and whether a folder holds it. Pure: no requests are made here."""
 
+from archiver.drops.attributes import Attributes, attributes
 from archiver.drops.documents import (
     CHECKSUM_FILES,
     MARKER_LIMIT,
@@ -9,10 +10,13 @@ from archiver.drops.documents import (
     content_of,
     parse_document,
     schema,
+    utc,
 )
-from archiver.drops.listing import CHECKSUM_FILE_LIMIT, TAKEN_NAME, check_list, parse_checksums
-from archiver.drops.matching import is_archived, lacks, match, origdatablocks, unregistered
+from archiver.drops.listing import CHECKSUM_FILE_LIMIT, TAKEN_NAME, ChecksumList, check_list, parse_checksums
+from archiver.drops.matching import is_archived, match, origdatablocks, unregistered
+from archiver.drops.places import is_like_marker, misplacement, prefix_of, prefix_of_misplaced
 from archiver.drops.states import (
+    TAKEN_IN_LATER,
     Drop,
     DropContent,
     DropEnded,
@@ -22,16 +26,21 @@ from archiver.drops.states import (
     DropReported,
     DropStatus,
     FileCount,
+    Waiting,
     is_report,
-    prefix_of,
     run_id_of,
 )
+from archiver.drops.waiting import LONGEST_SECONDS, Look, Patience, look, wait_on, waiting_status
 
 __all__ = [
     "CHECKSUM_FILES",
     "CHECKSUM_FILE_LIMIT",
+    "LONGEST_SECONDS",
     "MARKER_LIMIT",
+    "TAKEN_IN_LATER",
     "TAKEN_NAME",
+    "Attributes",
+    "ChecksumList",
     "DatasetDocument",
     "Drop",
     "DropContent",
@@ -43,18 +52,28 @@ __all__ = [
     "DropStatus",
     "FileCount",
     "ListedFile",
+    "Look",
+    "Patience",
+    "Waiting",
+    "attributes",
     "check_list",
     "checksum_file_of",
     "content_of",
     "is_archived",
+    "is_like_marker",
     "is_report",
-    "lacks",
+    "look",
     "match",
+    "misplacement",
     "origdatablocks",
     "parse_checksums",
     "parse_document",
     "prefix_of",
+    "prefix_of_misplaced",
     "run_id_of",
     "schema",
     "unregistered",
+    "utc",
+    "wait_on",
+    "waiting_status",
 ]

@@ -13,6 +13,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -21,6 +22,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from archiver import file_modes
+from archiver.digests import known_algorithm
 from archiver.drops.states import ChkAlg, DropContent
 from archiver.errors import Code, DatasetRejected
 from archiver.keys import Keys
@@ -43,9 +46,28 @@ def _in_the_calendar(moment: datetime) -> datetime:
 
 # Something besides spaces: SciCat would take them for the name of a group.
 _Text = Annotated[str, StringConstraints(pattern=r"\S")]
-_Name = Annotated[str, StringConstraints(min_length=1)]
 _Moment = Annotated[AwareDatetime, AfterValidator(_in_the_calendar)]
 _Address = Annotated[str, StringConstraints(pattern=r"^[^@\s;]+@[^@\s;]+\.[^@\s;]+(;[^@\s;]+@[^@\s;]+\.[^@\s;]+)*$")]
+
+
+def _mode(perm: str) -> str:
+    mode = file_modes.parse(perm)
+    if mode is None or mode.kind not in {None, "file"}:
+        raise ValueError("no permissions of a file, such as 0644 or -rw-r--r--")
+    return perm
+
+
+_Mode = Annotated[str, AfterValidator(_mode)]
+# As find(1) writes it.
+_Path = Annotated[str, StringConstraints(min_length=1), AfterValidator(lambda path: path.removeprefix("./") or path)]
+
+
+def _known_algorithm(name: object) -> object:
+    return known_algorithm(name) or name if isinstance(name, str) else name
+
+
+# However it is written: SHA-256, sha256.
+_Algorithm = Annotated[ChkAlg, BeforeValidator(_known_algorithm)]
 
 
 class _Document(BaseModel):
@@ -57,11 +79,14 @@ class _Document(BaseModel):
 class ListedFile(_Document):
     """One file that the drop must hold."""
 
-    path: _Name = Field(description="Path below the dropped folder, with / between its parts.")
+    path: _Path = Field(description="Path below the dropped folder, with / between its parts.")
     size: int | None = Field(default=None, ge=0, description="Size in bytes; not checked when absent.")
-    chk: str | None = Field(
-        default=None, pattern="^[0-9A-Fa-f]+$", description="Checksum in hexadecimal, of the algorithm chkAlg."
+    chk: _Text | None = Field(
+        default=None,
+        description="Checksum of the algorithm chkAlg: in hexadecimal, in base64, or as 'sha256:' and its digits.",
     )
+    time: _Moment | None = Field(default=None, description="When the file was last changed: ISO 8601 with a time zone.")
+    perm: _Mode | None = Field(default=None, description="Who may read and write it, as 0644 or -rw-r--r--.")
 
 
 class DatasetDocument(_Document):
@@ -100,12 +125,15 @@ class DatasetDocument(_Document):
     files: list[ListedFile] | None = Field(
         default=None, description="All files of the dataset. Default: whatever lies in the folder."
     )
-    checksums: _Name | None = Field(
+    checksums: _Path | None = Field(
         default=None,
         description="Name of a file in the folder that lists all files with their checksums, as sha256sum writes it. "
         f"Default: {', '.join(CHECKSUM_FILES)}, when there is one; null: none.",
     )
-    chk_alg: ChkAlg = Field(default="sha256", description="Algorithm of the checksums.")
+    chk_alg: _Algorithm = Field(
+        default="sha256",
+        description="Algorithm of the checksums. A list in a file of its own says by itself whether it is md5 or sha1.",
+    )
 
 
 # What tells how to read the drop, and is no metadata of the dataset.
@@ -114,7 +142,7 @@ _LISTING_FIELDS = {"files", "checksums", "chk_alg"}
 
 def parse_document(body: bytes) -> DatasetDocument:
     """Read dataset.json. Raises DatasetRejected(``bad_drop``) naming every unknown, missing or wrong field."""
-    text = body.removeprefix(codecs.BOM_UTF8)
+    text = decoded(body, Keys.DROP_MARKER).encode()
     try:
         document = DatasetDocument.model_validate_json(text)
     except ValidationError as error:
@@ -124,6 +152,20 @@ def parse_document(body: bytes) -> DatasetDocument:
         return document
     more = f"; and {len(problems) - _NAMED_PROBLEMS} more" if len(problems) > _NAMED_PROBLEMS else ""
     raise DatasetRejected(Code.BAD_DROP, f"{Keys.DROP_MARKER}: {'; '.join(problems[:_NAMED_PROBLEMS])}{more}.")
+
+
+def decoded(body: bytes, name: str) -> str:
+    """The text of a document: UTF-8, or UTF-16 with its mark, as Windows writes either.
+
+    Raises DatasetRejected(``bad_drop``) for anything else, naming the document.
+    """
+    encoding = "utf-16" if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        return body.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise DatasetRejected(
+            Code.BAD_DROP, f"{name} is not UTF-8 at byte {error.start}. Save it in this encoding."
+        ) from None
 
 
 def schema() -> dict[str, Any]:

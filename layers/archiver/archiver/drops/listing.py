@@ -1,14 +1,22 @@
-"""The list of a drop's files: in ``dataset.json``, or in a file of checksums as ``sha256sum`` writes it."""
+"""The list of a drop's files: in ``dataset.json``, or in a file of checksums as ``sha256sum`` and its like write it.
 
-import codecs
+What can be read in one way only is read, however it is written; the rest is refused with the line or the file.
+"""
+
+import base64
+import binascii
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from archiver.drops.documents import ListedFile
+from archiver.digests import known_algorithm
+from archiver.drops.documents import ListedFile, decoded
 from archiver.drops.states import ChkAlg, DropContent
 from archiver.errors import Code, DatasetRejected
 from archiver.keys import Keys
+from archiver.wording import counted
 
 # About 250,000 files.
 CHECKSUM_FILE_LIMIT = 24 * 1024**2
@@ -21,56 +29,141 @@ _DIGITS: Mapping[ChkAlg, int] = {
     "blake2b": 128,
     "crc64nvme": 16,
 }
+# What a list is taken for that does not say it; blake2b writes as many digits as sha512, and is used less.
+_BY_DIGITS: Mapping[int, ChkAlg] = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
 TAKEN_NAME = f"Under the name {Keys.DROP_STATUS} the service reports; the data cannot bear it at the top of the folder."
-# One line of sha256sum: digits, a space, the mode's mark (' ' or '*'), the name. A line that begins with a
-# backslash writes backslashes, newlines and returns in its name as \\, \n and \r
+# A line of sha256sum: digits, a space, the mode's mark (' ' or '*'), the name; some tools write one space or a tab. One
+# that begins with a backslash writes backslashes, newlines and returns in its name as \\, \n and \r
 # (https://www.gnu.org/software/coreutils/manual/html_node/cksum-output-modes.html).
-_CHECKSUM_LINE = re.compile(r"(?P<escaped>\\?)(?P<digits>[0-9A-Fa-f]+) [ *](?:\./)?(?P<path>.+)", re.DOTALL)
+_PLAIN_LINE = re.compile(r"(?P<escaped>\\?)(?P<chk>[0-9A-Fa-f]+)(?: [ *]|[ \t](?=\S))(?P<path>.+)", re.DOTALL)
+# The same as BSD's tools, sha256sum --tag and openssl write it: SHA256 (name) = digits.
+_TAGGED_LINE = re.compile(r"(?P<escaped>\\?)(?P<tag>[A-Za-z][\w/-]*) ?\((?P<path>.+)\) ?= ?(?P<chk>\S+)", re.DOTALL)
 _ESCAPES = {r"\\": "\\", r"\n": "\n", r"\r": "\r"}
+# An algorithm before its checksum: sha256:..., SHA-256-....
+_PREFIX = re.compile(r"(?P<tag>[A-Za-z][A-Za-z0-9-]*)[:-](?P<chk>.+)")
 
 
-def parse_checksums(body: bytes, name: str, chk_alg: ChkAlg) -> list[ListedFile]:
-    """Read a list of checksums as ``sha256sum`` and its sisters write it.
+@dataclass(frozen=True, slots=True)
+class ChecksumList:
+    """A list of checksums, all of one algorithm."""
+
+    chk_alg: ChkAlg
+    files: Sequence[ListedFile]
+
+
+def parse_checksums(body: bytes, name: str, chk_alg: ChkAlg | None) -> ChecksumList:
+    """Read a list of checksums; without ``chk_alg`` its first line says of which algorithm they are.
 
     Raises DatasetRejected(``bad_drop``) naming the first line that is not understood.
     """
-    try:
-        lines = body.removeprefix(codecs.BOM_UTF8).decode().split("\n")
-    except UnicodeDecodeError as error:
-        raise DatasetRejected(Code.BAD_DROP, f"{name} is not UTF-8 at byte {error.start}.") from None
-    return [
-        _listed(line.removesuffix("\r"), name, number, chk_alg) for number, line in enumerate(lines, 1) if line.strip()
-    ]
+    files: list[ListedFile] = []
+    for number, line in enumerate(decoded(body, name).split("\n"), 1):
+        text = line.removesuffix("\r")
+        if not text.strip() or text.startswith(("#", ";")):
+            continue
+        parsed = _TAGGED_LINE.fullmatch(text) or _PLAIN_LINE.fullmatch(text)
+        chk_alg = chk_alg or _algorithm_of(parsed)
+        digits = hexadecimal(_tagged(parsed), chk_alg) if parsed and chk_alg else None
+        if parsed is None or digits is None:
+            raise DatasetRejected(Code.BAD_DROP, f"{name}, line {number}: {_not_understood(parsed, chk_alg)}.")
+        path = parsed["path"]
+        if parsed["escaped"]:
+            path = re.sub(r"\\[\\nr]", lambda escape: _ESCAPES[escape[0]], path)
+        files.append(ListedFile(path=path, chk=digits))
+    return ChecksumList(chk_alg or "sha256", files)
 
 
 def check_list(listed: Sequence[ListedFile], content: DropContent) -> list[ListedFile]:
-    """The listed files without the drop's own documents.
+    """The listed files without the drop's own documents, each once, with their checksums in hexadecimal.
 
-    Raises DatasetRejected(``bad_drop``) when a file is listed twice or its checksum has a wrong length, and
-    (``bad_path``) when one has the name under which the service reports.
+    Raises DatasetRejected(``bad_drop``) when a file is listed twice with different words, or a checksum is none of the
+    drop's algorithm.
     """
-    if any(file.path == Keys.DROP_STATUS for file in listed):
-        raise DatasetRejected(Code.BAD_PATH, TAKEN_NAME, [Keys.DROP_STATUS])
-    files = [file for file in listed if file.path not in content.documents]
-    digits = _DIGITS[content.chk_alg]
-    wrong = [file.path for file in files if file.chk is not None and len(file.chk) != digits]
+    files: dict[str, ListedFile] = {}
+    wrong: list[str] = []
+    twice: list[str] = []
+    for entry in listed:
+        if entry.path in content.documents:
+            continue
+        digits = None if entry.chk is None else hexadecimal(entry.chk, content.chk_alg)
+        if entry.chk is not None and digits is None:
+            wrong.append(entry.path)
+        file = entry.model_copy(update={"chk": digits})
+        if files.setdefault(file.path, file) != file:
+            twice.append(file.path)
     if wrong:
-        raise DatasetRejected(
-            Code.BAD_DROP, f"{len(wrong)} checksums do not have the {digits} digits of {content.chk_alg}.", wrong
-        )
-    twice = [path for path, times in Counter(file.path for file in files).items() if times > 1]
+        sentence = f"{counted(len(wrong), 'checksum is', 'checksums are')} not of {content.chk_alg}"
+        hint = f"{_DIGITS[content.chk_alg]} hexadecimal digits are; chkAlg names another algorithm"
+        raise DatasetRejected(Code.BAD_DROP, f"{sentence}: {hint}.", wrong)
     if twice:
-        raise DatasetRejected(Code.BAD_DROP, f"{len(twice)} files are listed twice.", twice)
-    return files
+        sentence = f"{counted(len(twice), 'file is', 'files are')} listed twice, with another size or checksum"
+        raise DatasetRejected(Code.BAD_DROP, f"{sentence}. Keep the entry that is right.", twice)
+    return list(files.values())
 
 
-def _listed(line: str, name: str, number: int, chk_alg: ChkAlg) -> ListedFile:
-    parsed = _CHECKSUM_LINE.fullmatch(line)
-    if parsed is None or len(parsed["digits"]) != _DIGITS[chk_alg]:
-        raise DatasetRejected(
-            Code.BAD_DROP, f"{name}, line {number}: not '<{_DIGITS[chk_alg]} digits of {chk_alg}>  <path>'."
-        )
-    path = parsed["path"]
-    if parsed["escaped"]:
-        path = re.sub(r"\\[\\nr]", lambda escape: _ESCAPES[escape[0]], path)
-    return ListedFile(path=path, chk=parsed["digits"].lower())
+def hexadecimal(chk: str, chk_alg: ChkAlg) -> str | None:
+    """A checksum in small hexadecimal digits, from digits or base64, with or without its algorithm in front.
+
+    None when it is none of this algorithm.
+    """
+    chk = chk.strip()
+    prefixed = _PREFIX.fullmatch(chk)
+    if prefixed and _by_tag(prefixed["tag"]) is not None:
+        return hexadecimal(prefixed["chk"], chk_alg) if _by_tag(prefixed["tag"]) == chk_alg else None
+    if len(chk) == _DIGITS[chk_alg] and re.fullmatch("[0-9A-Fa-f]+", chk):
+        return chk.lower()
+    try:
+        decoded_bytes = base64.b64decode(chk, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return decoded_bytes.hex() if 2 * len(decoded_bytes) == _DIGITS[chk_alg] else None
+
+
+def alike(listed: Iterable[str], found: Iterable[str]) -> dict[str, str]:
+    """Found paths that are listed in another form, each with the form in the list.
+
+    Letters may be composed otherwise (macOS takes names apart that others write in one piece) and backslashes stand
+    between the parts. Where more than one name could be meant, none is.
+    """
+    by_form: defaultdict[str, list[str]] = defaultdict(list)
+    for path in listed:
+        by_form[_form(path)].append(path)
+    candidates: defaultdict[str, list[str]] = defaultdict(list)
+    for path in found if by_form else ():
+        if _form(path) in by_form:
+            candidates[_form(path)].append(path)
+    return {paths[0]: by_form[form][0] for form, paths in candidates.items() if len(paths) == len(by_form[form]) == 1}
+
+
+def _form(path: str) -> str:
+    return (path if path.isascii() else unicodedata.normalize("NFC", path)).replace("\\", "/")
+
+
+def _by_tag(tag: str) -> str | None:
+    """The algorithm that BSD's tools (SHA256) or openssl (SHA2-256) mean."""
+    return known_algorithm(re.sub("^sha2-", "sha", tag, flags=re.IGNORECASE))
+
+
+def _algorithm_of(line: re.Match[str] | None) -> ChkAlg | None:
+    if line is None:
+        return None
+    tag = _by_tag(line.groupdict().get("tag") or "")
+    if tag is not None:
+        return next(known for known in _DIGITS if known == tag)
+    return _BY_DIGITS.get(len(line["chk"])) if "tag" not in line.groupdict() else None
+
+
+def _tagged(line: re.Match[str]) -> str:
+    tag = line.groupdict().get("tag")
+    return f"{_by_tag(tag) or 'unknown'}:{line['chk']}" if tag else str(line["chk"])
+
+
+def _not_understood(line: re.Match[str] | None, chk_alg: ChkAlg | None) -> str:
+    expected = chk_alg or "sha256"
+    sentence = f"not '<{_DIGITS[expected]} digits of {expected}>  <path>'"
+    other = _algorithm_of(line)
+    return (
+        sentence
+        if other in {None, expected}
+        else f"{sentence}, but of {other}: let chkAlg name it, or leave chkAlg out"
+    )

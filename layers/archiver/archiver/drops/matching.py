@@ -10,20 +10,13 @@ from archiver.drops.states import ChkAlg
 from archiver.errors import Code, DatasetRejected
 from archiver.models import CatalogueDataset, CatalogueFile, S3Object, SourceFile
 from archiver.names import wrong_path
+from archiver.wording import counted
 
 # What one origdatablock may hold, so that its record stays far below SciCat's 16 MB.
 FILES_PER_ORIGDATABLOCK = 10_000
 _ORIGDATABLOCK_BYTES = 8_000_000
 # A file's record besides its path: size, time, a checksum of 128 digits, and the names of the fields.
 _RECORD_BYTES = 300
-
-
-def lacks(listed: Sequence[ListedFile], uploaded: Iterable[S3Object], prefix: str) -> bool:
-    """Whether a listed file is not there (yet)."""
-    wanted = {prefix + file.path for file in listed}
-    for found in uploaded:
-        wanted.discard(found.key)
-    return bool(wanted)
 
 
 def match(
@@ -52,12 +45,27 @@ def match(
         elif entry is not None and entry.size not in (None, found.size):
             wrong_size.append(f"{path} ({entry.size} bytes listed, {found.size} dropped)")
         else:
-            yield _source(path, found, None if entry is None else entry.chk, chk_alg)
+            yield _source(path, found, entry or ListedFile(path=path), chk_alg)
     bad_path += [f"{path} is a file and a folder" for path in sorted(folders & names)]
-    _refuse(list(dict.fromkeys(bad_path)), Code.BAD_PATH, "paths may not name a file")
-    _refuse(sorted(expected or ()), Code.MISSING_FILES, "listed files are not in the folder")
-    _refuse(wrong_size, Code.SIZE_MISMATCH, "files do not have the listed size")
-    _refuse(extra, Code.EXTRA_FILES, "files in the folder are not listed")
+    for files, code, one, many, remedy in (
+        (
+            list(dict.fromkeys(bad_path)),
+            Code.BAD_PATH,
+            "path cannot",
+            "paths cannot",
+            "be archived: rename and upload again",
+        ),
+        (sorted(expected or ()), Code.MISSING_FILES, "listed file is", "listed files are", "not in the folder"),
+        (
+            wrong_size,
+            Code.SIZE_MISMATCH,
+            "file does",
+            "files do",
+            "not have the listed size: upload again, or mend the list",
+        ),
+        (extra, Code.EXTRA_FILES, "file is", "files are", "in the folder and not listed: list them, or take them away"),
+    ):
+        _refuse(files, code, f"{counted(len(files), one, many)} {remedy}.")
     if not names:
         raise DatasetRejected(Code.NO_FILES, "The folder holds no files.")
 
@@ -74,12 +82,11 @@ def unregistered(registered: Iterable[CatalogueFile], files: Iterable[SourceFile
         if key in known:
             known.remove(key)
         else:
-            yield CatalogueFile(file.path, file.size, file.time, file.chk, file.chk_alg)
-    _refuse(
-        sorted(path for path, _, _ in known),
-        Code.CATALOGUE_CHANGED,
-        "files were registered otherwise by an earlier drop of this dataset; give it another datasetName",
-    )
+            yield CatalogueFile(file.path, file.size, file.time, file.chk, file.chk_alg, perm=file.perm)
+    changed = sorted(path for path, _, _ in known)
+    were = counted(len(changed), "file was", "files were")
+    sentence = f"{were} registered otherwise by an earlier drop of this dataset: give it another datasetName."
+    _refuse(changed, Code.CATALOGUE_CHANGED, sentence)
 
 
 def origdatablocks(files: Iterable[CatalogueFile]) -> Iterator[list[CatalogueFile]]:
@@ -106,18 +113,19 @@ def _wrong_object(path: str, prefix: str) -> str | None:
     return "ends with '/'" if path.endswith("/") else wrong_path(path, prefix)
 
 
-def _source(path: str, found: S3Object, chk: str | None, chk_alg: ChkAlg) -> SourceFile:
+def _source(path: str, found: S3Object, entry: ListedFile, chk_alg: ChkAlg) -> SourceFile:
     return SourceFile(
         path=path,
         size=found.size,
-        mtime_ns=int(found.modified.timestamp()) * 10**9,
+        mtime_ns=int((entry.time or found.modified).timestamp()) * 10**9,
         etag=found.etag,
-        chk=None if chk is None else chk.lower(),
-        chk_alg=None if chk is None else chk_alg,
-        time=utc(found.modified),
+        chk=None if entry.chk is None else entry.chk.lower(),
+        chk_alg=None if entry.chk is None else chk_alg,
+        time=utc(entry.time or found.modified),
+        perm=entry.perm,
     )
 
 
 def _refuse(files: list[str], code: Code, sentence: str) -> None:
     if files:
-        raise DatasetRejected(code, f"{len(files)} {sentence}.", files)
+        raise DatasetRejected(code, sentence, files)

@@ -1,0 +1,55 @@
+"""What lies in a dropped folder and is not part of its archive: named in SciCat and in dataset.status.json."""
+
+from collections.abc import Sequence
+
+from archiver import drop_folder, storage
+from archiver.drops import Drop, DropStatus
+from archiver.errors import MAX_NAMED_FILES
+from archiver.keys import Keys
+from archiver.remarks import NAMED, Remark, RemarkCode
+from archiver.scicat import catalogue
+from archiver.wording import counted
+
+_ARCHIVED = "The dataset is archived."
+
+
+def tell(pid: str, job: str | None, drop: Drop, left: Sequence[str], *, told: bool = False) -> None:
+    """Say beside dataset.json that the dataset is archived, and there and in SciCat which files stay behind.
+
+    ``left`` are their paths. ``told``: something may have been said before that does not hold any more.
+    """
+    if left or told:
+        _tell_catalogue(pid, left)
+    message = f"{_ARCHIVED} {_sentence(len(left))}" if left else _ARCHIVED
+    named = tuple(left[:MAX_NAMED_FILES])
+    status = DropStatus(status="archived", message=message, job=job, files=named, count=len(left))
+    drop_folder.write_status(drop, status, pid)
+
+
+def tell_of_news(pid: str, said: DropStatus) -> None:
+    """Say what came into an archived drop's folder since ``said``, or was taken away."""
+    upload = storage.upload_of(pid)
+    if not storage.owns_upload(pid, upload) or not upload.prefix.startswith(Keys.DROPS):
+        return
+    left = [found.key.removeprefix(upload.prefix) for found in storage.uploaded(upload)]
+    if (len(left), tuple(left[:MAX_NAMED_FILES])) != (said.count, said.files):
+        run_id = said.execution.rpartition(":")[2]
+        tell(pid, said.job, Drop(run_id=run_id, execution_arn=said.execution, prefix=upload.prefix), left, told=True)
+
+
+def _sentence(count: int) -> str:
+    lie = counted(count, "file in its folder is", "files in its folder are")
+    return f"{lie} not part of it: take them away, or drop them as another dataset."
+
+
+def _tell_catalogue(pid: str, left: Sequence[str]) -> None:
+    """Put the warning into what SciCat was told of the archive, in place of an older one."""
+    dataset = catalogue().need_dataset(pid)
+    message = dict(dataset.lifecycle.get("archiveReturnMessage") or {"code": "archived", "message": _ARCHIVED})
+    warnings = [one for one in message.get("warnings", ()) if one.get("code") != RemarkCode.LEFT_BEHIND]
+    if left:
+        remark = Remark(
+            code=RemarkCode.LEFT_BEHIND, message=_sentence(len(left)), files=tuple(left[:NAMED]), count=len(left)
+        )
+        warnings.append(remark.model_dump(mode="json"))
+    catalogue().update_lifecycle(pid, archiveReturnMessage=message | {"warnings": warnings})
