@@ -3,6 +3,7 @@
 import filecmp
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -31,7 +32,7 @@ from local.visitor import Visitor, wait_for
 USER, GROUP = "user1", "group1"
 
 _INGEST_SECONDS, _JOB_SECONDS, _TAPE_SECONDS = 120.0, 900.0, 120.0
-_MANIFEST = ".datablock/manifest-sha256.txt"
+_MANIFESTS = ".datablock/*/manifest-sha256.txt"
 _DOCUMENTS = {"dataset.json", "dataset.status.json"}
 
 
@@ -196,19 +197,20 @@ class RoundTrip:
         return None if self.visitor.is_readable(archive_id) else True
 
     def _download(self, result: list[dict[str, Any]], folder: Path) -> None:
-        """Fetch each tar through its link, extract it with tar and let sha256sum check it."""
+        """Fetch each tar through its link, extract it with tar and let sha256sum check all of them at once."""
         with self._bar("download", sum(one["size"] for one in result)) as bar:
             for one in result:
                 tar = folder.with_suffix(".tar")
                 self.visitor.download(one["url"], tar, bar.advance)
                 _tool("tar", "-xf", str(tar), "-C", str(folder))
                 tar.unlink()
-                _tool("sha256sum", "--check", "--strict", "--quiet", _MANIFEST, folder=folder)
-        self._fact("Retrieved", f"{len(result)} tars, sha256sum -c {_MANIFEST}: OK")
+        manifests = sorted(str(found.relative_to(folder)) for found in folder.glob(_MANIFESTS))
+        _tool("sha256sum", "--check", "--strict", "--quiet", *manifests, folder=folder)
+        self._fact("Retrieved", f"{len(result)} tars, sha256sum -c {_MANIFESTS}: OK")
 
     def _compare(self, source: EmFiles, folder: Path) -> None:
         with self._stage("compare") as outcome:
-            (folder / _MANIFEST).unlink()
+            shutil.rmtree(folder / ".datablock")
             found = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
             if found != source.files.keys():
                 raise StageFailed(f"Other files came back than went: {sorted(found ^ source.files.keys())[:5]}")

@@ -5,14 +5,16 @@ import io
 import tarfile
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from archiver import clients, storage
-from archiver.datablocks import Limits, layout_of
+from archiver.datablocks import Layout, Limits, layout_of, plan
 from archiver.datasets import packed
 from archiver.digests import crc64nvme, crc64nvme_to_base64
-from archiver.models import CatalogueFile
-from archiver.tarlayout import END, LAYOUT_VERSION, manifest_header, manifest_line, padding
+from archiver.formerlayout import FORMER_VERSION
+from archiver.models import CatalogueFile, FileFingerprint, SourceFile
+from archiver.tarlayout import LAYOUT_VERSION, own_members
 from tests.catalogue import ANY_TIME, Scicat
 
 if TYPE_CHECKING:
@@ -42,9 +44,9 @@ def an_archived_dataset(
 ) -> dict[str, bytes]:
     """Archive the files of ``blocks`` as one datablock each, on tape; returns the tars by their archive id.
 
-    Those of version "1" are laid out as this service does, others as any archiver might.
+    Those of our own versions are laid out as this service does or did, others as any archiver might.
     """
-    pack = our_tar if version == LAYOUT_VERSION else a_tar
+    pack = {LAYOUT_VERSION: our_tar, FORMER_VERSION: former_tar}.get(version, a_tar)
     tars = {archive_id(number, pid): pack(files) for number, files in enumerate(blocks)}
     for key, tar in tars.items():
         put_on_tape(s3, key, tar)
@@ -87,16 +89,62 @@ def let_recalls_take(looks: int) -> None:
     events.register("after-call.s3.HeadObject", tell)
 
 
-def our_tar(files: Mapping[str, bytes]) -> bytes:
-    """The tar that this service would make of these files."""
-    entries = (CatalogueFile(path=path, size=len(body), time=ANY_TIME) for path, body in files.items())
-    layout = layout_of(sorted((packed(one, None) for one in entries), key=lambda file: file.path.encode()), Limits())
-    bodies = [files[file.path] for file in layout.files]
+def our_tar(files: Mapping[str, bytes], number: int = 1, perms: Mapping[str, str] | None = None) -> bytes:
+    """The tar that this service would make of these files, as the datablock with this number.
+
+    ``perms`` are the recorded modes of some of them, and of folders.
+    """
+    return _assembled(number, layout_of(_entries(files, perms or {}), Limits()), files)
+
+
+def our_tars(files: Mapping[str, bytes], perms: Mapping[str, str], limits: Limits) -> list[bytes]:
+    """The tars that this service would make of a dataset within these limits."""
+    entries = _entries(files, perms)
+    return [
+        _assembled(one.number, layout_of(entries[one.first : one.first + one.entries], limits, one.folders), files)
+        for one in plan(entries, limits)
+    ]
+
+
+def _entries(files: Mapping[str, bytes], perms: Mapping[str, str]) -> list[SourceFile]:
+    return [
+        packed(CatalogueFile(path=path, size=len(files.get(path, b"")), time=ANY_TIME, perm=perms.get(path)), None)
+        for path in sorted({*files, *perms}, key=str.encode)
+    ]
+
+
+def _assembled(number: int, layout: Layout, files: Mapping[str, bytes]) -> bytes:
+    bodies = [files.get(file.path, b"") for file in layout.files]
     members = (one if isinstance(one, bytes) else bodies[one.file] for one in layout.pieces(0, layout.end))
-    digests = (hashlib.sha256(body).hexdigest() for body in bodies)
-    listed = b"".join(manifest_line(file.path, digest) for file, digest in zip(layout.files, digests, strict=True))
-    newest = max(file.mtime_ns for file in layout.files)
-    return b"".join([*members, manifest_header(len(listed), newest), listed, bytes(padding(len(listed))), END])
+    fingerprints = [
+        FileFingerprint(file.path, len(body), hashlib.sha256(body).hexdigest(), crc64nvme(body))
+        for file, body in zip(layout.files, bodies, strict=True)
+        if file.kind == "file"
+    ]
+    return b"".join([*members, own_members(str(number), layout.files, fingerprints)])
+
+
+def former_tar(files: Mapping[str, bytes]) -> bytes:
+    """The tar that this service made of these files when its layout was version "1"."""
+    listed = "".join(
+        f"{'\\' if '\\' in path else ''}{hashlib.sha256(body).hexdigest()}  {path.replace('\\', '\\\\')}\n"
+        for path, body in sorted(files.items(), key=lambda file: file[0].encode())
+    )
+    made = io.BytesIO()
+    mtime = int(datetime.fromisoformat(ANY_TIME).timestamp())
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT, bufsize=512) as tar:
+        for path in (*sorted(files, key=str.encode), ".datablock/manifest-sha256.txt"):
+            body = files.get(path, listed.encode())
+            member = tarfile.TarInfo(path)
+            member.size, member.mtime = len(body), mtime
+            tar.addfile(member, io.BytesIO(body))
+    return _without_record_padding(made.getvalue())
+
+
+def _without_record_padding(tar: bytes) -> bytes:
+    """The tar with two blocks of zeros at its end, as our own have, in place of as many as make 10,240 bytes full."""
+    end = len(tar.rstrip(b"\0"))
+    return tar[: end + -end % tarfile.BLOCKSIZE] + bytes(2 * tarfile.BLOCKSIZE)
 
 
 def flipped(body: bytes, at: int = tarfile.BLOCKSIZE) -> bytes:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from archiver.datablocks import Extent, Layout, Limits, PlannedDatablock, layout
 from archiver.errors import Code, DatasetRejected
 from archiver.models import SourceFile
 from archiver.settings import GIB, MIB
+from archiver.tarlayout import header
 
 TIB = 1024 * GIB
 ANY_MTIME_NS = 1_795_420_800_000_000_000
@@ -54,7 +56,12 @@ def any_files(draw: st.DrawFn) -> list[SourceFile]:
     )
     paths = sorted(draw(st.sets(st.text("aäß東/ 🐈" + "b" * 9, min_size=1, max_size=300), max_size=60)), key=str.encode)
     kinds = st.sampled_from(["file"] * 8 + ["directory", "symlink"])
-    return [a_file(draw(sizes), path, kind=draw(kinds)) for path in paths]
+    perms = st.sampled_from([None, "-r--r--r--"])
+    return [a_file(draw(sizes), path, kind=draw(kinds), perm=draw(perms)) for path in paths]
+
+
+def laid_out(planned: PlannedDatablock, files: Sequence[SourceFile]) -> Layout:
+    return layout_of(files[planned.first : planned.first + planned.entries], SMALL, planned.folders)
 
 
 def check_parts(layout: Layout) -> None:
@@ -77,7 +84,7 @@ def passed_through(layout: Layout) -> Iterator[tuple[int, int]]:
 @given(any_files())
 def test_e08_e09_parts_follow_each_other_and_all_but_the_last_are_as_large_as_s3_wants(files: list[SourceFile]) -> None:
     for datablock in plan(files, SMALL):
-        check_parts(layout_of(files[datablock.first : datablock.first + datablock.entries], SMALL))
+        check_parts(laid_out(datablock, files))
 
 
 @given(any_files())
@@ -110,6 +117,34 @@ def test_c16_c18_every_file_is_in_one_datablock_within_the_limits_and_none_is_em
         assert len(contents) <= SMALL.datablock_files
 
 
+@given(any_files(), st.integers(1, 5))
+def test_every_tar_makes_the_listed_folders_before_it_fills_them(files: list[SourceFile], count: int) -> None:
+    folders = {file.path.rstrip("/"): file for file in files if file.kind == "directory"}
+    for one in plan(files, replace(SMALL, datablock_files=count)):
+        made = [folder.path.rstrip("/") for folder in one.folders]
+        assert all(folder in files[: one.first] for folder in one.folders)
+        for file in files[one.first : one.first + one.entries]:
+            parents = {str(parent) for parent in PurePosixPath(file.path).parents}
+            assert parents & folders.keys() <= set(made)
+            made += [file.path.rstrip("/")] if file.kind == "directory" else []
+
+
+def test_folders_are_repeated_in_front_of_the_files_of_the_next_datablock_and_not_counted() -> None:
+    folders = [a_file(0, path, kind="directory", perm="dr-xr-xr-x") for path in ("a", "a/b", "a/b/c")]
+    files = [*folders, a_file(1, "a/b/c/1"), a_file(1, "a/b/c/2"), a_file(1, "a/b-2"), a_file(1, "a/d")]
+    files.sort(key=lambda file: file.path.encode())
+
+    first, second, third = plan(files, replace(SMALL, datablock_files=3))
+
+    assert [one.path for one in second.folders] == ["a", "a/b"]
+    assert [one.path for one in third.folders] == ["a"]
+    layout = layout_of(files[second.first : second.first + second.entries], SMALL, second.folders)
+    opening = b"".join(map(header, second.folders))
+    assert layout.members[0].header == len(opening)
+    assert b"".join(piece for piece in layout.pieces(0, len(opening)) if isinstance(piece, bytes)) == opening
+    assert (first.entries, second.entries, third.entries) == (3, 3, 1)
+
+
 @given(any_files())
 def test_the_same_files_give_the_same_plan(files: list[SourceFile]) -> None:
     assert list(plan(iter(files), SMALL)) == list(plan(files, SMALL))
@@ -118,8 +153,7 @@ def test_the_same_files_give_the_same_plan(files: list[SourceFile]) -> None:
 @given(any_files())
 def test_a_datablock_is_laid_out_again_as_it_was_planned(files: list[SourceFile]) -> None:
     for one in plan(files, SMALL):
-        again = layout_of(files[one.first : one.first + one.entries], SMALL)
-        assert again.planned(one.number, one.first) == one
+        assert laid_out(one, files).planned(one.number, one.first) == one
 
 
 @given(any_files())
@@ -236,7 +270,7 @@ def test_a_directory_or_a_symlink_goes_with_the_files_around_it() -> None:
         a_file(0, "c", kind="symlink"),
     ]
     assert list(plan(files, SMALL)) == [
-        PlannedDatablock(number=1, first=0, entries=4, files=1, size=300_000, packed_size=303_616, parts=22, slices=1)
+        PlannedDatablock(number=1, first=0, entries=4, files=1, size=300_000, packed_size=304_640, parts=22, slices=1)
     ]
 
 

@@ -51,7 +51,7 @@ def test_c13_a_lone_surrogate_is_refused() -> None:
 
 
 def test_the_archivers_own_folder_is_refused_at_the_top_only() -> None:
-    assert wrong_path(".datablock/manifest-sha256.txt")
+    assert wrong_path(".datablock/1/manifest-sha256.txt")
     assert wrong_path("a/.datablock/b") is None
 
 

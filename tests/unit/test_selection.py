@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archiver.datablocks import Limits
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.selection import Place, choose, locate
-from tests.archive import our_tar
+from tests.archive import former_tar, our_tar, our_tars
 from tests.catalogue import ANY_TIME
 
 ANY_PATH = st.text("aZ09 ._-~%'\"\\$`*ß東京🐈", min_size=1, max_size=150).filter(lambda path: path not in {".", ".."})
@@ -21,7 +22,7 @@ def an_entry(path: str, size: int, perm: str | None = None) -> CatalogueFile:
     return CatalogueFile(path=path, size=size, time=ANY_TIME, perm=perm, chk="0" * 64)
 
 
-def a_datablock(archive_id: str, *files: CatalogueFile, version: str = "1", packed_size: int = 0) -> CatalogueDatablock:
+def a_datablock(archive_id: str, *files: CatalogueFile, version: str = "2", packed_size: int = 0) -> CatalogueDatablock:
     return CatalogueDatablock(
         id=None, archive_id=archive_id, size=0, packed_size=packed_size, chk_alg="sha256", version=version, files=files
     )
@@ -87,20 +88,22 @@ def test_a_selected_path_that_leaves_the_folder_is_refused() -> None:
     assert rejected.value.reason.code is Code.BAD_PATH
 
 
-@given(st.dictionaries(ANY_PATH, st.binary(max_size=2_000), min_size=1, max_size=12))
-def test_the_places_in_our_own_tar_follow_from_the_catalogue_without_reading_it(files: dict[str, bytes]) -> None:
-    tar = our_tar(files)
+@given(st.dictionaries(ANY_PATH, st.binary(max_size=2_000), min_size=1, max_size=12), st.sampled_from(["1", "2"]))
+def test_the_places_in_our_own_tar_follow_from_the_catalogue_without_reading_it(
+    files: dict[str, bytes], version: str
+) -> None:
+    tar = our_tar(files) if version == "2" else former_tar(files)
     entries = [an_entry(path, len(body)) for path, body in files.items()]
     tape = Tape(tar)
 
-    places = locate(a_datablock("any", *entries, packed_size=len(tar)), entries, tape.read)
+    places = locate(a_datablock("any", *entries, version=version, packed_size=len(tar)), entries, tape.read)
 
     assert {path: tar[place.start : place.start + place.size] for path, place in places.items()} == files
     assert tape.bytes_read == 0
 
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-@pytest.mark.parametrize("version", ["1", "0.0.1"])
+@pytest.mark.parametrize("version", ["2", "1", "0.0.1"])
 def test_the_places_in_another_archivers_tar_are_read_from_its_headers(form: int, version: str) -> None:
     files = {"./small": b"1", "big/" + "n" * 120: b"2" * 5_000_000, "ü/empty": b"", "last": b"3" * 513}
     tar = a_foreign_tar(files, form)
@@ -111,6 +114,30 @@ def test_the_places_in_another_archivers_tar_are_read_from_its_headers(form: int
 
     assert {tar[place.start : place.start + place.size] for place in places.values()} == {b"1", b"2" * 5_000_000}
     assert tape.bytes_read < len(tar) / 10
+
+
+def test_folders_links_and_recorded_modes_do_not_move_the_places() -> None:
+    perms = {"a": "dr-xr-xr-x", "a/b": "-r--------", "c": "Lrwxrwxrwx"}
+    tar = our_tar({"a/b": b"1", "d": b"22"}, perms=perms)
+    entries = [an_entry(path, size, perms.get(path)) for path, size in (("a", 0), ("a/b", 1), ("c", 0), ("d", 2))]
+    datablock = a_datablock("any", *entries, packed_size=len(tar))
+
+    places = locate(datablock, [entries[1], entries[3]], Tape(b"").read)
+
+    assert [tar[place.start : place.start + place.size] for place in places.values()] == [b"1", b"22"]
+
+
+def test_one_header_tells_where_the_files_lie_that_follow_repeated_folders() -> None:
+    files = {f"a/b/{number}": str(number).encode() * 600 for number in range(4)}
+    perms = {"a": "dr-xr-xr-x", "a/b": "dr-xr-xr-x"}
+    _, tar, _ = our_tars(files, perms, Limits(datablock_files=2))
+    entries = [an_entry(path, 600) for path in ("a/b/1", "a/b/2")]
+    tape = Tape(tar)
+
+    places = locate(a_datablock("any", *entries, packed_size=len(tar)), entries, tape.read)
+
+    assert [tar[place.start :][: place.size] for place in places.values()] == [files["a/b/1"], files["a/b/2"]]
+    assert tape.bytes_read == 512
 
 
 def test_a_file_that_is_not_there_with_its_size_is_named() -> None:

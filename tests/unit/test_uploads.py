@@ -40,7 +40,7 @@ WRONG_NAMES = [
     f"{PREFIX}a\nb",
     f"{PREFIX}a\x00b",
     f"{PREFIX}\ud800",
-    f"{PREFIX}.datablock/manifest-sha256.txt",
+    f"{PREFIX}.datablock/1/manifest-sha256.txt",
     PREFIX + "x" * 1025,
     f"{PREFIX.upper()}x",
     "openem-network/datasets/20.500.11935/other/raw_files/x",

@@ -75,7 +75,7 @@ def test_a_dataset_is_archived_verified_registered_and_then_deleted_from_the_lan
     assert head["StorageClass"] == "GLACIER"
     aws.restore_object(Bucket="lts", Key=key, RestoreRequest={"Days": 1})
     members = unpacked(aws.get_object(Bucket="lts", Key=key)["Body"].read())
-    manifest = members.pop(".datablock/manifest-sha256.txt").decode()
+    manifest = members.pop(".datablock/1/manifest-sha256.txt").decode()
     assert members == FILES
     assert set(manifest.splitlines()) == {f"{hashlib.sha256(body).hexdigest()}  {path}" for path, body in FILES.items()}
     assert [found.key for found in storage.staging().list("openem-network/")] == []

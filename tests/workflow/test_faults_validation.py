@@ -57,8 +57,7 @@ def archived_files(s3: "S3Client", pid: str) -> dict[str, bytes]:
         body = s3.get_object(Bucket="lts", Key=block.archive_id)["Body"].read()
         with tarfile.open(fileobj=io.BytesIO(body)) as tar:
             files |= {one.name: opened.read() for one in tar if (opened := tar.extractfile(one)) is not None}
-    del files[".datablock/manifest-sha256.txt"]
-    return files
+    return {path: body for path, body in files.items() if not path.startswith(".datablock/")}
 
 
 def assert_refused(dataset: ADataset, code: Code, before: set[str]) -> dict[str, Any]:

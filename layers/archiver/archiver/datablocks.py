@@ -15,12 +15,19 @@ from dataclasses import dataclass
 from archiver.errors import Code, DatasetRejected
 from archiver.models import SourceFile
 from archiver.settings import GIB, MIB
-from archiver.tarlayout import END, body_size, header, header_size, manifest_header, manifest_line_size, padding
+from archiver.tarlayout import (
+    attributes_line_size,
+    body_size,
+    header,
+    header_size,
+    manifest_line_size,
+    own_members_size,
+    padding,
+)
 
 # What an entry of a datablock's list has in the catalogue besides its strings: names, punctuation, SHA-256, size, time.
 _CATALOGUE_ENTRY_BYTES = 260
 _quoted = json.JSONEncoder().encode
-_MANIFEST_HEADER_BYTES = len(manifest_header(0, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,9 @@ class PlannedDatablock:
 
     ``size`` is that of its files, ``packed_size`` that of the tar, in bytes. ``parts`` counts the
     parts of the upload, ``slices`` the pieces of work before the last part.
+
+    ``folders`` are entries before ``first`` that some of the files may lie in. The tar repeats them, so
+    that unpacking makes each folder with its own mode, whichever tar comes first.
     """
 
     number: int
@@ -71,6 +81,7 @@ class PlannedDatablock:
     packed_size: int
     parts: int
     slices: int
+    folders: tuple[SourceFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +100,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class _Addition:
-    """A file that may come next: where it would lie, and what it adds to the manifest and the record, in bytes."""
+    """A file that may come next: where it would lie, and what it adds to the tar's lists and the record, in bytes."""
 
     file: SourceFile
     member: Member
     manifest_line: int
+    attributes_line: int
     catalogue_entry: int
 
 
@@ -140,26 +152,29 @@ class _Cut:
 class Layout:
     """The tar of one datablock, growing file by file."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, folders: Iterable[SourceFile] = ()) -> None:
         self.limits = limits
+        self.folders = tuple(folders)
+        self._opening = b"".join(map(header, self.folders))
         self.files: list[SourceFile] = []
         self.members: list[Member] = []
         self.parts: list[Part] = []  # all but the last
         self.size = 0
-        self.end = 0  # of the members
+        self.end = len(self._opening)  # of the members
         self._manifest_size = 0
+        self._attributes_size = 0
         self._catalogue_size = 0
         self._cuts: list[_Cut] = []
         self.with_bytes = 0  # files, not directories and symlinks
 
     @property
     def packed_size(self) -> int:
-        """The size of the whole tar, in bytes: members, manifest and end."""
-        return self._packed_size(self.end, self._manifest_size)
+        """The size of the whole tar, in bytes: files, own members and end."""
+        return self.end + own_members_size(self._attributes_size, self._manifest_size)
 
     @property
     def tail(self) -> int:
-        """Where the last part begins: the rest of the members, the manifest and the end of the tar."""
+        """Where the last part begins: the rest of the files, the own members and the end of the tar."""
         return self.parts[-1].end if self.parts else 0
 
     def take(self, file: SourceFile) -> bool:
@@ -185,6 +200,7 @@ class Layout:
             packed_size=self.packed_size,
             parts=len(self.parts) + 1,
             slices=sum(1 for _ in self.slices()),
+            folders=self.folders,
         )
 
     def slices(self) -> Iterator[Slice]:
@@ -206,6 +222,8 @@ class Layout:
 
     def pieces(self, start: int, end: int) -> Iterator[bytes | Extent]:
         """All that lies between two offsets of the tar: headers and paddings as they are, files as extents."""
+        if start == 0 < end:
+            yield self._opening
         for index in self._overlapping(start, end):
             member = self.members[index]
             if member.header >= start:
@@ -219,11 +237,15 @@ class Layout:
     def _addition(self, file: SourceFile) -> "_Addition":
         body = self.end + header_size(file)
         member = Member(self.end, body, body + body_size(file))
-        return _Addition(file, member, manifest_line_size(file), _catalogue_entry_size(file))
+        return _Addition(
+            file, member, manifest_line_size(file), attributes_line_size(file), _catalogue_entry_size(file)
+        )
 
     def _fits(self, addition: "_Addition") -> bool:
         limits, file = self.limits, addition.file
-        packed_size = self._packed_size(addition.member.end, self._manifest_size + addition.manifest_line)
+        packed_size = addition.member.end + own_members_size(
+            self._attributes_size + addition.attributes_line, self._manifest_size + addition.manifest_line
+        )
         # Directories and symlinks stay with the file before them: a datablock should not consist of them.
         largest = min(limits.datablock_bytes, limits.object_bytes) if file.kind == "file" else limits.object_bytes
         # The glue before it, what is copied of it, and the last one.
@@ -243,6 +265,7 @@ class Layout:
         self.end = member.end
         self.with_bytes += file.kind == "file"
         self._manifest_size += addition.manifest_line
+        self._attributes_size += addition.attributes_line
         self._catalogue_size += addition.catalogue_entry
         if self.packed_size > self.limits.object_bytes:
             raise DatasetRejected(
@@ -289,10 +312,6 @@ class Layout:
     def _cut(self) -> None:
         self._cuts.append(_Cut(len(self.parts), self.tail + len(self.files) * self.limits.file_cost))
 
-    @staticmethod
-    def _packed_size(members: int, manifest: int) -> int:
-        return members + _MANIFEST_HEADER_BYTES + manifest + padding(manifest) + len(END)
-
 
 def plan(files: Iterable[SourceFile], limits: Limits) -> Iterator[PlannedDatablock]:
     """The datablocks of a dataset, from its files in the order of their paths' UTF-8 bytes.
@@ -302,18 +321,30 @@ def plan(files: Iterable[SourceFile], limits: Limits) -> Iterator[PlannedDatablo
     DatasetRejected(FILE_TOO_LARGE).
     """
     number, first, layout = 1, 0, Layout(limits)
+    # Folders that the next file may lie in: its path, and that of each but the first, begins with the one before.
+    open_folders: list[SourceFile] = []
     for file in files:
+        while open_folders and not _may_lie_in(open_folders[-1], file):
+            open_folders.pop()
         if not layout.take(file):
             yield layout.planned(number, first)
-            number, first, layout = number + 1, first + len(layout.files), Layout(limits)
+            number, first, layout = number + 1, first + len(layout.files), Layout(limits, open_folders)
             layout.take(file)
+        if file.kind == "directory":
+            open_folders.append(file)
     if layout.files:
         yield layout.planned(number, first)
 
 
-def layout_of(files: Iterable[SourceFile], limits: Limits) -> Layout:
-    """The layout of the one tar that holds ``files``."""
-    layout = Layout(limits)
+def _may_lie_in(folder: SourceFile, file: SourceFile) -> bool:
+    """Whether ``file``, or one after it in the order of paths' bytes, lies in ``folder``."""
+    path = folder.path.rstrip("/")
+    return file.path.startswith(path) and file.path[len(path) : len(path) + 1] <= "/"
+
+
+def layout_of(files: Iterable[SourceFile], limits: Limits, folders: Iterable[SourceFile] = ()) -> Layout:
+    """The layout of the one tar that holds ``files``, and repeats ``folders``."""
+    layout = Layout(limits, folders)
     for file in files:
         layout.add(file)
     return layout

@@ -4,6 +4,7 @@ It is packaged like a datablock, with a manifest, only that the bytes of its fil
 tars: nothing else of these is read. Each file is proven by its checksum in the catalogue on its way.
 """
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -158,6 +159,11 @@ class _Tars:
         """Each file has the catalogue's checksum to be compared with."""
         del file
         return False
+
+    def label(self, number: int) -> str:
+        """The same for the same files, and another for other files and for datablocks."""
+        named = "\n".join(sorted(self.located)).encode()
+        return f"selection-{hashlib.sha256(named).hexdigest()[:16]}-{number}"
 
 
 def _readable(archive_id: str, lts: LongTermStorage) -> _Tar | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 # S3 allows keys of 1,024 bytes (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
 MAX_KEY_BYTES = 1024
 MAX_PID_CHARACTERS = 300
-# Members under it belong to the archiver: the manifest lies there.
+# Members under it belong to the archiver: each tar's manifest lies there.
 RESERVED_FOLDER = ".datablock"
 
 _RULES = (

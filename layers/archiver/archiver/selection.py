@@ -5,16 +5,17 @@ Pure, but for ``locate``, which reads the headers of a tar that another archiver
 
 import io
 import tarfile
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, override
 
 from archiver import datasets
 from archiver.datablocks import Limits, layout_of
 from archiver.errors import Code, DatasetRejected, ServiceRefused
-from archiver.models import CatalogueDatablock, CatalogueFile
+from archiver.formerlayout import FORMER_VERSION, former_places
+from archiver.models import CatalogueDatablock, CatalogueFile, SourceFile
 from archiver.names import wrong_path
-from archiver.tarlayout import LAYOUT_VERSION
+from archiver.tarlayout import LAYOUT_VERSION, header
 from archiver.wording import counted
 
 if TYPE_CHECKING:
@@ -66,10 +67,11 @@ def selected(datablock: CatalogueDatablock, files: Collection[str]) -> list[Cata
 def locate(datablock: CatalogueDatablock, files: Collection[CatalogueFile], read: Read) -> dict[str, Place]:
     """Where each of ``files`` lies in the datablock's tar, by its path.
 
-    Our own layout follows from the catalogue's entry alone; any other tar's headers are read, but not its
-    files. Raises ServiceRefused(CORRUPT_DATABLOCK) naming the files that are not there with their size.
+    Our own layout follows from the catalogue's entry, with one header where folders are repeated; of any other
+    tar all headers are read, but no file. Raises ServiceRefused(CORRUPT_DATABLOCK) naming the files that are not
+    there with their size.
     """
-    places = _computed(datablock)
+    places = _computed(datablock, read)
     if places is None:
         places = _found(datablock, read)
     wrong = [file.path for file in files if file.path not in places or places[file.path].size != file.size]
@@ -82,16 +84,27 @@ def locate(datablock: CatalogueDatablock, files: Collection[CatalogueFile], read
     return {file.path: places[file.path] for file in files}
 
 
-def _computed(datablock: CatalogueDatablock) -> Mapping[str, Place] | None:
+def _computed(datablock: CatalogueDatablock, read: Read) -> Mapping[str, Place] | None:
     """The places as we would have laid them out; None if the tar was not laid out so, as its size tells."""
-    if datablock.version != LAYOUT_VERSION:
+    if datablock.version not in {LAYOUT_VERSION, FORMER_VERSION}:
         return None
-    packed = [datasets.packed(file, datablock.chk_alg) for file in datablock.files]
-    layout = layout_of(sorted(packed, key=lambda file: file.path.encode()), Limits())
-    if layout.packed_size != datablock.packed_size:
+    packed = (datasets.packed(file, datablock.chk_alg) for file in datablock.files)
+    files = sorted(packed, key=lambda file: file.path.encode())
+    if datablock.version == LAYOUT_VERSION:
+        return _laid_out(files, datablock.packed_size, read)
+    places, packed_size = former_places(files)
+    return {path: Place(*place) for path, place in places.items()} if packed_size == datablock.packed_size else None
+
+
+def _laid_out(files: Sequence[SourceFile], packed_size: int, read: Read) -> Mapping[str, Place] | None:
+    """The places in a tar of so many bytes; what it has more are the folders that it repeats of another's record."""
+    layout = layout_of(files, Limits())
+    repeated = packed_size - layout.packed_size
+    first = next((head for head in map(header, files) if head), b"")
+    if repeated < 0 or (repeated and read(repeated, len(first)) != first):
         return None
     members = zip(layout.files, layout.members, strict=True)
-    return {file.path: Place(member.body, member.stop - member.body) for file, member in members}
+    return {file.path: Place(repeated + member.body, member.stop - member.body) for file, member in members}
 
 
 def _found(datablock: CatalogueDatablock, read: Read) -> Mapping[str, Place]:

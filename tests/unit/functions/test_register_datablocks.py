@@ -31,7 +31,7 @@ def test_f16_registering_twice_makes_one_record_with_every_files_sha256(
     found = catalogue().dataset(dataset.pid, datablocks=True)
     assert found is not None
     (record,) = found.datablocks
-    assert (record.size, record.chk_alg, record.version) == (11, "sha256", "1")
+    assert (record.size, record.chk_alg, record.version) == (11, "sha256", "2")
     assert record.packed_size > 0
     assert {file.path: file.chk for file in record.files} == {
         path: hashlib.sha256(body).hexdigest() for path, body in dataset.files.items()

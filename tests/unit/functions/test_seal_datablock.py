@@ -33,7 +33,7 @@ def test_a_sealed_tar_holds_the_files_and_their_manifest(
     body = dataset.s3.get_object(Bucket="staging", Key=sealed.key)["Body"].read()
     assert len(body) == sealed.packed_size
     with tarfile.open(fileobj=io.BytesIO(body)) as tar:
-        assert tar.getnames() == [*dataset.files, ".datablock/manifest-sha256.txt"]
+        assert tar.getnames() == [*dataset.files, ".datablock/1/manifest-sha256.txt"]
 
 
 def test_a_tar_of_which_a_slice_is_not_read_is_not_sealed(

@@ -94,7 +94,7 @@ def a_tar(files: dict[str, bytes]) -> bytes:
     manifest = "".join(f"{hashlib.sha256(body).hexdigest()}  {path}\n" for path, body in files.items()).encode()
     output = io.BytesIO()
     with tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path, body in {**files, ".datablock/manifest-sha256.txt": manifest}.items():
+        for path, body in {**files, ".datablock/1/manifest-sha256.txt": manifest}.items():
             member = tarfile.TarInfo(path)
             member.size = len(body)
             tar.addfile(member, io.BytesIO(body))

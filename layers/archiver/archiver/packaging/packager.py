@@ -22,7 +22,7 @@ from archiver.packaging.slices import DatablockUpload, SliceWorker
 from archiver.packaging.sources import Origin, Tar
 from archiver.packaging.transfers import Transfers, reserve_memory
 from archiver.s3 import READINGS, Bucket
-from archiver.tarlayout import END, manifest, manifest_header, padding
+from archiver.tarlayout import own_members
 
 logger = Logger(service="archiver", child=True)
 
@@ -127,7 +127,7 @@ class Packager:
         fingerprints = self._packaged(number, layout)
         members, last_fingerprints = _last_members(tar)
         fingerprints += last_fingerprints
-        end = _end_of_tar(layout, fingerprints)
+        end = own_members(self._source.label(number), layout.files, fingerprints)
         sealed = SealedDatablock(
             number=number,
             key=self._key_of(number),
@@ -147,7 +147,8 @@ class Packager:
         """A datablock's tar; the last one is kept, for the next slice is often of the same."""
         if self._tar is None or self._tar[0] != number:
             planned = planned_datablocks(self._folder)[number - 1]
-            layout = layout_of(self._folder.files(planned.first, planned.entries), self._limits)
+            files = self._folder.files(planned.first, planned.entries)
+            layout = layout_of(files, self._limits, planned.folders)
             if layout.planned(number, planned.first) != planned:
                 raise ValueError(f"datablock {number} was planned with other limits")
             self._tar = (number, Tar(layout, self._source))
@@ -191,12 +192,6 @@ def _last_members(tar: Tar, readings: int = READINGS) -> tuple[bytes, list[FileF
         if readings == 1:
             raise altered.told from None
     return _last_members(tar, readings - 1)
-
-
-def _end_of_tar(layout: Layout, fingerprints: list[FileFingerprint]) -> bytes:
-    body = manifest(fingerprints)
-    newest = max(file.mtime_ns for file in layout.files)
-    return manifest_header(len(body), newest) + body + bytes(padding(len(body))) + END
 
 
 def _predicted_crc(layout: Layout, fingerprints: list[FileFingerprint], end: bytes) -> int:

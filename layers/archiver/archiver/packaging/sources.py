@@ -41,6 +41,10 @@ class Origin(Protocol):
         """Whether there was nothing to compare the bytes with but a second reading of them."""
         ...
 
+    def label(self, number: int) -> str:
+        """What the tar with this number is called in ``tarlayout.own_path``, other than any unpacked beside it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -97,6 +101,10 @@ class Source:
             body = again
         message = f"{file.path} is another one each time that it is read."
         raise ServiceRefused(Code.TRANSPORT_CORRUPTION, message, [file.path])
+
+    def label(self, number: int) -> str:
+        """The datablock's number."""
+        return str(number)
 
 
 @dataclass(frozen=True, slots=True)
