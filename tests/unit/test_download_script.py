@@ -1,5 +1,6 @@
 """The download script, run by real shells against a server that redirects, resumes and fails as told."""
 
+import hashlib
 import io
 import os
 import re
@@ -17,7 +18,8 @@ import pytest
 
 from archiver import download_script
 from archiver.models import Download
-from tests.archive import flipped, our_tar
+from tests import restoring
+from tests.archive import flipped, former_tar, our_tar
 
 ANY_PID = "20.500.11935/5d73d87c"
 FOLDER = "20.500.11935-5d73d87c"
@@ -136,6 +138,144 @@ def test_every_file_arrives_whatever_it_and_its_tar_are_called(
 
     assert (ended.returncode, downloaded(tmp_path / FOLDER)) == (0, ANY_FILES), ended.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == [FOLDER, "download.sh"]
+
+
+def run_as_ordinary_user(shell: tuple[str, ...], script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    (folder / "download.sh").write_text(script)
+    return restoring.as_ordinary_user([*shell, "download.sh"], folder)
+
+
+def test_an_ordinary_user_gets_every_byte_mode_and_time_and_can_run_the_script_again(
+    shell: tuple[str, ...], server: Server
+) -> None:
+    tars = restoring.datablocks()[::-1]
+    downloads = [a_download(server, str(number), tar, f"any_{number}.tar") for number, tar in enumerate(tars)]
+    script = a_script(*downloads)
+    with restoring.a_folder() as folder:
+        for _ in range(2):
+            ended = run_as_ordinary_user(shell, script, folder)
+            assert ended.returncode == 0, ended.stderr
+            assert restoring.restored(folder / FOLDER) == restoring.FILES
+            assert restoring.modes(folder / FOLDER) == restoring.MODES
+            times = {(folder / FOLDER / path).stat().st_mtime for path in restoring.MODES}
+            assert times == {restoring.ANY_SECOND}
+        assert sorted(path.name for path in folder.iterdir()) == [FOLDER, "download.sh"]
+    assert sorted(server.asked) == [str(number) for number in range(len(tars))]
+
+
+def test_a_tar_that_is_missing_comes_into_folders_that_are_read_only_again(
+    shell: tuple[str, ...], server: Server
+) -> None:
+    tars = restoring.datablocks()
+    downloads = [a_download(server, str(number), tar, f"any_{number}.tar") for number, tar in enumerate(tars)]
+    late = server.files.pop("0")
+    with restoring.a_folder() as folder:
+        assert run_as_ordinary_user(shell, a_script(*downloads), folder).returncode == 1
+        server.files["0"] = late
+        ended = run_as_ordinary_user(shell, a_script(*downloads), folder)
+
+        assert ended.returncode == 0, ended.stderr
+        assert restoring.restored(folder / FOLDER) == restoring.FILES
+        assert restoring.modes(folder / FOLDER) == restoring.MODES
+
+
+def test_the_documented_check_holds_in_a_downloaded_folder(server: Server, tmp_path: Path) -> None:
+    tars = [our_tar({"a.mrc": b"1"}, 1), our_tar({"deep/b.mrc": b"2"}, 2)]
+    downloads = [a_download(server, str(number), tar, f"any_{number}.tar") for number, tar in enumerate(tars)]
+
+    run(("dash",), a_script(*downloads), tmp_path)
+
+    check = ["sh", "-c", "sha256sum -c .datablock/*/manifest-sha256.txt"]
+    checked = subprocess.run(check, cwd=tmp_path / FOLDER, capture_output=True, text=True, check=True)
+    assert checked.stdout == "a.mrc: OK\ndeep/b.mrc: OK\n"
+
+
+def a_hostile_tar(*members: tuple[str, bytes, str]) -> bytes:
+    """Name, type and target (or the bytes of a file) of each member, written as they are."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        for name, kind, target in members:
+            member = tarfile.TarInfo(name)
+            member.type = kind
+            body = target.encode() if kind == tarfile.REGTYPE else b""
+            member.linkname = "" if body else target
+            member.size = len(body)
+            tar.addfile(member, io.BytesIO(body))
+    return made.getvalue()
+
+
+def test_a_link_in_a_tar_is_left_out_and_nothing_is_written_through_it(
+    shell: tuple[str, ...], server: Server, tmp_path: Path
+) -> None:
+    outside, inside = tmp_path / "outside", tmp_path / "inside"
+    outside.mkdir()
+    inside.mkdir()
+    linking = a_hostile_tar(("deep", tarfile.SYMTYPE, str(outside)), ("pipe", tarfile.FIFOTYPE, ""), ("a", b"0", "1"))
+    writing = our_tar({"deep/b": b"2"}, 2)
+    downloads = [a_download(server, "0", linking, "any_0.tar"), a_download(server, "1", writing, "any_1.tar")]
+
+    ended = run(shell, a_script(*downloads), inside)
+
+    assert (ended.returncode, downloaded(inside / FOLDER)) == (0, {"a": b"1", "deep/b": b"2"}), ended.stderr
+    assert "Links and special files of any_0.tar that were left out: 2" in ended.stderr
+    assert list(outside.iterdir()) == []
+
+
+def test_nothing_is_written_through_a_link_that_stands_in_the_folder(
+    shell: tuple[str, ...], server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "outside").mkdir()
+    inside = tmp_path / "inside"
+    (inside / FOLDER).mkdir(parents=True)
+    (inside / FOLDER / "deep").symlink_to(tmp_path / "outside")
+
+    ended = run(shell, a_script(a_download(server, "0", our_tar({"deep/b": b"2"}))), inside)
+
+    assert ended.returncode == 1
+    assert "is a link, and should be a folder" in ended.stderr
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_a_list_of_modes_changes_nothing_outside_and_makes_no_file_setuid(
+    shell: tuple[str, ...], server: Server, tmp_path: Path
+) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (tmp_path / "outside").write_bytes(b"")
+    (tmp_path / "outside").chmod(0o600)
+    time = "1970-01-01T00:00:00.000000000Z"
+    modes = f"0777 {time} ./../../outside\n0777 {time} /tmp\n4755 {time} ./a\n-R77 {time} ./a\n0640 {time} ./a\n"
+    manifest = f"{hashlib.sha256(b'1').hexdigest()}  a\n"
+    own = ((".datablock/1/modes-and-times.txt", b"0", modes), (".datablock/1/manifest-sha256.txt", b"0", manifest))
+
+    ended = run(shell, a_script(a_download(server, "0", a_hostile_tar(("a", b"0", "1"), *own))), inside)
+
+    assert ended.returncode == 0, ended.stderr
+    assert (inside / FOLDER / "a").stat().st_mode & 0o7777 == 0o640
+    assert (tmp_path / "outside").stat().st_mode & 0o7777 == 0o600
+
+
+def test_a_tar_does_not_replace_what_the_script_notes_of_others(server: Server, tmp_path: Path) -> None:
+    first = our_tar({"a": b"1"})
+    second = a_hostile_tar(("b", b"0", "2"), (".datablock/any_0.tar.sha256", b"0", ""), (".datablock/x/y", b"0", "3"))
+    downloads = [a_download(server, "0", first, "any_0.tar"), a_download(server, "1", second, "any_1.tar")]
+
+    run(("dash",), a_script(*downloads), tmp_path)
+
+    notes = tmp_path / FOLDER / ".datablock"
+    assert (notes / "any_0.tar.sha256").read_text().endswith("  a\n")
+    assert not (notes / "x").exists()
+
+
+def test_a_tar_of_the_former_layout_is_checked_too(shell: tuple[str, ...], server: Server, tmp_path: Path) -> None:
+    tar = former_tar(ANY_FILES | {"-": b"-"})
+    script = a_script(a_download(server, "0", tar), a_download(server, "1", our_tar({"other": b""}, 2), "any_1.tar"))
+
+    ended = run(shell, script, tmp_path)
+
+    assert (ended.returncode, downloaded(tmp_path / FOLDER)) == (0, {**ANY_FILES, "-": b"-", "other": b""})
+    assert "only its size" not in ended.stderr
+    assert (tmp_path / FOLDER / ".datablock" / "any_0.tar.sha256").read_text().count("\n") == len(ANY_FILES) + 1
 
 
 @pytest.mark.parametrize("pid", ["..", ".", "-x", "a/../../b", "$(touch hacked)", "东京", "\\"])
@@ -268,16 +408,16 @@ def test_h07_names_that_other_systems_cannot_hold_are_written_down(
 ) -> None:
     tars = (
         {"a.mrc": b"1", "deep/12:30.mrc": b"2", "\\.mrc": b"3"},
-        {"A.mrc": b"4", "ends with ./b": b"5", "fine": b"6"},
+        {"A.mrc": b"4", "ends with ./b": b"5", "fine": b"6", "-": b"7"},
     )
-    downloads = [a_download(server, str(n), our_tar(files), f"any_{n}.tar") for n, files in enumerate(tars)]
+    downloads = [a_download(server, str(n), our_tar(files, n + 1), f"any_{n}.tar") for n, files in enumerate(tars)]
 
     ended = run(shell, a_script(*downloads), tmp_path)
 
     assert ended.returncode == 0
     assert f"{FOLDER}/.datablock/names.txt" in ended.stderr
     names = (tmp_path / FOLDER / ".datablock" / "names.txt").read_text().splitlines()
-    assert sorted(names) == ["A.mrc", "\\\\.mrc", "a.mrc", "deep/12:30.mrc", "ends with ./b"]
+    assert sorted(names) == ["A.mrc", "\\.mrc", "a.mrc", "deep/12:30.mrc", "ends with ./b"]
 
 
 def test_h07_nothing_is_said_of_names_that_every_system_can_hold(

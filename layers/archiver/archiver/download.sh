@@ -5,7 +5,8 @@ set -u
 
 tab=$(printf '\t')
 list_file=./.download-list.$$
-trap 'rm -f "$list_file"' EXIT
+attributes_file=$list_file.attributes
+trap 'rm -f "$list_file" "$attributes_file" "$attributes_file".*' EXIT
 trap 'exit 130' HUP INT TERM
 missing=
 
@@ -45,7 +46,7 @@ sha256_check() {
 check_files() {
     # A tar of another archiver has no list; an empty one says that it was unpacked.
     [ -s "$2" ] || return 0
-    report=$(cd "$1" && sha256_check "./.datablock/${2##*/}" 2> /dev/null) && return 0
+    report=$({ cd "$1" && sha256_check -; } < "$2" 2> /dev/null) && return 0
     printf '%s\n' "$report" | grep -v ': OK$' >&2
     return 1
 }
@@ -65,21 +66,120 @@ download() {
     fi
 }
 
-# Unpack the tar $tar into the folder $dataset, and check its files.
+# Delete the folder $1, whatever the modes of the folders in it.
+discard() {
+    [ -e "$1" ] || return 0
+    find "$1" -type d ! -perm -700 -exec chmod u+rwx {} \;
+    rm -rf "$1"
+}
+
+# Leave plain files and folders in the folder $1, which their owner can read and move: a tar may hold anything.
+make_plain() {
+    odd=$(find "$1" ! -type f ! -type d -exec rm -f {} \; -exec echo x \; | wc -l)
+    [ "$odd" -eq 0 ] || say "Links and special files of $name that were left out: $((odd))"
+    find "$1" -type d ! -perm -700 -exec chmod u+rwx {} \; &&
+        find "$1" -type f ! -perm -400 -exec chmod u+r {} +
+}
+
+# Move what lies in the folder $1 into the folder $2, which may have some of the same folders; no link is followed.
+merge() (
+    cd "$1" || exit 1
+    find . ! -name . -prune -type f -exec sh -c 'into=$1; shift; exec mv -f "$@" "$into/"' sh "$2" {} + || exit 1
+    for part in * .[!.]* ..?*; do
+        [ -d "./$part" ] || continue
+        if [ -L "$2/$part" ]; then
+            say "$2/$part is a link, and should be a folder."
+            exit 1
+        elif [ -d "$2/$part" ]; then
+            merge "$1/$part" "$2/$part" || exit 1
+        else
+            mv "./$part" "$2/" || exit 1
+        fi
+    done
+)
+
+# Put the lists that the unpacked tar has of its files beside the tar: checksums, and modes with times.
+take_lists() {
+    : > "$lists.sha256.new" && : > "$lists.attributes" || return 1
+    former=$fresh/.datablock/manifest-sha256.txt
+    if [ -f "$former" ]; then
+        # Backslashes were doubled there, which not every sha256sum knows; "-" alone is its standard input.
+        sed -e 's/^\([0-9a-f]*  \)-$/\1.\/-/' -e '/^\\/{' -e 's/^.//' -e 's/\\\\/\\/g' -e '}' "$former" > "$lists.sha256.new"
+    fi
+    for own in "$fresh"/.datablock/[0-9]* "$fresh"/.datablock/selection-*; do
+        [ -f "$own/manifest-sha256.txt" ] || continue
+        cat "$own/manifest-sha256.txt" >> "$lists.sha256.new"
+        [ ! -f "$own/modes-and-times.txt" ] || cat "$own/modes-and-times.txt" >> "$lists.attributes"
+        discard "$dataset/.datablock/${own##*/}"
+        mv "$own" "$dataset/.datablock/" || return 1
+    done
+    discard "$fresh/.datablock"
+    [ -s "$lists.sha256.new" ] || say "$name has no list of checksums: only its size was checked."
+}
+
+# Unpack the tar $tar into a folder of its own, check its files there, and move them into the folder $dataset.
 unpack() {
-    manifest=$dataset/.datablock/manifest-sha256.txt
-    rm -f "$manifest"
-    if ! tar -xof "$tar" -C "$dataset"; then
+    fresh=$dataset/.datablock/unpacking
+    discard "$fresh"
+    mkdir "$fresh" || return 1
+    if ! tar -xof "$tar" -C "$fresh"; then
         say "$name cannot be unpacked."
         return 1
     fi
-    if [ -f "$manifest" ]; then
-        mv "$manifest" "$checksums"
-    else
-        say "$name has no list of checksums: only its size was checked."
-        : > "$checksums"
-    fi
-    check_files "$dataset" "$checksums"
+    make_plain "$fresh" && take_lists && check_files "$fresh" "$lists.sha256.new" || return 1
+    into=$(cd "$dataset" && pwd) && merge "$into/.datablock/unpacking" "$into" && discard "$fresh" &&
+        mv "$lists.sha256.new" "$lists.sha256"
+}
+
+# The lines of all lists of modes and times in the folder $1: octal mode or dashes, time, path, "/" after a folder's.
+# No setuid or setgid of a file is taken from a list, and no path that leaves the folder.
+attributes() {
+    cat "$1"/.datablock/*.tar.attributes 2> /dev/null |
+        grep -E '^(0[0-7]{3}|[-123][-0-7]{3}.*/$)' | grep -E '^.{4} [-0-9]{10}T[:.0-9]{18}Z \./' | grep -v -E '/\.\.?(/|$)'
+}
+
+# The paths in lines of attributes, as xargs -0 takes them.
+paths_of() {
+    cut -c 37- | tr '\n' '\0'
+}
+
+# Let the owner in again where an earlier run of this script has given back modes that keep him out.
+loosen() (
+    LC_ALL=C
+    export LC_ALL
+    attributes "$1" | grep '^[0-7]' | sort -k 3 > "$attributes_file"
+    cd "$1" || exit 1
+    grep '/$' "$attributes_file" | grep -v '^.7' | paths_of | xargs -0 -r chmod u+rwx
+    grep -v '/$' "$attributes_file" | grep '^.[0-3]' | paths_of | xargs -0 -r chmod u+r
+) 2> /dev/null
+
+# Give the files and folders in the folder $1 the recorded modes, and folders their times: each after what lies in it.
+give_attributes_back() (
+    LC_ALL=C
+    export LC_ALL
+    attributes "$1" | sort -r -k 3 > "$attributes_file"
+    cd "$1" || exit 1
+    failed=0
+    grep -v '/$' "$attributes_file" > "$attributes_file.files"
+    cut -c 1-4 "$attributes_file.files" | sort -u > "$attributes_file.modes"
+    while read -r mode; do
+        grep "^$mode" "$attributes_file.files" | paths_of | xargs -0 chmod "$mode" || failed=1
+    done < "$attributes_file.modes"
+    grep '/$' "$attributes_file" > "$attributes_file.folders"
+    while IFS= read -r line; do
+        path=${line#* * }
+        set_time "$(printf '%s\n' "$line" | cut -c 6-35)" "$path" || failed=1
+        case $line in
+            [0-7]*) chmod "${line%% *}" "$path" || failed=1 ;;
+        esac
+    done < "$attributes_file.folders"
+    exit "$failed"
+)
+
+# Set the time of the folder $2 to $1: UTC as ISO 8601 has it, which not every touch reads.
+set_time() {
+    touch -d "$1" "$2" 2> /dev/null ||
+        TZ=UTC0 touch -t "$(printf '%s\n' "$1" | sed 's/^\(....\)-\(..\)-\(..\)T\(..\):\(..\):\(..\).*/\1\2\3\4\5.\6/')" "$2"
 }
 
 # The paths, a line each, that other systems cannot hold, or take for one another.
@@ -91,7 +191,7 @@ awkward() {
 # Write down which names of the dataset in the folder $1 to rename before it is copied to Windows or macOS.
 warn_of_names() {
     paths=$1/.datablock/paths.$$
-    cat "$1"/.datablock/*.tar.sha256 2> /dev/null | sed 's/^\\\{0,1\}[0-9a-f]\{64\}  //' > "$paths"
+    cat "$1"/.datablock/*.tar.sha256 2> /dev/null | sed 's/^\\\{0,1\}[0-9a-f]\{64\}  \(\.\/\)\{0,1\}//' > "$paths"
     awkward "$paths" | sort -u > "$1/.datablock/names.txt"
     rm -f "$paths"
     if [ -s "$1/.datablock/names.txt" ]; then
@@ -104,18 +204,19 @@ warn_of_names() {
 # Download, check and unpack one tar; what was done before is not done again.
 receive() {
     tar=$dataset/.datablock/$name
-    checksums=$tar.sha256
+    lists=$tar
     mkdir -p "$dataset/.datablock" || return 1
-    if [ -f "$checksums" ] && check_files "$dataset" "$checksums"; then
+    if [ -f "$lists.sha256" ] && check_files "$dataset" "$lists.sha256"; then
         say "$name is here already."
         return 0
     fi
-    rm -f "$checksums"
+    rm -f "$lists.sha256"
     say "$name: $size bytes"
     download || return 1
     if ! unpack; then
         # The next attempt begins with other bytes.
-        rm -f "$tar" "$checksums"
+        rm -f "$tar" "$lists.sha256.new" "$lists.attributes"
+        discard "$fresh"
         return 1
     fi
     if [ -z "${KEEP_TARS:-}" ]; then
@@ -139,6 +240,11 @@ command -v sha256sum > /dev/null 2>&1 || command -v shasum > /dev/null 2>&1 ||
 mkdir -p -- "${1:-.}" && cd -- "${1:-.}" || exit 1
 list "$list_file" || stop "The list of tars cannot be had. Its link may have expired."
 [ "$(($(wc -l < "$list_file")))" -eq "$expected_tars" ] || stop "The list of tars is not complete."
+attributes_file=$(pwd)/${list_file#./}.attributes
+
+cut -f 2 "$list_file" | sort -u | while IFS= read -r folder; do
+    loosen "./$folder"
+done
 
 while IFS=$tab read -r size folder name url <&3; do
     dataset=./$folder
@@ -147,6 +253,7 @@ while IFS=$tab read -r size folder name url <&3; do
 done 3< "$list_file"
 
 cut -f 2 "$list_file" | sort -u | while IFS= read -r folder; do
+    give_attributes_back "./$folder" || say "Not all modes and times that were recorded in $folder could be given back."
     warn_of_names "./$folder"
 done
 

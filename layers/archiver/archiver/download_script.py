@@ -30,7 +30,8 @@ def rows(downloads: Iterable[Download]) -> str:
     for download in downloads:
         folder = folders.setdefault(download.pid, _folder(download.pid, len(folders), set(folders.values())))
         name = download.name
-        if (folder, name) in names or len(name.encode()) > _LONGEST_NAME:
+        # The script's own notes beside the tars are told from what the tars bring by this ending.
+        if (folder, name) in names or len(name.encode()) > _LONGEST_NAME or not name.endswith(".tar"):
             name = f"datablock-{len(lines)}.tar"
         names.add((folder, name))
         columns = (str(download.size), folder, name, download.url)
