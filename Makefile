@@ -9,7 +9,7 @@ SAM := .venv-sam/bin/sam
 export UV
 SOURCES := functions layers/archiver/archiver local mocks bench tests
 
-.PHONY: help up down status reload sweep logs demo test test-fast test-e2e faults bench bench-api docs check format openapi lock deploy invoke doctor contract clean
+.PHONY: help up down status reload sweep logs demo test test-fast test-tools test-e2e faults bench bench-api docs check format openapi lock deploy invoke doctor contract clean
 
 help: ## Show what there is to run
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,11 @@ test: .venv/.synced .venv-sam/.synced ## Run all tests: unit, workflow, contract
 
 test-fast: .venv/.synced ## Run the tests that need no local stack
 	$(PYTHON) -m pytest $(AT_ONCE) tests/test_names.py tests/unit tests/workflow tests/contract tests/faults
+
+# Other programs for tars, which no package of ours brings: on Debian
+#   apt-get install busybox libarchive-tools 7zip p7zip-full
+test-tools: .venv/.synced ## Run the tests that restore with bsdtar, 7-Zip and BusyBox, which must be installed
+	$(PYTHON) -m pytest tests/tools
 
 test-e2e: .venv/.synced .venv-sam/.synced ## Run the end-to-end tests alone
 	$(PYTHON) -m pytest tests/e2e
