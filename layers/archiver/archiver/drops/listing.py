@@ -6,9 +6,7 @@ What can be read in one way only is read, however it is written; the rest is ref
 import base64
 import binascii
 import re
-import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from archiver.digests import known_algorithm
@@ -117,26 +115,6 @@ def hexadecimal(chk: str, chk_alg: ChkAlg) -> str | None:
     except (binascii.Error, ValueError):
         return None
     return decoded_bytes.hex() if 2 * len(decoded_bytes) == _DIGITS[chk_alg] else None
-
-
-def alike(listed: Iterable[str], found: Iterable[str]) -> dict[str, str]:
-    """Found paths that are listed in another form, each with the form in the list.
-
-    Letters may be composed otherwise (macOS takes names apart that others write in one piece) and backslashes stand
-    between the parts. Where more than one name could be meant, none is.
-    """
-    by_form: defaultdict[str, list[str]] = defaultdict(list)
-    for path in listed:
-        by_form[_form(path)].append(path)
-    candidates: defaultdict[str, list[str]] = defaultdict(list)
-    for path in found if by_form else ():
-        if _form(path) in by_form:
-            candidates[_form(path)].append(path)
-    return {paths[0]: by_form[form][0] for form, paths in candidates.items() if len(paths) == len(by_form[form]) == 1}
-
-
-def _form(path: str) -> str:
-    return (path if path.isascii() else unicodedata.normalize("NFC", path)).replace("\\", "/")
 
 
 def _by_tag(tag: str) -> str | None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from archiver.drops.documents import ListedFile
-from archiver.drops.listing import alike
 from archiver.drops.states import DropContent, DropStatus, FileCount, Waiting
 from archiver.errors import MAX_NAMED_FILES
 from archiver.keys import Keys
 from archiver.models import OpenUpload, S3Object
+from archiver.names import alike
 from archiver.wording import counted, duration
 
 # A look costs nine of an execution's 25,000 events and three transitions. Waits grow with the time already waited, so
