@@ -104,6 +104,11 @@ class Scicat:
         """Change the lifecycle of a dataset, as somebody else would."""
         self._ask("archiver", "PATCH", f"/api/v3/datasets/{quote(pid, safe='')}/datasetlifecycle", fields)
 
+    def reset_lifecycle(self, pid: str) -> None:
+        """Change a dataset as its owner may in SciCat, which sets the lifecycle to what a new dataset has."""
+        path = f"/api/v3/datasets/{quote(pid, safe='')}"
+        self._ask("user1", "PATCH", path, {"datasetlifecycle": {"storageLocation": "any"}})
+
     def dataset(self, pid: str) -> dict[str, Any]:
         """A dataset as it is now."""
         found: dict[str, Any] = self._ask("archiver", "GET", f"/api/v3/datasets/{quote(pid, safe='')}")

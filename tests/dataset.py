@@ -20,7 +20,6 @@ ANY_FILES: Mapping[str, bytes] = {"a.mrc": b"first", "deep/b.mrc": b"second"}
 def a_datablock(archive_id: str) -> CatalogueDatablock:
     """A record of one small tar."""
     return CatalogueDatablock(
-        id=None,
         archive_id=archive_id,
         size=5,
         packed_size=10_240,

@@ -3,12 +3,13 @@
 Raises ServiceRefused("busy") while another run works on it, or has left a verified archive for the sweep to
 settle, and ServiceRefused("scicat_forbidden") when SciCat would not let its archive be recorded;
 DatasetRejected("dataset_unknown"), and DatasetRejected("bad_path") for a pid that could not stand in a key.
-A dataset that is archived already is left as it is.
+A dataset that is archived already is left as it is, and SciCat told so where it says otherwise. Records that a
+failed run left are taken back; others that cannot be proven are refused, ServiceRefused("archive_id_conflict").
 """
 
-from archiver import storage, workflows
+from archiver import archived, storage, workflows
 from archiver.errors import Code, DatasetRejected, ServiceRefused
-from archiver.models import Lease, RunClaimed, RunOutcome, RunStarted
+from archiver.models import Lease, RecordedDataset, RunClaimed, RunOutcome, RunStarted
 from archiver.names import wrong_pid
 from archiver.scicat import catalogue
 from archiver.step import step
@@ -18,23 +19,29 @@ from archiver.step import step
 def handler(run: RunStarted) -> RunClaimed:
     _refuse_wrong_name(run.pid)
     _take_lease(run)
-    dataset = catalogue().need_dataset(run.pid, datablocks=True)
-    foreign = [block.archive_id for block in dataset.datablocks if f"/{run.run_id}/" not in block.archive_id]
-    # `retrievable` alone may have been set by a user; the records are what counts.
-    archived = bool(foreign) and dataset.lifecycle.get("retrievable") is True
-    if archived:
+    dataset = catalogue().need_recorded_dataset(run.pid)
+    is_archived = archived.is_archived(dataset)
+    if is_archived:
         outcome = RunOutcome(pid=run.pid, outcome="done", code="already_archived", message="It is archived already.")
         storage.RunFolder(run.run_id).save("outcome.json", outcome)
-    elif foreign:
-        raise ServiceRefused(
-            Code.ARCHIVE_ID_CONFLICT,
-            "The dataset has datablocks of an earlier attempt: an operator must look.",
-            foreign,
-        )
     else:
+        _take_back_or_refuse(dataset)
         catalogue().need_rights(run.pid)
         catalogue().update_lifecycle(run.pid, archiveStatusMessage="started", archivable=False, retrievable=False)
-    return RunClaimed(**run.model_dump(), archived=archived)
+    return RunClaimed(**run.model_dump(), archived=is_archived)
+
+
+def _take_back_or_refuse(dataset: RecordedDataset) -> None:
+    """See to it that the dataset has no records any more."""
+    records = dataset.datablocks
+    if not archived.are_left_behind(records, dataset.pid):
+        message = (
+            "SciCat records datablocks of which it cannot be proven that they are the whole archive of the dataset. "
+            "If they are, an operator sets the dataset's lifecycle to datasetOnArchiveDisk, archivable false and "
+            "retrievable true; if they are not, an operator deletes these records and asks for the archive once more."
+        )
+        raise ServiceRefused(Code.ARCHIVE_ID_CONFLICT, message, [record.archive_id for record in records])
+    archived.take_back(dataset.pid, records)
 
 
 def _refuse_wrong_name(pid: str) -> None:

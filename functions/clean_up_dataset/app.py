@@ -7,11 +7,11 @@ only if they still are the objects that were read.
 
 from collections.abc import Iterator
 
-from archiver import landing_zone, leftovers, runs, storage, workflows
+from archiver import archived, landing_zone, leftovers, runs, storage, workflows
 from archiver.drops import Drop
 from archiver.keys import Keys
 from archiver.lts import long_term_storage
-from archiver.models import Run, SealedDatablock, Snapshot, Upload
+from archiver.models import RecordedDataset, Run, RunOutcome, SealedDatablock, Snapshot, Upload
 from archiver.packaging import sealed_datablocks
 from archiver.scicat import catalogue
 from archiver.settings import settings
@@ -33,11 +33,17 @@ def handler(run: Run) -> Run:
 
 
 def _is_archived(run: Run, verified: list[SealedDatablock]) -> bool:
-    dataset = catalogue().dataset(run.pid, datablocks=True)
-    if dataset is None or dataset.lifecycle.get("retrievable") is not True:
+    dataset = catalogue().recorded_dataset(run.pid)
+    if dataset is None or not (archived.is_retrievable(dataset) or _is_told_again(run, dataset)):
         return False
     registered = {block.archive_id for block in dataset.datablocks}
     return all(datablock.key in registered and long_term_storage().holds(datablock) for datablock in verified)
+
+
+def _is_told_again(run: Run, dataset: RecordedDataset) -> bool:
+    """Whether SciCat, which was told already and says otherwise by now, is told once more."""
+    outcome = RunFolder(run.run_id).load("outcome.json", RunOutcome)
+    return outcome is not None and outcome.outcome == "done" and archived.restore(dataset)
 
 
 def _empty_landing(run: Run, folder: RunFolder) -> None:

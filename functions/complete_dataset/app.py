@@ -3,9 +3,9 @@
 Raises ServiceRefused("lease_lost"), ServiceRefused("archive_id_conflict") and DatasetRejected("dataset_unknown").
 """
 
-from archiver import storage
+from archiver import archived, storage
 from archiver.errors import Code, ServiceRefused
-from archiver.models import Run, RunOutcome, SealedDatablock
+from archiver.models import Run, RunOutcome, SealedDatablock, Snapshot
 from archiver.remarks import Remark, read_twice_remarks
 from archiver.scicat import catalogue
 from archiver.step import logger, step
@@ -16,20 +16,20 @@ from archiver.wording import counted
 def handler(run: Run) -> Run:
     folder = storage.RunFolder(run.run_id)
     verified = folder.need("verified.json", list[SealedDatablock])
-    dataset = catalogue().need_dataset(run.pid, datablocks=True)
+    dataset = catalogue().need_recorded_dataset(run.pid)
     registered = {(block.archive_id, block.packed_size) for block in dataset.datablocks}
     if registered != {(datablock.key, datablock.packed_size) for datablock in verified}:
         raise ServiceRefused(Code.ARCHIVE_ID_CONFLICT, "SciCat's datablocks are not those that were archived.")
     storage.hold_lease(run.pid, run.run_id)
-    if not catalogue().mend_totals(dataset):
+    packed_size = sum(datablock.packed_size for datablock in verified)
+    entries = folder.need("snapshot.json", Snapshot).entries
+    if not catalogue().mend_totals(run.pid, packed_size=packed_size, files_archived=entries):
         # The archive is whole all the same; SciCat's page shows another size.
         logger.error("SciCat counts what is archived wrong, and does not let this account mend it")
     files = counted(sum(datablock.files for datablock in verified), "file")
     message = f"{files} in {counted(len(verified), 'datablock')}"
     remarked = _remarked(folder, verified, message)
-    catalogue().update_lifecycle(
-        run.pid, archiveStatusMessage="datasetOnArchiveDisk", archivable=False, retrievable=True, **remarked
-    )
+    catalogue().update_lifecycle(run.pid, **archived.TOLD, **remarked)
     folder.save("outcome.json", RunOutcome(pid=run.pid, outcome="done", code="archived", message=message))
     return run
 

@@ -4,10 +4,10 @@ Raises ServiceRefused naming the datablocks that are not there and their files: 
 what else a datablock was refused for), ``recall_failed`` when tape did not keep one readable long enough.
 """
 
+from archiver import archived
 from archiver.delivery import Refused
 from archiver.errors import Code, ServiceRefused
 from archiver.models import Run, RunOutcome, WantedDatablock
-from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.storage import RunFolder
 from archiver.wording import counted
@@ -28,7 +28,7 @@ def handler(run: Run) -> RunOutcome:
     if missing:
         message = f"{len(missing)} of {counted(len(wanted), 'datablock')} went back to tape before they were read."
         raise ServiceRefused(Code.RECALL_FAILED, message, missing)
-    catalogue().update_lifecycle(run.pid, retrieveStatusMessage="datasetRetrieved", retrieveIntegrityCheck=True)
+    archived.tell(run.pid, retrieveStatusMessage="datasetRetrieved", retrieveIntegrityCheck=True)
     outcome = RunOutcome(
         pid=run.pid,
         outcome="done",

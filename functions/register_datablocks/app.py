@@ -15,7 +15,7 @@ from archiver.models import (
     Snapshot,
 )
 from archiver.packaging import files_of, fingerprints_of
-from archiver.scicat import catalogue, recorded_as
+from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.tarlayout import LAYOUT_VERSION
 
@@ -25,7 +25,7 @@ def handler(run: Run) -> Run:
     storage.hold_lease(run.pid, run.run_id)
     folder = storage.RunFolder(run.run_id)
     _refuse_changed(run, folder.need("snapshot.json", Snapshot))
-    known = catalogue().need_dataset(run.pid, datablocks=True)
+    known = {record.archive_id for record in catalogue().need_recorded_dataset(run.pid).datablocks}
     for datablock in folder.need("verified.json", list[SealedDatablock]):
         fingerprints = {one.path: one for one in fingerprints_of(folder, datablock.number)}
         files = tuple(
@@ -34,7 +34,7 @@ def handler(run: Run) -> Run:
             for file in files_of(folder, datablock.number)
         )
         record = _record(datablock, files)
-        if recorded_as(record, known) is None:
+        if record.archive_id not in known or catalogue().recorded_as(run.pid, record) is None:
             storage.hold_lease(run.pid, run.run_id)
             catalogue().add_datablock(run.pid, record)
     return run
@@ -47,7 +47,6 @@ def _refuse_changed(run: Run, snapshot: Snapshot) -> None:
 
 def _record(datablock: SealedDatablock, files: tuple[CatalogueFile, ...]) -> CatalogueDatablock:
     return CatalogueDatablock(
-        id=None,
         archive_id=datablock.key,
         size=datablock.size,
         packed_size=datablock.packed_size,

@@ -4,7 +4,7 @@ A dataset that is archived already, or whose archive job is not finished, is lef
 ("bad_drop") while the folder is being archived as another dataset: its files would be deleted under this one.
 """
 
-from archiver import drops, storage
+from archiver import archived, storage
 from archiver.drops import DropContent, DropRead, DropRegistered, DropStatus
 from archiver.errors import Code, DatasetRejected
 from archiver.models import Upload
@@ -32,8 +32,8 @@ def handler(drop: DropRead) -> DropRegistered:
 
 def _settled(pid: str) -> DropStatus | None:
     """What became of an earlier drop of the same dataset, when nothing is left to ask for."""
-    dataset = catalogue().dataset(pid, datablocks=True)
-    if dataset is not None and drops.is_archived(dataset):
+    dataset = catalogue().recorded_dataset(pid)
+    if dataset is not None and archived.is_retrievable(dataset):
         return DropStatus(status="already_archived", message="The dataset is archived already.", pid=pid)
     job = _unfinished_job(pid)
     if job is not None:

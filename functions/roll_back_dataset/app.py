@@ -3,17 +3,16 @@
 Everything a run makes carries its run id. What it handed to the long-term storage stays there, without
 a record: the storage is write-once. A dataset that SciCat calls archived, by this run or by an earlier
 one, stays archived: then only the run failed. And when all that failed is that SciCat does not answer, a verified
-archive is kept, and SciCat is told later.
+archive is kept, and SciCat is told later. Where SciCat does not show its list of datablocks, the records stay: the
+next archiving of the dataset takes them back.
 """
 
-from collections.abc import Iterable
-
-from archiver import reports, runs, storage
-from archiver.errors import Code
+from archiver import archived, reports, runs, storage, workflows
+from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
-from archiver.models import CatalogueDatablock, CatalogueDataset, RunFailed, RunOutcome, RunRolledBack
+from archiver.models import RunFailed, RunOutcome, RunRolledBack
 from archiver.scicat import catalogue
-from archiver.step import step
+from archiver.step import logger, step
 
 # SciCat does not answer, or not to the password that it is asked with: either ends.
 _SILENT = {Code.SCICAT_UNAVAILABLE, Code.SCICAT_LOGIN}
@@ -22,45 +21,54 @@ _SILENT = {Code.SCICAT_UNAVAILABLE, Code.SCICAT_LOGIN}
 @step
 def handler(run: RunFailed) -> RunRolledBack:
     folder = storage.RunFolder(run.run_id)
+    written = folder.load("outcome.json", RunOutcome)
+    if written is not None and written.outcome == "done":
+        # SciCat was told, whatever its owner made of it since.
+        return RunRolledBack(**run.model_dump(), archived=True)
     reason = reports.reason_of(run.failure)
     pending = reason.code in _SILENT and folder.read("verified.json") is not None
     # First for ourselves: the reason is not lost when SciCat does not answer.
     outcome = reports.pending(run.pid, reason.code) if pending else reports.outcome(run.pid, reason)
     folder.save("outcome.json", outcome)
-    archived = not pending and _take_back(run)
-    if archived:
+    is_archived = not pending and _take_back(run)
+    if is_archived:
         folder.save("outcome.json", RunOutcome(pid=run.pid, outcome="done", code="archived", message="It is archived."))
-    return RunRolledBack(**run.model_dump(), archived=archived, pending=pending)
+    return RunRolledBack(**run.model_dump(), archived=is_archived, pending=pending)
 
 
 def _take_back(run: RunFailed) -> bool:
     """Take back what the run made, unless SciCat calls it the dataset's archive; returns whether it has one."""
-    dataset = catalogue().dataset(run.pid, datablocks=True)
-    records = () if dataset is None else dataset.datablocks
-    archived = dataset is not None and _is_archived(dataset)
-    if not (archived and all(_is_ours(record, run) for record in records)):
-        _delete_records(records, run)
+    try:
+        dataset = catalogue().recorded_dataset(run.pid)
+    except (ServiceRefused, ServiceUnavailable) as error:
+        # A run that ended waits no longer: its dataset would be called `started` until the list can be read.
+        if isinstance(error, ServiceUnavailable) and not workflows.has_ended(run.execution_arn):
+            raise
+        logger.error("records are left in SciCat, whose list cannot be read", extra={"reason": error.reason.to_json()})
+        return _take_back_tars(run)
+    if dataset is None:
         _delete_tars(run)
-    return archived
+        return False
+    own = archived.made_by(run.run_id, dataset)
+    is_archived = bool(dataset.datablocks) and archived.is_called_archived(dataset.lifecycle)
+    if not is_archived or len(own) < len(dataset.datablocks):
+        archived.take_back(run.pid, own)
+        _delete_tars(run)
+    if is_archived:
+        archived.clear_contradiction(run.pid, dataset.lifecycle)
+    return is_archived
 
 
-def _is_archived(dataset: CatalogueDataset) -> bool:
-    """Whether a run told SciCat so: `retrievable` alone may have been set by a user while records are missing."""
-    told = {"archiveStatusMessage": "datasetOnArchiveDisk", "retrievable": True}
-    return bool(dataset.datablocks) and told.items() <= dataset.lifecycle.items()
-
-
-def _delete_records(records: Iterable[CatalogueDatablock], run: RunFailed) -> None:
-    for record in records:
-        if record.id is not None and _is_ours(record, run):
-            catalogue().delete_datablock(run.pid, record.id)
+def _take_back_tars(run: RunFailed) -> bool:
+    """As ``_take_back``, of a dataset whose list cannot be read: what SciCat calls it must do."""
+    dataset = catalogue().dataset(run.pid)
+    is_archived = dataset is not None and archived.is_called_archived(dataset.lifecycle)
+    if not is_archived:
+        _delete_tars(run)
+    return is_archived
 
 
 def _delete_tars(run: RunFailed) -> None:
     runs.abort_uploads(run)
     own = Keys.datablocks(run.pid, run.run_id)
     storage.staging().delete(found.key for found in storage.staging().list(own))
-
-
-def _is_ours(record: CatalogueDatablock, run: RunFailed) -> bool:
-    return record.archive_id.startswith(Keys.datablocks(run.pid, run.run_id))

@@ -224,7 +224,7 @@ def lifecycle(visit: Visit) -> str:
 
 
 def _datablock(visit: Visit, packed_size: int = 10_240) -> CatalogueDatablock:
-    return CatalogueDatablock(None, f"{visit.pid}/doctor.tar", 6, packed_size, "sha256", "1", FILES)
+    return CatalogueDatablock(f"{visit.pid}/doctor.tar", 6, packed_size, "sha256", "1", FILES)
 
 
 @check(
@@ -237,7 +237,7 @@ def datablock(visit: Visit) -> str:
     first = visit.catalogue.add_datablock(visit.pid, _datablock(visit))
     if visit.catalogue.add_datablock(visit.pid, _datablock(visit)) != first:
         raise Fault("SciCat records the same datablock twice")
-    found = visit.catalogue.need_dataset(visit.pid, datablocks=True)
+    found = visit.catalogue.need_dataset(visit.pid)
     if found.totals.packed_size != 10_240:
         raise Doubt(f"SciCat counts {found.totals.packed_size} archived bytes, and not 10240", "See SciCat's log.")
     return "once, and counted"
@@ -266,10 +266,9 @@ def archive_id(visit: Visit) -> str:
 )
 def delete_datablock(visit: Visit) -> str:
     """As a run that failed takes back what it registered."""
-    for block in visit.catalogue.need_dataset(visit.pid, datablocks=True).datablocks:
-        visit.catalogue.delete_datablock(visit.pid, str(block.id))
-    left = visit.catalogue.need_dataset(visit.pid, datablocks=True)
-    if left.datablocks:
+    for block in visit.catalogue.need_recorded_dataset(visit.pid).datablocks:
+        visit.catalogue.delete_datablock(visit.pid, block.id)
+    if visit.catalogue.need_recorded_dataset(visit.pid).datablocks:
         raise Fault("SciCat still lists it")
     return "none is left"
 

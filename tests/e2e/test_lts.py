@@ -64,9 +64,7 @@ class Archive:
             CatalogueFile(path, len(body), "2026-11-23T08:00:00Z", hashlib.sha256(body).hexdigest())
             for path, body in FILES.items()
         ]
-        record = CatalogueDatablock(
-            "any-id", self.key, sum(map(len, FILES.values())), len(TAR), "sha256", "1", (*files,)
-        )
+        record = CatalogueDatablock(self.key, sum(map(len, FILES.values())), len(TAR), "sha256", "1", (*files,))
         return deliver(record, self.lts, self.retrieval, Notes(), FOREVER)
 
     def stored(self) -> StoredDatablock:

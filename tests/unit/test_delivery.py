@@ -41,7 +41,7 @@ def a_datablock(algorithm: str | None = "sha256", **wrong: str) -> CatalogueData
         for path, body in FILES.items()
     ]
     folder = CatalogueFile("notes", 0, "2026-11-23T08:00:00Z", perm="drwxr-xr-x")
-    return CatalogueDatablock("any-id", KEY, 1, len(TAR), algorithm, "1", (folder, *files))
+    return CatalogueDatablock(KEY, 1, len(TAR), algorithm, "1", (folder, *files))
 
 
 def _checksum(body: bytes, algorithm: str | None) -> str | None:
@@ -287,9 +287,7 @@ def test_call_that_ends_within_a_hash_goes_on_where_that_hash_began(
     entries = [CatalogueFile(path, len(body), "", hashlib.blake2b(body).hexdigest()) for path, body in files.items()]
     if wrong:
         entries[1] = replace(entries[1], chk="ab" * 64)
-    calls, settled = calls_until_settled(
-        shelf, CatalogueDatablock("any", KEY, 1, len(tar), "blake2b", "1", tuple(entries))
-    )
+    calls, settled = calls_until_settled(shelf, CatalogueDatablock(KEY, 1, len(tar), "blake2b", "1", tuple(entries)))
     assert calls == 2
     assert isinstance(settled, Refused) is wrong
 
@@ -331,7 +329,7 @@ def test_hard_link_has_the_bytes_of_the_file_before_it(shelf: Shelf) -> None:
         tar.addfile(first, io.BytesIO(b"both"))
         tar.addfile(second)
     files = tuple(CatalogueFile(path, 4, "", hashlib.md5(b"both").hexdigest()) for path in ("first", "second"))
-    datablock = CatalogueDatablock("any", KEY, 4, len(made.getvalue()), "md5", "1", files)
+    datablock = CatalogueDatablock(KEY, 4, len(made.getvalue()), "md5", "1", files)
     shelf.keep(made.getvalue(), recorded=None)
     assert isinstance(shelf.deliver(datablock), Delivered)
     shelf.s3.delete_object(Bucket="retrieval", Key=KEY)
@@ -349,7 +347,7 @@ def test_of_a_path_that_comes_twice_the_last_one_counts(shelf: Shelf) -> None:
     shelf.keep(made.getvalue(), recorded=None)
     for body, expected in ((b"old", Refused), (b"new", Delivered)):
         entry = CatalogueFile("a", 3, "", hashlib.md5(body).hexdigest(), "MD5")
-        settled = shelf.deliver(CatalogueDatablock("any", KEY, 3, len(made.getvalue()), None, "1", (entry,)))
+        settled = shelf.deliver(CatalogueDatablock(KEY, 3, len(made.getvalue()), None, "1", (entry,)))
         assert isinstance(settled, expected)
 
 
@@ -364,4 +362,4 @@ def a_foreign_datablock(tar_format: Literal[0, 1]) -> tuple[bytes, CatalogueData
     entries = tuple(
         CatalogueFile(path, len(body), "", hashlib.md5(body).hexdigest().upper()) for path, body in FILES.items()
     )
-    return made.getvalue(), CatalogueDatablock("any", KEY, 1, len(made.getvalue()), "MD5", "0.2.0", entries)
+    return made.getvalue(), CatalogueDatablock(KEY, 1, len(made.getvalue()), "MD5", "0.2.0", entries)

@@ -33,7 +33,7 @@ def tar(aws: "S3Client") -> bytes:
     made = our_tar(FILES)
     put_on_tape(aws, KEY, made)
     files = tuple(CatalogueFile(path=path, size=len(body), time=ANY_TIME) for path, body in FILES.items())
-    datablock = CatalogueDatablock(None, KEY, sum(map(len, FILES.values())), len(made), None, "2", files)
+    datablock = CatalogueDatablock(KEY, sum(map(len, FILES.values())), len(made), None, "2", files)
     folder = RunFolder(RUN.run_id)
     folder.save("datablocks.json", [WantedDatablock(0, KEY, len(made))])
     folder.save("datablocks/000000.json", datablock)

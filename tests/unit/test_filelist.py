@@ -1,9 +1,7 @@
 """A list of any length comes out in byte order."""
 
-import hashlib
 import tracemalloc
 from collections import deque
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver import filelist
-from archiver.filelist import CompactFiles, byte_order, in_byte_order
+from archiver.filelist import byte_order, in_byte_order
 from archiver.models import CatalogueFile
 from tests.archive import Notes
 
@@ -69,27 +67,3 @@ def test_c18_a_list_ten_times_as_long_takes_little_more_memory(monkeypatch: pyte
         return most
 
     assert peak(40_000) < 2 * peak(4_000)
-
-
-@given(st.lists(entries, max_size=20))
-def test_a_compact_list_holds_the_entries_just_as_they_were(files: list[CatalogueFile]) -> None:
-    compact = CompactFiles(iter(files))
-    assert (list(compact), len(compact)) == (files, len(files))
-    assert compact == tuple(files)
-    assert hash(compact) == hash(CompactFiles(files))
-    assert compact[1:3] == tuple(files[1:3])
-    assert all(compact[index] == file for index, file in enumerate(files))
-
-
-def test_a_compact_list_takes_less_than_half_of_the_memory() -> None:
-    def memory(make: Callable[[Iterable[CatalogueFile]], object]) -> int:
-        digests = (hashlib.sha256(b"%d" % number).hexdigest() for number in range(5_000))
-        named = (CatalogueFile(f"grid/{digest[:9]}_Data.mrc", 1, "any", chk=digest) for digest in digests)
-        tracemalloc.start()
-        kept = make(named)
-        now, _ = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        assert kept
-        return now
-
-    assert memory(CompactFiles) < memory(tuple) / 2

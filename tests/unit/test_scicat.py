@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs
 
 import boto3
 import pytest
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("no_pauses")
 
 PID = "20.500.11935/1"
 LOGIN, SELF = "/api/v3/auth/login", "/api/v3/users/my/self"
-DATABLOCK = CatalogueDatablock(None, "a.tar", 3, 10240, "sha256", "1", (CatalogueFile("a", 3, "2026-11-23T08:00:00Z"),))
+DATABLOCK = CatalogueDatablock("a.tar", 3, 10240, "sha256", "1", (CatalogueFile("a", 3, "2026-11-23T08:00:00Z"),))
 
 
 @dataclass
@@ -44,6 +45,7 @@ class Script:
     url: str = ""
     answers: list[Answer] = field(default_factory=list)
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    filters: list[Any] = field(default_factory=list)
     logins: int = 0
     credentials: Any = None
     askers: list[str] = field(default_factory=list)
@@ -58,7 +60,9 @@ class Script:
             return Answer(201, {"access_token": f"{body['username']} {self.logins}", "expires_in": 3600})
         if path == SELF:
             return Answer(200, {})
-        self.asked.append((method, path.partition("?")[0], body))
+        path, _, query = path.partition("?")
+        self.asked.append((method, path, body))
+        self.filters += [json.loads(value) for value in parse_qs(query).get("filter", ())]
         self.askers.append(authorization.split()[1])
         return self.answers.pop(0)
 
@@ -138,78 +142,115 @@ def test_d10_an_answer_shorter_than_announced_is_asked_for_again(script: Script,
     assert catalogue.dataset(PID) is not None
 
 
-def a_list(*blocks: list[str]) -> dict[str, Any]:
-    """An answer whose origdatablocks list files with these paths."""
-    files = ([{"path": path, "size": 1, "time": "any"} for path in paths] for paths in blocks)
-    return dataset(origdatablocks=[{"dataFileList": list(some), "chkAlg": "md5"} for some in files])
+def a_block(number: int, *paths: str) -> dict[str, Any]:
+    files = [{"path": path, "size": 1, "time": "any"} for path in paths]
+    return {"_id": f"block-{number}", "dataFileList": files, "chkAlg": "md5"}
 
 
-def test_files_are_read_block_by_block(script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "BLOCK_BYTES", 5_000)
-    monkeypatch.setattr(receiving, "CHUNK_BYTES", 1_000)
-    blocks = [[f"{block}/{number}" for number in range(50)] for block in range(20)]
-    script.answers = [Answer(200, a_list(*blocks))]
-    files = catalogue.files_of(PID, list)
-    assert [file.path for file in files] == [path for block in blocks for path in block]
-    assert {file.chk_alg for file in files} == {"md5"}
+def listing(*blocks: dict[str, Any]) -> Answer:
+    """The list of these origdatablocks, without their files."""
+    return Answer(200, dataset(origdatablocks=[{"_id": block["_id"], "size": 1} for block in blocks]))
 
 
-def test_c18_more_datablocks_are_read_than_one_answer_may_hold_as_json(
-    script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+def reading(*blocks: dict[str, Any]) -> list[Answer]:
+    """What is answered to whoever reads these origdatablocks one after the other."""
+    return [Answer(200, dataset(origdatablocks=[block])) for block in blocks]
+
+
+def paths_of(catalogue: Catalogue) -> list[str]:
+    return catalogue.files_of(PID, lambda files: [file.path for file in files])
+
+
+def test_blocks_are_listed_without_their_files_and_then_read_one_at_a_time(
+    script: Script, catalogue: Catalogue
 ) -> None:
-    monkeypatch.setattr(receiving, "BLOCK_BYTES", 2_000)
-    monkeypatch.setattr(receiving, "CHUNK_BYTES", 500)
-    script.answers = [Answer(200, dataset(datablocks=[recorded(f"{number}.tar") for number in range(50)], size=7))]
-    found = catalogue.dataset(PID, datablocks=True)
-    assert found is not None
-    assert [block.archive_id for block in found.datablocks] == [f"{number}.tar" for number in range(50)]
-    assert (found.totals.size, len(found.datablocks[0].files)) == (7, 1)
+    blocks = [a_block(number, f"{number}/a", f"{number}/b") for number in range(3)]
+    script.answers = [listing(*blocks), *reading(*blocks)]
+    files = catalogue.files_of(PID, list)
+    assert [file.path for file in files] == ["0/a", "0/b", "1/a", "1/b", "2/a", "2/b"]
+    assert {file.chk_alg for file in files} == {"md5"}
+    scopes = [asked["include"][0]["scope"] for asked in script.filters]
+    assert scopes == [{"fields": ["_id", "size"]}, *({"limits": {"limit": 1, "skip": number}} for number in range(3))]
 
 
-@pytest.mark.parametrize("kept", [10, 100, 300, -1])
+def test_a_list_that_changes_while_it_is_read_is_read_from_its_beginning(script: Script, catalogue: Catalogue) -> None:
+    old, new, third = a_block(1, "old"), a_block(2, "new"), a_block(3, "third")
+    script.answers = [listing(old, third), *reading(old), *reading(new)]
+    script.answers += [listing(new, third), *reading(new, third)]
+    assert paths_of(catalogue) == ["new", "third"]
+
+
+def test_a_list_that_becomes_shorter_while_it_is_read_is_read_from_its_beginning(
+    script: Script, catalogue: Catalogue
+) -> None:
+    kept, gone = a_block(1, "kept"), a_block(2, "gone")
+    script.answers = [listing(kept, gone), *reading(kept), listing(), listing(kept), *reading(kept)]
+    assert paths_of(catalogue) == ["kept"]
+
+
+def test_a_list_that_changes_again_and_again_is_read_later(script: Script, catalogue: Catalogue) -> None:
+    script.answers = [listing(a_block(1, "a")), *reading(a_block(2, "a"))] * 3
+    with pytest.raises(ServiceUnavailable) as caught:
+        paths_of(catalogue)
+    assert caught.value.reason.code is Code.SCICAT_UNAVAILABLE
+    assert script.answers == []
+
+
+@pytest.mark.parametrize("kept", [10, 100, -1])
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "plain"])
-def test_d10_a_list_that_was_cut_off_is_read_anew_and_never_taken_for_the_whole(
+def test_d10_a_block_that_was_cut_off_is_read_anew_and_never_taken_for_the_whole(
     script: Script, catalogue: Catalogue, kept: int, *, announced: bool
 ) -> None:
-    whole = json.dumps(a_list(["a", "b"], ["c"])).encode()
+    block = a_block(1, "a", "b")
+    whole = json.dumps(dataset(origdatablocks=[block])).encode()
     headers = {"Content-Length": str(len(whole)), "Connection": "close"} if announced else {}
-    script.answers = [Answer(200, whole[:kept], headers), Answer(200, whole)]
-    assert [file.path for file in catalogue.files_of(PID, list)] == ["a", "b", "c"]
+    script.answers = [listing(block), Answer(200, whole[:kept], headers), Answer(200, whole)]
+    assert paths_of(catalogue) == ["a", "b"]
 
 
 def test_d10_a_list_that_stays_cut_off_is_no_list(script: Script, catalogue: Catalogue) -> None:
-    script.answers = [Answer(200, json.dumps(a_list(["a"])).encode()[:-1])] * 3
+    script.answers = [Answer(200, json.dumps(dataset(origdatablocks=[])).encode()[:-1])] * 3
     with pytest.raises(ServiceUnavailable):
         catalogue.files_of(PID, list)
 
 
-def test_f14_a_block_beyond_the_limit_is_refused(
-    script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(receiving, "BLOCK_BYTES", 1024)
-    script.answers = [Answer(200, a_list(["x" * 500_000]))]
-    with pytest.raises(ServiceRefused) as caught:
-        catalogue.files_of(PID, list)
-    assert caught.value.reason.code is Code.SCICAT_TOO_LARGE
-
-
 def test_c13_half_a_letter_is_handed_on_for_the_rules_of_names_to_refuse(script: Script, catalogue: Catalogue) -> None:
-    script.answers = [Answer(200, a_list(["a\ud800b"]))]
-    assert [file.path for file in catalogue.files_of(PID, list)] == ["a\ud800b"]
+    block = a_block(1, "a\ud800b")
+    script.answers = [listing(block), *reading(block)]
+    assert paths_of(catalogue) == ["a\ud800b"]
 
 
 def test_c22_a_file_without_a_time_is_listed(script: Script, catalogue: Catalogue) -> None:
-    block = {"dataFileList": [{"path": "a", "size": 1, "time": None}, {"path": "b", "size": 1}]}
-    script.answers = [Answer(200, dataset(origdatablocks=[block]))]
+    files = [{"path": "a", "size": 1, "time": None}, {"path": "b", "size": 1}]
+    block = {"_id": "block-1", "dataFileList": files}
+    script.answers = [listing(block), *reading(block)]
     assert [file.time for file in catalogue.files_of(PID, list)] == ["", ""]
 
 
-@pytest.mark.parametrize("answer", [dataset(origdatablocks=[{}]), dataset(origdatablocks=[{"dataFileList": [{}]}])])
-def test_a_list_that_is_not_understood_is_refused(script: Script, catalogue: Catalogue, answer: dict[str, Any]) -> None:
-    script.answers = [Answer(200, answer)]
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [dataset()],
+        [dataset(origdatablocks=[{}])],
+        [dataset(origdatablocks=[{"_id": "1"}]), dataset(origdatablocks=[{"_id": "1"}])],
+        [dataset(origdatablocks=[{"_id": "1"}]), dataset(origdatablocks=[{"_id": "1", "dataFileList": [{}]}])],
+    ],
+)
+def test_a_list_that_is_not_understood_is_refused(
+    script: Script, catalogue: Catalogue, answers: list[dict[str, Any]]
+) -> None:
+    script.answers = [Answer(200, answer) for answer in answers]
     with pytest.raises(ServiceRefused) as caught:
         catalogue.files_of(PID, list)
     assert caught.value.reason.code is Code.SCICAT_REJECTED
+
+
+def test_a_datablock_that_was_not_answered_is_looked_for_by_its_name_alone(
+    script: Script, catalogue: Catalogue
+) -> None:
+    script.answers = [Answer(500), Answer(200, dataset(datablocks=[recorded()]))]
+    catalogue.add_datablock(PID, DATABLOCK)
+    assert script.filters == [{"include": [{"relation": "datablocks", "scope": {"where": {"archiveId": "a.tar"}}}]}]
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, Code.SCICAT_REJECTED), (422, Code.SCICAT_REJECTED)])
@@ -371,7 +412,7 @@ def test_f19_a_large_record_is_refused_with_its_size_and_not_sent_again(
     script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     monkeypatch.setattr(answers, "LARGE_BODY_BYTES", 10)
-    script.answers = [Answer(status), Answer(200, dataset())]
+    script.answers = [Answer(status), Answer(200, dataset(datablocks=[]))]
     with pytest.raises(ServiceRefused, match=r"\d+ bytes sent") as caught:
         catalogue.add_datablock(PID, DATABLOCK)
     assert caught.value.reason.code is Code.CATALOGUE_ENTRY_TOO_LARGE
@@ -410,22 +451,21 @@ def test_the_body_of_a_job_update_names_code_and_message_and_a_result_only_when_
 
 def test_f30_sizes_and_paths_are_handed_on_as_scicat_stores_them(script: Script, catalogue: Catalogue) -> None:
     files = [{"path": "../../etc/passwd", "size": -1, "time": "x"}, {"path": "a\nb", "size": 1e30, "time": "x"}]
-    script.answers = [Answer(200, dataset(origdatablocks=[{"dataFileList": files, "chkAlg": "md5"}]))]
-    found = catalogue.dataset(PID, files=True)
-    assert found is not None
-    assert [(one.path, one.size, one.chk_alg) for one in found.files] == [
+    block = {"_id": "block-1", "dataFileList": files, "chkAlg": "md5"}
+    script.answers = [listing(block), *reading(block)]
+    assert [(one.path, one.size, one.chk_alg) for one in catalogue.files_of(PID, list)] == [
         ("../../etc/passwd", -1, "md5"),
         ("a\nb", 1e30, "md5"),
     ]
 
 
-@pytest.mark.parametrize("body", [None, [], {}, {"pid": PID}, dataset(origdatablocks=[{"dataFileList": [{}]}])])
+@pytest.mark.parametrize("body", [None, [], {}, {"pid": PID}])
 def test_an_answer_that_lacks_what_scicat_always_sends_is_refused(
     script: Script, catalogue: Catalogue, body: object
 ) -> None:
     script.answers = [Answer(200, body)]
     with pytest.raises(ServiceRefused, match="is not understood") as caught:
-        catalogue.dataset(PID, files=True)
+        catalogue.dataset(PID)
     assert caught.value.reason.code is Code.SCICAT_REJECTED
 
 

@@ -2,7 +2,7 @@
 
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from archiver.datablocks import Limits
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models import CatalogueDatablock, CatalogueFile
-from archiver.selection import Place, choose, locate
+from archiver.selection import Choice, Place, locate
 from tests.archive import former_tar, our_tar, our_tars
 from tests.catalogue import ANY_TIME
 
@@ -24,7 +24,7 @@ def an_entry(path: str, size: int, perm: str | None = None) -> CatalogueFile:
 
 def a_datablock(archive_id: str, *files: CatalogueFile, version: str = "2", packed_size: int = 0) -> CatalogueDatablock:
     return CatalogueDatablock(
-        id=None, archive_id=archive_id, size=0, packed_size=packed_size, chk_alg="sha256", version=version, files=files
+        archive_id=archive_id, size=0, packed_size=packed_size, chk_alg="sha256", version=version, files=files
     )
 
 
@@ -49,6 +49,13 @@ class Tape:
         assert 0 <= start <= start + length <= len(self.body)
         self.bytes_read += length
         return self.body[start : start + length]
+
+
+def choose(datablocks: Iterable[CatalogueDatablock], files: Collection[str]) -> tuple[CatalogueDatablock, ...]:
+    choice = Choice(files)
+    chosen = tuple(datablock for datablock in datablocks if choice.takes(datablock))
+    choice.refuse_unknown()
+    return chosen
 
 
 def test_only_the_datablocks_that_hold_the_files_are_chosen() -> None:

@@ -71,7 +71,7 @@ def archive(workflows: Workflows, scicat: Scicat, *datasets: ADataset) -> str:
 
 def records(dataset: ADataset) -> list[str]:
     """The archive ids of the datablocks that SciCat has of a dataset."""
-    return [block.archive_id for block in catalogue().need_dataset(dataset.pid, datablocks=True).datablocks]
+    return [block.archive_id for block in catalogue().need_recorded_dataset(dataset.pid).datablocks]
 
 
 def keys(dataset: ADataset, job_id: str, count: int = 1) -> list[str]:

@@ -110,7 +110,7 @@ def assert_nothing_is_left(pid: str) -> None:
     assert list(long_term_storage().bucket.uploads("")) == []
     assert list(storage.staging().list(Keys.UPLOADS)) == []
     assert list(storage.leases()) == []
-    dataset = catalogue().need_dataset(pid, datablocks=True)
+    dataset = catalogue().need_recorded_dataset(pid)
     assert bool(dataset.datablocks) is dataset.lifecycle["retrievable"]
 
 

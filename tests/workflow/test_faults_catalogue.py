@@ -108,9 +108,9 @@ FINAL: Mapping[str, tuple[Mapping[str, Any], str, str]] = {
         f"400 to {RECORDING}: ['property foo should not exist']",
     ),
     "f14": (
-        {"match": READ_FILES, "status": 200, "size": 33 * 1024**2, "gzip": True},
+        {"match": READ_FILES, "status": 200, "size": 65 * 1024**2, "gzip": True},
         "scicat_too_large",
-        f"a block of more than 32 MiB to {READING}.",
+        f"more than 64 MiB to {READING}.",
     ),
     "f09": (
         {"match": READ_FILES, "status": 502},

@@ -50,7 +50,7 @@ def archive(workflows: Workflows, scicat: Scicat, *datasets: ADataset) -> dict[s
 
 def archived_files(s3: "S3Client", pid: str) -> dict[str, bytes]:
     """What the long-term storage has of a dataset, by path."""
-    found = catalogue().need_dataset(pid, datablocks=True)
+    found = catalogue().need_recorded_dataset(pid)
     files: dict[str, bytes] = {}
     for block in found.datablocks:
         s3.restore_object(Bucket="lts", Key=block.archive_id, RestoreRequest={"Days": 1})
@@ -70,7 +70,7 @@ def assert_refused(dataset: ADataset, code: Code, before: set[str]) -> dict[str,
     )
     assert lifecycle["archiveReturnMessage"]["code"] == code
     assert dataset.landing() == before
-    assert catalogue().need_dataset(dataset.pid, datablocks=True).datablocks == ()
+    assert catalogue().need_recorded_dataset(dataset.pid).datablocks == ()
     assert list(storage.staging().uploads("")) == []
     assert list(storage.staging().list("openem-network/")) == []
     assert storage.read_lease(dataset.pid) is None
@@ -126,7 +126,7 @@ def test_a05_a_file_that_comes_a_moment_after_dataset_json_belongs_to_the_drop(
     end = workflows.wait(started["execution_arn"])
 
     assert (end.status, end.states.count("MatchDrop")) == ("SUCCEEDED", 2)
-    assert {file.path for file in catalogue().need_dataset(the_pid(aws), files=True).files} == set(files)
+    assert catalogue().files_of(the_pid(aws), lambda listed: {file.path for file in listed}) == set(files)
     assert sum(path.endswith("/origdatablocks") for path, _ in scicat.told) == 1
 
 
@@ -243,11 +243,11 @@ def test_c23_links_and_folders_of_the_list_need_no_bytes_and_no_link_is_written(
     assert archive(workflows, scicat, dataset)["statusCode"] == "finishedSuccessful"
 
     assert archived_files(aws, dataset.pid) == dataset.files
-    (block,) = catalogue().need_dataset(dataset.pid, datablocks=True).datablocks
+    (block,) = catalogue().need_recorded_dataset(dataset.pid).datablocks
     body = aws.get_object(Bucket="lts", Key=block.archive_id)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(body)) as tar:
         assert not [member for member in tar if member.issym() or member.islnk() or member.isdev()]
-    assert {file.path for file in block.files} == {*dataset.files, "link", "folder"}
+    assert {file.path for file in catalogue().datablock(dataset.pid, block).files} == {*dataset.files, "link", "folder"}
 
 
 @pytest.mark.parametrize("pid", ["20.500.11935/a%b?c#d é/🧊", "x" * 300])

@@ -64,7 +64,7 @@ def bodies(scicat: Scicat, path: str) -> list[Any]:
 
 def an_archive_run_finishes(pid: str, job: str) -> None:
     files = (CatalogueFile("any.mrc", 1, ANY_TIME),)
-    block = CatalogueDatablock(None, "any/archive/id.tar", 1, 10240, None, "1", files)
+    block = CatalogueDatablock("any/archive/id.tar", 1, 10240, None, "1", files)
     catalogue().add_datablock(pid, block)
     archived = {"archiveStatusMessage": "datasetOnArchiveDisk", "archivable": False, "retrievable": True}
     catalogue().update_lifecycle(pid, **archived)

@@ -75,5 +75,5 @@ def test_all_is_given_back_and_links_that_were_sent_one_by_one(
 
 def recorded() -> dict[str, CatalogueFile]:
     """The list of the one datablock, by path."""
-    (datablock,) = catalogue().need_dataset(PID, datablocks=True).datablocks
-    return {file.path: file for file in datablock.files}
+    (record,) = catalogue().need_recorded_dataset(PID).datablocks
+    return {file.path: file for file in catalogue().datablock(PID, record).files}

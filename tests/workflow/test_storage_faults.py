@@ -55,7 +55,7 @@ def archive(workflows: Workflows, dataset: ADataset) -> str:
 
 
 def records(dataset: ADataset) -> list[str]:
-    found = catalogue().dataset(dataset.pid, datablocks=True)
+    found = catalogue().recorded_dataset(dataset.pid)
     assert found is not None
     return [block.archive_id for block in found.datablocks]
 

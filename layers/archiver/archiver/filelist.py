@@ -1,13 +1,12 @@
-"""The catalogue's lists of files, however long: in byte order by way of the run's folder, or compressed in memory."""
+"""The catalogue's list of files, however long, in byte order by way of the run's folder."""
 
 import heapq
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from itertools import batched
 from operator import attrgetter
-from typing import Protocol, overload, override
+from typing import Protocol
 
 from archiver.models import CatalogueFile
 
@@ -50,41 +49,3 @@ def _written(batch: Sequence[CatalogueFile], name: str, folder: Folder) -> Itera
         # As unchecked as it came: numbers may be text, and letters half of one.
         folder.write(page, json.dumps([_row(entry) for entry in some]).encode())
     return (CatalogueFile(*row) for page in pages for row in json.loads(folder.read(page) or b"[]"))
-
-
-class CompactFiles(Sequence[CatalogueFile]):
-    """A list of files that is mostly not looked at: compressed to some 90 bytes a file.
-
-    Every look at it unpacks it.
-    """
-
-    def __init__(self, files: Iterable[CatalogueFile]) -> None:
-        rows = [_row(entry) for entry in files]
-        self._count = len(rows)
-        self._compressed = zlib.compress(json.dumps(rows).encode(), zlib.Z_BEST_SPEED)
-
-    @override
-    def __len__(self) -> int:
-        return self._count
-
-    @override
-    def __iter__(self) -> Iterator[CatalogueFile]:
-        return (CatalogueFile(*row) for row in json.loads(zlib.decompress(self._compressed)))
-
-    @overload
-    def __getitem__(self, index: int) -> CatalogueFile: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> tuple[CatalogueFile, ...]: ...
-
-    @override
-    def __getitem__(self, index: int | slice) -> CatalogueFile | tuple[CatalogueFile, ...]:
-        return tuple(self)[index]
-
-    @override
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and tuple(self) == tuple(other)
-
-    @override
-    def __hash__(self) -> int:
-        return hash(tuple(self))

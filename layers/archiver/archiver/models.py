@@ -4,7 +4,7 @@ A state carries names and counts only; lists of files and datablocks lie in the 
 the staging bucket (``storage.RunFolder``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -67,15 +67,26 @@ class CatalogueFile:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueDatablock:
-    """One tar as the catalogue records it. ``size`` of its files and ``packed_size`` of the tar, in bytes."""
+    """One tar with its files, as the catalogue records it. ``size`` of the files and ``packed_size`` of the tar."""
 
-    id: str | None
     archive_id: str
     size: int
     packed_size: int
     chk_alg: str | None
     version: str
-    files: Sequence[CatalogueFile]
+    files: tuple[CatalogueFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DatablockRecord:
+    """One tar as the catalogue lists it: without its files, under the catalogue's own ``id``. Sizes in bytes."""
+
+    id: str
+    archive_id: str
+    size: int
+    packed_size: int
+    chk_alg: str | None
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +101,7 @@ class CatalogueTotals:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueDataset:
-    """A dataset with, where they were asked for, the files of its origdatablocks and its datablocks.
-
-    ``updated_at`` is the catalogue's time of its last change (ISO 8601).
-    """
+    """A dataset without its lists. ``updated_at`` is the catalogue's time of its last change (ISO 8601)."""
 
     pid: str
     owner_group: str
@@ -103,8 +111,24 @@ class CatalogueDataset:
     lifecycle: Mapping[str, Any]
     totals: CatalogueTotals
     updated_at: str
-    files: tuple[CatalogueFile, ...]
-    datablocks: tuple[CatalogueDatablock, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedDataset:
+    """A dataset and the datablocks that the catalogue listed with it, in one answer."""
+
+    dataset: CatalogueDataset
+    datablocks: tuple[DatablockRecord, ...]
+
+    @property
+    def pid(self) -> str:
+        """The dataset's."""
+        return self.dataset.pid
+
+    @property
+    def lifecycle(self) -> Mapping[str, Any]:
+        """The dataset's."""
+        return self.dataset.lifecycle
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,6 +483,10 @@ class RunsSwept(SweepProgress):
     """The next few runs to settle."""
 
     runs: tuple[RunToSettle, ...] = ()
+
+
+class DatasetsSwept(SweepProgress):
+    """How far a sweep is with the datasets of which SciCat may not say the truth."""
 
 
 class JobsSwept(SweepProgress):

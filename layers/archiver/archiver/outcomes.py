@@ -2,11 +2,10 @@
 
 from aws_lambda_powertools import Logger
 
-from archiver import reports, storage
+from archiver import archived, reports, storage
 from archiver.errors import Code, DatasetRejected, Reason
 from archiver.models import Lease, Run, RunOutcome
 from archiver.reports import Lifecycle
-from archiver.scicat import catalogue
 from archiver.storage import RunFolder
 
 logger = Logger(service="archiver", child=True)
@@ -17,7 +16,7 @@ def tell(pid: str, lifecycle: Lifecycle | None) -> None:
     if lifecycle is None:
         return
     try:
-        catalogue().update_lifecycle(pid, **lifecycle)
+        archived.tell(pid, **lifecycle)
     except DatasetRejected as rejected:
         if rejected.reason.code is not Code.DATASET_UNKNOWN:
             raise

@@ -5,7 +5,7 @@ Pure, but for ``locate``, which reads the headers of a tar that another archiver
 
 import io
 import tarfile
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, override
 
@@ -36,27 +36,28 @@ class Place:
     size: int
 
 
-def choose(datablocks: Iterable[CatalogueDatablock], files: Collection[str]) -> tuple[CatalogueDatablock, ...]:
-    """The datablocks that hold ``files``; all of them when none are named.
+class Choice:
+    """The datablocks that hold certain files; all datablocks when none are named."""
 
-    Raises DatasetRejected(UNKNOWN_FILES) naming those that no datablock holds as files, and BAD_PATH.
-    """
-    datablocks = tuple(datablocks)
-    if not files:
-        return datablocks
-    held = [(datablock, selected(datablock, files)) for datablock in datablocks]
-    found = {file.path for _, some in held for file in some}
-    unknown = sorted(set(files) - found)
-    if unknown:
-        raise DatasetRejected(
-            Code.UNKNOWN_FILES,
-            f"{counted(len(unknown), 'of the wanted files is', 'of the wanted files are')} not in the archive.",
-            unknown,
-        )
-    hostile = sorted(path for path in found if wrong_path(path))
-    if hostile:
-        raise DatasetRejected(Code.BAD_PATH, f"{counted(len(hostile), 'path')} may not name a file.", hostile)
-    return tuple(datablock for datablock, some in held if some)
+    def __init__(self, files: Collection[str]) -> None:
+        self._files = files
+        self._found: set[str] = set()
+
+    def takes(self, datablock: CatalogueDatablock) -> bool:
+        """Whether the datablock is chosen."""
+        held = {file.path for file in selected(datablock, self._files)}
+        self._found |= held
+        return not self._files or bool(held)
+
+    def refuse_unknown(self) -> None:
+        """Raise DatasetRejected when the datablocks hold no such files (UNKNOWN_FILES), or hostile names (BAD_PATH)."""
+        unknown = sorted(set(self._files) - self._found)
+        if unknown:
+            message = counted(len(unknown), "of the wanted files is", "of the wanted files are")
+            raise DatasetRejected(Code.UNKNOWN_FILES, f"{message} not in the archive.", unknown)
+        hostile = sorted(path for path in self._found if wrong_path(path))
+        if hostile:
+            raise DatasetRejected(Code.BAD_PATH, f"{counted(len(hostile), 'path')} may not name a file.", hostile)
 
 
 def selected(datablock: CatalogueDatablock, files: Collection[str]) -> list[CatalogueFile]:

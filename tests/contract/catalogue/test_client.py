@@ -23,7 +23,7 @@ def a_file(number: int) -> CatalogueFile:
 
 
 def a_datablock(archive_id: str, packed_size: int = 10240) -> CatalogueDatablock:
-    return CatalogueDatablock(None, archive_id, 1, packed_size, "sha256", "1", (a_file(1),))
+    return CatalogueDatablock(archive_id, 1, packed_size, "sha256", "1", (a_file(1),))
 
 
 @pytest.fixture
@@ -48,12 +48,26 @@ def test_files_are_listed_once_in_any_number_of_blocks(catalogue: Catalogue, pid
     assert catalogue.need_dataset(pid).totals.files == 3
 
 
-def test_only_what_is_asked_for_is_listed(catalogue: Catalogue, pid: str) -> None:
-    catalogue.add_origdatablock(pid, [a_file(1)], "sha256")
+def test_datablocks_are_listed_without_their_files_and_read_one_at_a_time(catalogue: Catalogue, pid: str) -> None:
+    datablocks = [a_datablock(f"{pid}_{number}.tar", packed_size=10240 * number) for number in (1, 2, 3)]
+    ids = [catalogue.add_datablock(pid, datablock) for datablock in datablocks]
+    listed = catalogue.need_recorded_dataset(pid).datablocks
+    assert [(record.id, record.archive_id, record.packed_size) for record in listed] == [
+        (block_id, datablock.archive_id, datablock.packed_size)
+        for block_id, datablock in zip(ids, datablocks, strict=True)
+    ]
+    assert [catalogue.datablock(pid, record).archive_id for record in listed] == [one.archive_id for one in datablocks]
+    assert [catalogue.recorded_as(pid, datablock) for datablock in datablocks] == ids
+
+
+def test_a_dataset_that_is_called_archivable_though_it_has_datablocks_is_found(catalogue: Catalogue, pid: str) -> None:
+    catalogue.update_lifecycle(pid, archivable=True)
+    assert pid not in catalogue.archivable_with_datablocks()
     catalogue.add_datablock(pid, a_datablock(f"{pid}.tar"))
-    bare, full = catalogue.need_dataset(pid), catalogue.need_dataset(pid, datablocks=True)
-    assert (bare.files, bare.datablocks) == ((), ())
-    assert [block.archive_id for block in full.datablocks] == [f"{pid}.tar"]
+    assert pid in catalogue.archivable_with_datablocks()
+    lifecycle = catalogue.update_lifecycle(pid, archivable=False)
+    assert lifecycle["archivable"] is False
+    assert pid not in catalogue.archivable_with_datablocks()
 
 
 def test_an_unknown_dataset_is_none_to_read_and_rejected_to_write(visit: Visit) -> None:
@@ -95,8 +109,8 @@ def test_a_datablock_can_be_removed_twice(catalogue: Catalogue, pid: str) -> Non
     block = catalogue.add_datablock(pid, a_datablock(f"{pid}.tar"))
     for _ in range(2):
         catalogue.delete_datablock(pid, block)
-    dataset = catalogue.need_dataset(pid, datablocks=True)
-    assert (dataset.datablocks, dataset.totals.packed_size) == ((), 0)
+    recorded = catalogue.need_recorded_dataset(pid)
+    assert (recorded.datablocks, recorded.dataset.totals.packed_size) == ((), 0)
 
 
 def create_job(visit: Visit, pid: str) -> str:
@@ -109,7 +123,7 @@ def create_job(visit: Visit, pid: str) -> str:
 def test_jobs_are_listed_whole_however_many_pages_they_fill(
     visit: Visit, pid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "JOBS_AT_FIRST", 2)
+    monkeypatch.setattr(client_module, "LISTED_AT_FIRST", 2)
     created = [create_job(visit, pid) for _ in range(5)]
     assert [job.id for job in visit.catalogue.jobs_of(pid, "archive")] == created[::-1]
     visit.catalogue.update_job(created[0], JobStatus.FINISHED, "jobFinished")

@@ -295,7 +295,7 @@ def delivery(
     lts.advance(MIGRATION_DELAY)
     lts.recall(KEY)
     lts.advance(RECALL_DELAY)
-    record = CatalogueDatablock("any-id", KEY, 1, len(EMPTY_TAR), "sha256", "1", files=())
+    record = CatalogueDatablock(KEY, 1, len(EMPTY_TAR), "sha256", "1", files=())
     return lambda deadline: deliver(record, storage, Bucket(behind, retrieval), notes, deadline)
 
 

@@ -32,7 +32,7 @@ def as_account(scicat: Scicat, account: str) -> Catalogue:
 
 
 def a_datablock(archive_id: str | None = None, packed_size: int = 10240) -> CatalogueDatablock:
-    return CatalogueDatablock(None, archive_id or f"{uuid4()}.tar", 3, packed_size, "sha256", "1", (FILE,))
+    return CatalogueDatablock(archive_id or f"{uuid4()}.tar", 3, packed_size, "sha256", "1", (FILE,))
 
 
 def a_new_pid() -> str:
@@ -46,12 +46,11 @@ def test_a_dataset_is_registered_once_with_its_files(catalogue: Catalogue) -> No
     assert catalogue.create_dataset(metadata, pid) is False
     catalogue.add_origdatablock(pid, [FILE], "sha256")
     catalogue.add_origdatablock(pid, [FILE], "sha256")
-    dataset = catalogue.dataset(pid, files=True)
-    assert dataset is not None
+    dataset = catalogue.need_dataset(pid)
     assert (dataset.pid, dataset.owner_group, dataset.owner) == (pid, "group1", "User One")
     assert (dataset.access_groups, dataset.contact_email, dataset.totals.size) == (("group2",), "user1@your.site", 3)
-    assert dataset.files == (FILE,)
-    assert dataset.datablocks == ()
+    assert catalogue.files_of(pid, tuple) == (FILE,)
+    assert catalogue.need_recorded_dataset(pid).datablocks == ()
     assert "_id" not in dataset.lifecycle
 
 
@@ -61,19 +60,33 @@ def test_a_count_that_is_out_of_date_has_no_file_registered_twice(catalogue: Cat
     catalogue.create_dataset(any_dataset(), pid)
     for file, after in ((FILE, 0), (FILE, 0), (other, 1), (other, 1)):
         catalogue.add_origdatablock(pid, [file], "sha256", after=after)
-    dataset = catalogue.dataset(pid, files=True)
-    assert dataset is not None
-    assert dataset.files == (FILE, other)
+    assert catalogue.files_of(pid, tuple) == (FILE, other)
 
 
-def test_only_what_is_asked_for_is_listed(scicat: Scicat, catalogue: Catalogue) -> None:
+def test_the_files_of_several_blocks_are_read_one_block_after_the_other(catalogue: Catalogue) -> None:
+    pid, names = a_new_pid(), [f"{number}.mrc" for number in range(5)]
+    catalogue.create_dataset(any_dataset(), pid)
+    for after, name in enumerate(names):
+        catalogue.add_origdatablock(pid, [replace(FILE, path=name)], "sha256", after=after)
+    assert catalogue.files_of(pid, lambda files: [file.path for file in files]) == names
+
+
+def test_a_datablock_is_read_with_its_files_by_its_record(scicat: Scicat, catalogue: Catalogue) -> None:
+    pid, first, second = unquote(scicat.a_dataset()), a_datablock(), a_datablock(packed_size=20480)
+    for datablock in (first, second):
+        catalogue.add_datablock(pid, datablock)
+    dataset = catalogue.need_recorded_dataset(pid)
+    assert [record.archive_id for record in dataset.datablocks] == [first.archive_id, second.archive_id]
+    assert [catalogue.datablock(pid, record) for record in dataset.datablocks] == [first, second]
+
+
+def test_a_datablock_that_is_no_longer_as_it_was_listed_is_read_later(scicat: Scicat, catalogue: Catalogue) -> None:
     pid = unquote(scicat.a_dataset())
     catalogue.add_datablock(pid, a_datablock())
-    bare, full = catalogue.dataset(pid), catalogue.dataset(pid, files=True, datablocks=True)
-    assert bare is not None
-    assert full is not None
-    assert (len(bare.files), len(bare.datablocks)) == (0, 0)
-    assert (len(full.files), len(full.datablocks)) == (1, 1)
+    (record,) = catalogue.need_recorded_dataset(pid).datablocks
+    for changed in (replace(record, packed_size=1), replace(record, id="other"), replace(record, archive_id="other")):
+        with pytest.raises(ServiceUnavailable):
+            catalogue.datablock(pid, changed)
 
 
 @pytest.mark.parametrize("pid", ["nope", "20.500.11935/nope", "100%/ü?#", "..", "."])
@@ -106,10 +119,10 @@ def test_f06_a_datablock_is_recorded_once_however_often_it_is_sent(scicat: Scica
     pid, datablock = unquote(scicat.a_dataset()), a_datablock()
     first = catalogue.add_datablock(pid, datablock)
     assert catalogue.add_datablock(pid, datablock) == first
-    dataset = catalogue.dataset(pid, datablocks=True)
+    dataset = catalogue.recorded_dataset(pid)
     assert dataset is not None
     assert [one.id for one in dataset.datablocks] == [first]
-    assert dataset.datablocks[0].files == (CatalogueFile(FILE.path, 3, FILE.time, FILE.chk, "sha256", perm=FILE.perm),)
+    assert catalogue.datablock(pid, dataset.datablocks[0]) == datablock
 
 
 def test_f05_another_datablock_of_the_same_archive_id_is_a_conflict(scicat: Scicat, catalogue: Catalogue) -> None:
@@ -125,7 +138,7 @@ def test_a_datablock_can_be_deleted_twice(scicat: Scicat, catalogue: Catalogue) 
     datablock_id = catalogue.add_datablock(pid, a_datablock())
     catalogue.delete_datablock(pid, datablock_id)
     catalogue.delete_datablock(pid, datablock_id)
-    dataset = catalogue.dataset(pid, datablocks=True)
+    dataset = catalogue.recorded_dataset(pid)
     assert dataset is not None
     assert dataset.datablocks == ()
 
@@ -170,7 +183,7 @@ def test_the_jobs_of_a_dataset_come_newest_first_and_of_the_kind_asked_for(
 def test_all_jobs_that_are_not_finished_are_listed_each_once(
     scicat: Scicat, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archiver.scicat.client.JOBS_AT_FIRST", 2)
+    monkeypatch.setattr("archiver.scicat.client.LISTED_AT_FIRST", 2)
     pid = scicat.a_dataset(datasetlifecycle={"archivable": True, "retrievable": True})
     waiting = {scicat.a_job(pid) for _ in range(3)} | {scicat.a_job(pid, "retrieve")}
     begun, finished = scicat.a_job(pid), scicat.a_job(pid)
@@ -189,8 +202,8 @@ def test_all_jobs_that_are_not_finished_are_listed_each_once(
 def test_more_jobs_than_can_be_listed_are_refused_instead_of_overlooked(
     scicat: Scicat, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archiver.scicat.client.JOBS_AT_FIRST", 1)
-    monkeypatch.setattr("archiver.scicat.client.JOBS_AT_MOST", 1)
+    monkeypatch.setattr("archiver.scicat.client.LISTED_AT_FIRST", 1)
+    monkeypatch.setattr("archiver.scicat.client.LISTED_AT_MOST", 1)
     scicat.a_job(scicat.a_dataset())
     with pytest.raises(ServiceRefused) as caught:
         catalogue.unfinished_jobs()
@@ -295,7 +308,7 @@ def test_f19_a_record_that_scicat_finds_too_large_is_not_sent_again(scicat: Scic
     pid = unquote(scicat.a_dataset())
     large = CatalogueFile("x" * 17_000_000, 1, FILE.time)
     with pytest.raises(ServiceRefused, match=r"bytes sent") as caught:
-        catalogue.add_datablock(pid, CatalogueDatablock(None, f"{uuid4()}.tar", 1, 1, None, "1", (large,)))
+        catalogue.add_datablock(pid, CatalogueDatablock(f"{uuid4()}.tar", 1, 1, None, "1", (large,)))
     assert caught.value.reason.code is Code.CATALOGUE_ENTRY_TOO_LARGE
 
 

@@ -1,16 +1,20 @@
 """One run writes a dataset at a time, and what is archived is left alone."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from archiver import storage, workflows
-from archiver.errors import Code, DatasetRejected, ServiceRefused
-from archiver.models import Lease, RunOutcome
+from archiver import reports, storage, workflows
+from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused
+from archiver.keys import Keys
+from archiver.models import CatalogueFile, Lease, RunOutcome, SealedDatablock
 from archiver.scicat import catalogue
 from functions.claim_dataset.app import handler
 from tests.account import LambdaContext
-from tests.dataset import ADataset, a_datablock
+from tests.catalogue import ANY_TIME
+from tests.dataset import TO_COMPLETE, TO_VERIFIED, ADataset, a_datablock, do_steps
+from tests.workflow.story import ARCHIVED
 
 
 def test_a_dataset_is_claimed_once_and_scicat_knows_that_its_archiving_started(
@@ -94,6 +98,116 @@ def test_records_of_an_earlier_attempt_are_not_mixed_with_new_ones(
     catalogue().add_datablock(dataset.pid, a_datablock("any/earlier-run/any_1.tar"))
     with pytest.raises(ServiceRefused, match="archive_id_conflict"):
         handler(dataset.run, lambda_context)
+
+
+ANOTHER_RUN = {"run_id": "other-job-1", "job_id": "other-job"}
+
+
+@pytest.fixture
+def archived(a_dataset: Callable[..., ADataset], lambda_context: LambdaContext) -> ADataset:
+    """A dataset that is archived, and whose owner has reset its lifecycle since."""
+    dataset = a_dataset()
+    do_steps(dataset, *TO_COMPLETE, "clean_up_dataset", context=lambda_context)
+    dataset.scicat.reset_lifecycle(dataset.pid)
+    return dataset
+
+
+def test_an_archived_dataset_whose_owner_reset_its_lifecycle_is_called_archived_again(
+    archived: ADataset, lambda_context: LambdaContext
+) -> None:
+    claimed = handler(archived.run | ANOTHER_RUN, lambda_context)
+    assert claimed is not None
+    assert claimed["archived"] is True
+    assert ARCHIVED.items() <= archived.lifecycle.items()
+    assert storage.RunFolder("other-job-1").need("outcome.json", RunOutcome).code == "already_archived"
+
+
+def test_an_archived_dataset_that_its_owner_called_archivable_is_no_longer(
+    archived: ADataset, lambda_context: LambdaContext
+) -> None:
+    archived.scicat.set_lifecycle(archived.pid, **ARCHIVED | {"archivable": True})
+    handler(archived.run | ANOTHER_RUN, lambda_context)
+    assert ARCHIVED.items() <= archived.lifecycle.items()
+
+
+def test_the_archive_of_another_archiver_that_can_be_retrieved_is_no_longer_called_archivable(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    catalogue().add_datablock(dataset.pid, a_datablock("of/another/archiver.tar"))
+    dataset.scicat.set_lifecycle(dataset.pid, archiveStatusMessage="any", archivable=True, retrievable=True)
+    claimed = handler(dataset.run, lambda_context)
+    assert claimed is not None
+    assert claimed["archived"] is True
+    told = {"archiveStatusMessage": "any", "archivable": False, "retrievable": True}
+    assert told.items() <= dataset.lifecycle.items()
+
+
+def lose_a_tar(dataset: ADataset) -> None:
+    (record,) = catalogue().need_recorded_dataset(dataset.pid).datablocks
+    dataset.s3.delete_object(Bucket="lts", Key=record.archive_id)
+
+
+def store_other_bytes(dataset: ADataset) -> None:
+    (record,) = catalogue().need_recorded_dataset(dataset.pid).datablocks
+    dataset.s3.put_object(Bucket="lts", Key=record.archive_id, Body=b"x" * record.packed_size)
+
+
+def lose_a_record(dataset: ADataset) -> None:
+    verified = dataset.folder.need("verified.json", list[SealedDatablock])
+    dataset.folder.save("verified.json", [*verified, replace(verified[0], key="any/other.tar")])
+
+
+def add_a_record(dataset: ADataset) -> None:
+    catalogue().add_datablock(dataset.pid, a_datablock("of/another/archiver.tar"))
+
+
+def forget_the_run_and_list_more_files(dataset: ADataset) -> None:
+    forget_the_run(dataset)
+    catalogue().add_origdatablock(dataset.pid, [CatalogueFile("late.mrc", 1, ANY_TIME)], None)
+
+
+def forget_the_run(dataset: ADataset) -> None:
+    storage.staging().delete([Keys.run(dataset.run_id, name) for name in dataset.folder.names()])
+
+
+@pytest.mark.parametrize(
+    "damage", [lose_a_tar, store_other_bytes, lose_a_record, add_a_record, forget_the_run_and_list_more_files]
+)
+def test_an_archive_that_cannot_be_proven_is_refused_and_keeps_its_records(
+    archived: ADataset, lambda_context: LambdaContext, damage: Callable[[ADataset], None]
+) -> None:
+    damage(archived)
+    before = catalogue().need_recorded_dataset(archived.pid)
+    with pytest.raises(ServiceRefused, match=r"archive_id_conflict.*an operator sets the dataset's lifecycle"):
+        handler(archived.run | ANOTHER_RUN, lambda_context)
+    assert catalogue().need_recorded_dataset(archived.pid) == before
+
+
+def test_an_archive_whose_run_is_forgotten_is_proven_by_the_storage_itself(
+    archived: ADataset, lambda_context: LambdaContext
+) -> None:
+    forget_the_run(archived)
+    handler(archived.run | ANOTHER_RUN, lambda_context)
+    assert ARCHIVED.items() <= archived.lifecycle.items()
+
+
+def test_records_that_a_failed_run_could_not_take_back_are_taken_back_before_the_next_begins(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    do_steps(dataset, *TO_VERIFIED, "register_datablocks", context=lambda_context)
+    dataset.folder.save("outcome.json", reports.outcome(dataset.pid, Reason(Code.SCICAT_REJECTED, "any")))
+    storage.release_lease(dataset.pid, dataset.run_id)
+    # Not even a flag that a user set makes it an archive.
+    dataset.scicat.set_lifecycle(dataset.pid, archivable=False, retrievable=True)
+
+    claimed = handler(dataset.run | ANOTHER_RUN, lambda_context)
+
+    assert claimed is not None
+    assert claimed["archived"] is False
+    assert catalogue().need_recorded_dataset(dataset.pid).datablocks == ()
+    assert dataset.lifecycle["archiveStatusMessage"] == "started"
 
 
 def test_a_dataset_that_scicat_does_not_know_is_rejected(

@@ -6,7 +6,7 @@ import pytest
 
 from archiver.errors import ServiceRefused
 from archiver.keys import Keys
-from archiver.models import RunOutcome, SealedDatablock
+from archiver.models import RunOutcome, SealedDatablock, Snapshot
 from archiver.scicat import catalogue
 from functions.complete_dataset.app import handler
 from tests.account import LambdaContext
@@ -19,6 +19,7 @@ def verified(dataset: ADataset, read_twice: int = 0) -> SealedDatablock:
         number=1, key=key, files=2, size=11, packed_size=10_240, crc64nvme="AAAAAAAAAAA=", read_twice=read_twice
     )
     dataset.folder.save("verified.json", [sealed])
+    dataset.folder.save("snapshot.json", Snapshot(prefix="any/", entries=1, files=1, size=5, catalogue="any"))
     return sealed
 
 

@@ -175,7 +175,7 @@ def test_g13_a_failed_recall_is_asked_for_once_more_and_then_refused_while_the_o
     unreadable.add(KEYS[1])
     file = CatalogueFile(path="any.mrc", size=9, time="2024-01-01T00:00:00.000Z")
     folder = RunFolder("any-job-1")
-    folder.save("datablocks/000001.json", CatalogueDatablock("any", KEYS[1], 9, 9, None, "2", (file,)))
+    folder.save("datablocks/000001.json", CatalogueDatablock(KEYS[1], 9, 9, None, "2", (file,)))
     note_recalls(recalls)
 
     assert [look().wait_seconds > 0 for _ in range(4)] == [True, True, False, False]

@@ -28,12 +28,12 @@ def test_f16_registering_twice_makes_one_record_with_every_files_sha256(
     do_steps(dataset, *TO_VERIFIED, context=lambda_context)
     for _ in range(2):
         handler(dataset.run, lambda_context)
-    found = catalogue().dataset(dataset.pid, datablocks=True)
+    found = catalogue().recorded_dataset(dataset.pid)
     assert found is not None
     (record,) = found.datablocks
     assert (record.size, record.chk_alg, record.version) == (11, "sha256", "2")
     assert record.packed_size > 0
-    assert {file.path: file.chk for file in record.files} == {
+    assert {file.path: file.chk for file in catalogue().datablock(dataset.pid, record).files} == {
         path: hashlib.sha256(body).hexdigest() for path, body in dataset.files.items()
     }
 

@@ -77,9 +77,7 @@ def test_f16_files_that_an_interrupted_attempt_registered_are_completed(aws: "S3
 
     register(drop)
 
-    listed = catalogue().dataset(drop.pid, files=True)
-    assert listed is not None
-    assert sorted(file.path for file in listed.files) == ["a", "b", "c"]
+    assert catalogue().files_of(drop.pid, lambda files: sorted(file.path for file in files)) == ["a", "b", "c"]
     assert scicat.lifecycle(drop.pid)["archivable"] is True
 
 

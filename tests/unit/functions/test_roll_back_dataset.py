@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from archiver import reports, storage
+from archiver import reports, storage, workflows
 from archiver.errors import Code, Reason, ServiceUnavailable
 from archiver.keys import Keys
 from archiver.lts import long_term_storage
@@ -12,14 +12,15 @@ from archiver.models import RunOutcome
 from archiver.scicat import catalogue
 from functions.roll_back_dataset.app import handler
 from tests.account import LambdaContext
-from tests.dataset import TO_VERIFIED, ADataset, a_datablock, do_steps
+from tests.dataset import TO_COMPLETE, TO_VERIFIED, ADataset, a_datablock, do_steps
 from tests.s3_faults import ALWAYS, S3Faults
+from tests.workflow.story import ARCHIVED
 
 ANY_FAILURE = {"failure": {"Error": "States.Timeout", "Cause": ""}}
 
 
 def records(dataset: ADataset) -> list[str]:
-    found = catalogue().dataset(dataset.pid, datablocks=True)
+    found = catalogue().recorded_dataset(dataset.pid)
     assert found is not None
     return sorted(block.archive_id for block in found.datablocks)
 
@@ -139,3 +140,65 @@ def test_g10_a_storage_that_is_down_keeps_no_failed_run_from_its_report(
     assert told is not None
     assert told["archived"] is False
     assert storage.staging().head(own) is None
+
+
+LIST = r"^GET .*include"
+
+
+@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.usefixtures("no_pauses")
+def test_a_list_that_scicat_refuses_to_show_keeps_no_failed_run_from_its_report(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext, status: int
+) -> None:
+    dataset = a_dataset()
+    own = Keys.datablock(dataset.pid, dataset.run_id, 1)
+    storage.staging().put(own, b"tar")
+    dataset.scicat.faults({"match": LIST, "status": status})
+    told = handler(dataset.run | ANY_FAILURE, lambda_context)
+    assert told is not None
+    assert (told["archived"], told["pending"]) == (False, False)
+    assert storage.staging().head(own) is None
+    assert dataset.folder.need("outcome.json", RunOutcome).outcome == "failed"
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_list_that_scicat_cannot_show_is_asked_for_again_until_the_run_has_ended(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = a_dataset()
+    dataset.scicat.faults({"match": LIST, "status": 500})
+    monkeypatch.setattr(workflows, "status", lambda _: "RUNNING")
+    with pytest.raises(ServiceUnavailable):
+        handler(dataset.run | ANY_FAILURE, lambda_context)
+    monkeypatch.setattr(workflows, "status", lambda _: "FAILED")
+    told = handler(dataset.run | ANY_FAILURE, lambda_context)
+    assert told is not None
+    assert told["archived"] is False
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_dataset_that_scicat_calls_archived_stays_so_though_its_list_cannot_be_read(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    dataset.scicat.set_lifecycle(dataset.pid, **ARCHIVED)
+    dataset.scicat.faults({"match": LIST, "status": 400})
+    told = handler(dataset.run | ANY_FAILURE, lambda_context)
+    assert told is not None
+    assert told["archived"] is True
+
+
+def test_a_run_that_was_complete_keeps_its_records_whatever_the_owner_made_of_the_lifecycle(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    do_steps(dataset, *TO_COMPLETE, context=lambda_context)
+    before = records(dataset)
+    dataset.scicat.reset_lifecycle(dataset.pid)
+    told = handler(dataset.run | ANY_FAILURE, lambda_context)
+    assert told is not None
+    assert told["archived"] is True
+    assert records(dataset) == before
+    do_steps(dataset, "clean_up_dataset", context=lambda_context)
+    assert ARCHIVED.items() <= dataset.lifecycle.items()
+    assert dataset.landing() == {dataset.prefix + "dataset.json"}

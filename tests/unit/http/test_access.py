@@ -31,7 +31,7 @@ def asked(environment: pytest.MonkeyPatch) -> list[str]:
 
 def a_dataset(lifecycle: Mapping[str, Any] | None = None) -> CatalogueDataset:
     totals = CatalogueTotals(0, 0, 0, 0)
-    return CatalogueDataset(PID, "group1", "User One", ("group2",), None, lifecycle or {}, totals, "", (), ())
+    return CatalogueDataset(PID, "group1", "User One", ("group2",), None, lifecycle or {}, totals, "")
 
 
 def refusal(caller: Caller, pid: str = PID) -> tuple[int, str] | None:

@@ -13,7 +13,7 @@ from archiver.drops.documents import (
     utc,
 )
 from archiver.drops.listing import CHECKSUM_FILE_LIMIT, TAKEN_NAME, ChecksumList, check_list, parse_checksums
-from archiver.drops.matching import is_archived, match, origdatablocks, unregistered
+from archiver.drops.matching import match, origdatablocks, unregistered
 from archiver.drops.places import is_like_marker, misplacement, prefix_of, prefix_of_misplaced
 from archiver.drops.states import (
     TAKEN_IN_LATER,
@@ -59,7 +59,6 @@ __all__ = [
     "check_list",
     "checksum_file_of",
     "content_of",
-    "is_archived",
     "is_like_marker",
     "is_report",
     "look",

@@ -8,7 +8,7 @@ import orjson
 from archiver.drops.documents import ListedFile, utc
 from archiver.drops.states import ChkAlg
 from archiver.errors import Code, DatasetRejected
-from archiver.models import CatalogueDataset, CatalogueFile, S3Object, SourceFile
+from archiver.models import CatalogueFile, S3Object, SourceFile
 from archiver.names import wrong_path
 from archiver.wording import counted
 
@@ -102,11 +102,6 @@ def origdatablocks(files: Iterable[CatalogueFile]) -> Iterator[list[CatalogueFil
         size += record
     if block:
         yield block
-
-
-def is_archived(dataset: CatalogueDataset) -> bool:
-    """Whether there is nothing left to archive. ``retrievable`` alone may have been set by a user."""
-    return dataset.lifecycle.get("retrievable") is True and bool(dataset.datablocks)
 
 
 def _wrong_object(path: str, prefix: str) -> str | None:

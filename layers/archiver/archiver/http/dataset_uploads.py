@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from archiver import datasets, landing_zone, storage
 from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected
+from archiver.filelist import byte_order
 from archiver.http import access, auth, receiving
 from archiver.http.auth import BEARER
 from archiver.http.errors import FOR_INGESTOR, Refusal
@@ -102,7 +103,7 @@ def finalize(asked: Annotated[FinalizeAsked, Body()]) -> DatasetDone:
 
 
 def _finalize(pid: str, asked: FinalizeAsked, username: str) -> None:
-    dataset = catalogue().need_dataset(pid, files=True)
+    dataset = catalogue().need_dataset(pid)
     if _was_taken_over(dataset):
         return
     _refuse_open_uploads(pid)
@@ -136,7 +137,7 @@ def _refuse_open_uploads(pid: str) -> None:
 def _refuse_other_files(dataset: CatalogueDataset) -> None:
     """Refuse when the files are not those of SciCat's list, or have other sizes (422)."""
     prefix = Keys.uploads(dataset.pid)
-    listed = sorted(dataset.files, key=lambda file: file.path)
+    listed = catalogue().files_of(dataset.pid, lambda files: sorted(files, key=byte_order))
     uploaded = storage.uploaded_at_once(Upload(prefix=prefix), [file.path for file in listed])
     try:
         for _ in datasets.match(listed, uploaded, prefix):

@@ -9,8 +9,7 @@ Who uses SciCat imports from here, and never from the modules within.
 
 from archiver.scicat.client import Catalogue, catalogue
 from archiver.scicat.jobs import Job, JobDataset, JobStatus
-from archiver.scicat.records import recorded_as
 from archiver.scicat.rights import Right
 from archiver.scicat.users import Identity
 
-__all__ = ["Catalogue", "Identity", "Job", "JobDataset", "JobStatus", "Right", "catalogue", "recorded_as"]
+__all__ = ["Catalogue", "Identity", "Job", "JobDataset", "JobStatus", "Right", "catalogue"]

@@ -10,7 +10,7 @@ import orjson
 Json = Any
 
 
-def loaded(text: bytes) -> Json:
+def loaded(text: bytes | bytearray) -> Json:
     """JSON with whatever text is in it: half a letter is for the names' rules to refuse. Raises ValueError."""
     try:
         return orjson.loads(text)

@@ -1,7 +1,7 @@
 """The catalogue: what may be asked of SciCat, and told."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache, partial
 from typing import Any
 
@@ -9,19 +9,28 @@ from aws_lambda_powertools import Logger
 
 from archiver import secrets
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
-from archiver.models import CatalogueDatablock, CatalogueDataset, CatalogueFile, JobKind
-from archiver.scicat import receiving, records, rights
+from archiver.models import (
+    CatalogueDatablock,
+    CatalogueDataset,
+    CatalogueFile,
+    DatablockRecord,
+    JobKind,
+    RecordedDataset,
+)
+from archiver.scicat import records, rights
 from archiver.scicat.bodies import Json, without_none
 from archiver.scicat.jobs import JOBS_PATH, Job, JobStatus, created_body, job_of, newest_first, updated_body
-from archiver.scicat.paths import dataset_path, filtered, including, segment
+from archiver.scicat.paths import DATASETS_PATH, dataset_path, filtered, including, segment
 from archiver.scicat.rights import Right
 from archiver.scicat.server import Request, Server
 from archiver.scicat.session import CHANGES, Session
 from archiver.scicat.users import Identity, identity_of
 from archiver.settings import settings
 
-# How many jobs are asked for at first, and at most: then the list is not one that a person looks through either.
-JOBS_AT_FIRST, JOBS_AT_MOST = 100, 100_000
+# How many entries of a list are asked for at first, and at most: nobody could look through more.
+LISTED_AT_FIRST, LISTED_AT_MOST = 100, 100_000
+# How often a list of files that changes meanwhile is read from its beginning.
+READINGS = 3
 # A new password in the secret is noticed so soon.
 _PASSWORD_SECONDS = 10
 
@@ -30,6 +39,10 @@ logger = Logger(service="archiver", child=True)
 
 # Gives a username and its password.
 type Credentials = Callable[[], tuple[str, str]]
+
+
+class _ListChangedError(Exception):
+    """A block is not where the list had it: what was read before it may belong to another list."""
 
 
 class Catalogue:
@@ -127,43 +140,53 @@ class Catalogue:
             raise answer.failure()
 
     def _list_jobs(self, where: Mapping[str, object]) -> list[Job]:
-        """All jobs that fulfil SciCat's condition, each once, newest first.
+        """All jobs that fulfil SciCat's condition, each once, newest first. Release 4.28 does not sort them."""
+        return self._whole_list(JOBS_PATH, newest_first, where=where, limits={"skip": 0, "sort": {"createdAt": "desc"}})
 
-        They are asked for at once, and for more of them until the answer is shorter than it could be: SciCat
-        applies ``limit`` before ``skip``, release 4.28 does not sort, and between two pages a job may come or
-        finish. Raises ServiceRefused (``SCICAT_TOO_LARGE``) when there are too many.
+    def _whole_list[T](
+        self, path: str, read: Callable[[Json], list[T]], *, limits: Mapping[str, object], **condition: object
+    ) -> list[T]:
+        """Everything that fulfils a condition.
+
+        It is asked for at once, and for more of it until the answer is shorter than it could be: SciCat applies
+        ``limit`` before ``skip``, and between two pages something may come or go. Raises ServiceRefused
+        (``SCICAT_TOO_LARGE``) when there is too much.
         """
-        limit = JOBS_AT_FIRST
-        while limit <= JOBS_AT_MOST:
-            limits = {"limit": limit, "skip": 0, "sort": {"createdAt": "desc"}}
-            request = Request("GET", filtered(JOBS_PATH, where=where, limits=limits))
-            listed = self._session.ask_for_list(request).read(newest_first)
+        limit = LISTED_AT_FIRST
+        while limit <= LISTED_AT_MOST:
+            request = Request("GET", filtered(path, limits={"limit": limit, **limits}, **condition))
+            listed = self._session.ask_for_list(request).read(read)
             if len(listed) < limit:
                 return listed
             limit *= 10
-        raise ServiceRefused(Code.SCICAT_TOO_LARGE, f"SciCat lists more than {JOBS_AT_MOST} jobs for {where}.")
+        message = f"SciCat lists more than {LISTED_AT_MOST} entries of {path} for {condition}."
+        raise ServiceRefused(Code.SCICAT_TOO_LARGE, message)
 
     # Datasets
 
-    def dataset(self, pid: str, *, files: bool = False, datablocks: bool = False) -> CatalogueDataset | None:
-        """The dataset, or None when SciCat does not know it; lists only what is asked for."""
-        relations = [name for name, wanted in (("origdatablocks", files), ("datablocks", datablocks)) if wanted]
-        if relations == ["datablocks"]:
-            request = Request("GET", including(pid, *relations), receive=receiving.streamed_dataset)
-            answer = self._session.ask_for_list(request)
-            return None if answer.not_found else answer.read(lambda dataset: dataset)
-        if relations:
-            answer = self._session.ask_for_list(Request("GET", including(pid, *relations)))
-        else:
-            answer = self._session.ask(Request("GET", dataset_path(pid)))
+    def dataset(self, pid: str) -> CatalogueDataset | None:
+        """The dataset, or None when SciCat does not know it."""
+        answer = self._session.ask(Request("GET", dataset_path(pid)))
         return None if answer.not_found else answer.read(records.dataset_of)
 
-    def need_dataset(self, pid: str, *, files: bool = False, datablocks: bool = False) -> CatalogueDataset:
+    def need_dataset(self, pid: str) -> CatalogueDataset:
         """As ``dataset``. Raises DatasetRejected (``DATASET_UNKNOWN``) when SciCat does not know it."""
-        dataset = self.dataset(pid, files=files, datablocks=datablocks)
-        if dataset is None:
-            raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat does not know the dataset {pid}.")
-        return dataset
+        return _known(pid, self.dataset(pid))
+
+    def recorded_dataset(self, pid: str) -> RecordedDataset | None:
+        """The dataset and the list of its datablocks, which may be long, without their files."""
+        request = Request("GET", including(pid, "datablocks", fields=records.DATABLOCK_FIELDS))
+        answer = self._session.ask_for_list(request)
+        return None if answer.not_found else answer.read(records.recorded_dataset_of)
+
+    def need_recorded_dataset(self, pid: str) -> RecordedDataset:
+        """As ``recorded_dataset``. Raises DatasetRejected (``DATASET_UNKNOWN``) when SciCat does not know it."""
+        return _known(pid, self.recorded_dataset(pid))
+
+    def archivable_with_datablocks(self) -> list[str]:
+        """The pids of the datasets that SciCat calls archivable though it counts archived files of them, sorted."""
+        where = {"datasetlifecycle.archivable": True, "numberOfFilesArchived": {"$gt": 0}}
+        return self._whole_list(DATASETS_PATH, records.sorted_pids_of, where=where, limits={}, fields=["pid"])
 
     def has_forgotten(self, pid: str) -> bool:
         """Whether SciCat says that it does not know the dataset. One that does not answer has not said so."""
@@ -175,19 +198,29 @@ class Catalogue:
     def files_of[T](self, pid: str, take: Callable[[Iterator[CatalogueFile]], T]) -> T:
         """What ``take`` makes of the files of the dataset's origdatablocks, of which one block is in memory at a time.
 
-        There may be any number. When the answer breaks off, ``take`` is called again and gets all of them.
+        There may be any number. Should the list of blocks change while it is read, ``take`` is called again and gets
+        all files anew; one that changes each time is read later: raises ServiceUnavailable.
         """
-        request = Request(
-            "GET",
-            including(pid, "origdatablocks"),
-            receive=lambda response, asked: take(receiving.streamed_files(response, asked)),
-        )
-        taken: T = self._session.ask_for_list(request).read(lambda taken: taken)
-        return taken
+        for _ in range(READINGS):
+            try:
+                return take(self._files(pid))
+            except _ListChangedError:
+                logger.warning("SciCat's list of files changed while it was read", extra={"pid": pid})
+        raise ServiceUnavailable(Code.SCICAT_UNAVAILABLE, f"The list of files of {pid} changes while it is read.")
+
+    def _files(self, pid: str) -> Iterator[CatalogueFile]:
+        request = Request("GET", including(pid, "origdatablocks", fields=records.ORIGDATABLOCK_FIELDS))
+        listed = self._session.ask_for_list(request).read(records.origdatablock_ids_of)
+        for place, block_id in enumerate(listed):
+            request = Request("GET", including(pid, "origdatablocks", limits={"limit": 1, "skip": place}))
+            found = self._session.ask(request).read(records.origdatablock_of)
+            if found is None or found[0] != block_id:
+                raise _ListChangedError
+            yield from found[1]
 
     def create_dataset(self, metadata: Mapping[str, Any], pid: str) -> bool:
         """Register a dataset (api v3 field names) under ``pid``; False when the pid is taken already."""
-        answer = self._session.ask(Request("POST", "/api/v3/datasets", {**metadata, "pid": pid}))
+        answer = self._session.ask(Request("POST", DATASETS_PATH, {**metadata, "pid": pid}))
         if answer.status != 409 and not answer.ok:
             raise answer.failure()
         return answer.ok
@@ -217,17 +250,39 @@ class Catalogue:
             f"{dataset_path(pid)}/origdatablocks", body | without_none({"chkAlg": chk_alg}), listed, lambda _: True
         )
 
+    def datablock(self, pid: str, record: DatablockRecord) -> CatalogueDatablock:
+        """A datablock with its files. Raises ServiceUnavailable when it is not recorded as it was listed any more."""
+        for block_id, datablock in self._datablocks_by(pid, record.archive_id):
+            if (block_id, datablock.size, datablock.packed_size) == (record.id, record.size, record.packed_size):
+                return datablock
+        message = f"The datablocks of {pid} change while they are read."
+        raise ServiceUnavailable(Code.SCICAT_UNAVAILABLE, message)
+
+    def recorded_as(self, pid: str, datablock: CatalogueDatablock) -> str | None:
+        """The id under which SciCat has this datablock; None when it has not.
+
+        Raises ServiceRefused (``ARCHIVE_ID_CONFLICT``) when another one of the dataset has its ``archive_id``.
+        """
+        for block_id, found in self._datablocks_by(pid, datablock.archive_id):
+            if records.is_recorded(datablock, found):
+                return block_id
+            message = f"SciCat records another datablock as {datablock.archive_id}."
+            raise ServiceRefused(Code.ARCHIVE_ID_CONFLICT, message)
+        return None
+
+    def _datablocks_by(self, pid: str, archive_id: str) -> list[tuple[str, CatalogueDatablock]]:
+        """The one datablock of this name with its id, if there is one."""
+        request = Request("GET", including(pid, "datablocks", where={"archiveId": archive_id}))
+        return self._session.ask_for_list(request).read(records.datablocks_of)
+
     def add_datablock(self, pid: str, datablock: CatalogueDatablock) -> str:
         """Record a datablock and return its id. One that is recorded already, and equal, is success.
 
         Raises ServiceRefused (``ARCHIVE_ID_CONFLICT``) when another one has its ``archive_id``.
         """
-
-        def recorded() -> str | None:
-            return records.recorded_as(datablock, self.need_dataset(pid, datablocks=True))
-
         path = f"{dataset_path(pid)}/datablocks"
-        return self._session.create(path, records.datablock_body(datablock), recorded, _id)
+        body = records.datablock_body(datablock)
+        return self._session.create(path, body, lambda: self.recorded_as(pid, datablock), _id)
 
     def delete_datablock(self, pid: str, datablock_id: str) -> None:
         """Remove a datablock's record; one that is gone already is fine."""
@@ -235,35 +290,35 @@ class Catalogue:
         if not answer.ok and not answer.not_found:
             raise answer.failure()
 
-    def update_lifecycle(self, pid: str, **fields: object) -> None:
-        """Merge ``fields`` (SciCat's names) into the dataset's lifecycle; nothing else changes."""
+    def update_lifecycle(self, pid: str, **fields: object) -> Mapping[str, Any]:
+        """Merge ``fields`` (SciCat's names) into the dataset's lifecycle, and return it; nothing else changes."""
         answer = self._session.change(f"{dataset_path(pid)}/datasetlifecycle", fields)
         # Releases before 5 answer 409 to a patch that changes nothing.
-        if answer.status == 409 and fields.items() <= self.need_dataset(pid).lifecycle.items():
-            return
-        if not answer.ok:
-            raise answer.failure()
+        if answer.status == 409:
+            lifecycle = self.need_dataset(pid).lifecycle
+            if fields.items() <= lifecycle.items():
+                return lifecycle
+        return answer.read(records.lifecycle_of)
 
-    def mend_totals(self, dataset: CatalogueDataset) -> bool:
+    def mend_totals(self, pid: str, *, packed_size: int, files_archived: int) -> bool:
         """Make SciCat's totals of archived bytes and files those of the datablocks that it records.
 
-        ``dataset`` was read with its datablocks. SciCat writes a datablock and the totals one after the
-        other, and saves a dataset with its lifecycle as a whole: a crash, or a change in between, leaves
-        them wrong, though every answer was good. Returns whether they are right now: the account may lack
-        the right to mend them.
+        SciCat writes a datablock and the totals one after the other, and saves a dataset with its lifecycle as a
+        whole: a crash, or a change in between, leaves them wrong, though every answer was good. Returns whether
+        they are right now: the account may lack the right to mend them.
         """
         for _ in range(CHANGES):
-            right = records.totals_of(dataset)
+            dataset = self.need_dataset(pid)
+            right = replace(dataset.totals, packed_size=packed_size, files_archived=files_archived)
             if dataset.totals == right:
                 return True
             # All four: some releases reset a total that a change does not name (SciCat backend, issue 2746).
             body, unmodified = records.totals_body(right), records.unmodified_since(dataset)
-            answer = self._session.ask(Request("PATCH", dataset_path(dataset.pid), body, unmodified))
+            answer = self._session.ask(Request("PATCH", dataset_path(pid), body, unmodified))
             logger.warning("SciCat's totals differ from its records", extra={"answer": answer.told, **asdict(right)})
             if not answer.ok and not answer.changed_meanwhile:
                 return False
-            dataset = self.need_dataset(dataset.pid, datablocks=True)
-        return dataset.totals == records.totals_of(dataset)
+        return False
 
     # Users
 
@@ -303,6 +358,12 @@ def _need(missing: Iterable[Right]) -> None:
 
 def _job_path(job_id: str) -> str:
     return f"{JOBS_PATH}/{segment(job_id)}"
+
+
+def _known[T](pid: str, found: T | None) -> T:
+    if found is None:
+        raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat does not know the dataset {pid}.")
+    return found
 
 
 def _id(body: Json) -> str:

@@ -14,14 +14,20 @@ def segment(value: str) -> str:
     return quote(value, safe="")
 
 
+DATASETS_PATH = "/api/v3/datasets"
+
+
 def dataset_path(pid: str) -> str:
     """The path of a dataset."""
-    return f"/api/v3/datasets/{segment(pid)}"
+    return f"{DATASETS_PATH}/{segment(pid)}"
 
 
-def including(pid: str, *relations: str) -> str:
-    """The path of a dataset with lists of what belongs to it."""
-    return filtered(dataset_path(pid), include=[{"relation": name} for name in relations])
+def including(pid: str, relation: str, **scope: object) -> str:
+    """The path of a dataset with what belongs to it, as much of it as ``scope`` lets through.
+
+    Never all of it: SciCat puts dataset and blocks into one document of MongoDB, and that holds 16 MiB.
+    """
+    return filtered(dataset_path(pid), include=[{"relation": relation, "scope": scope}])
 
 
 def filtered(path: str, **condition: object) -> str:

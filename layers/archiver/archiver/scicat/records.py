@@ -1,30 +1,36 @@
 """Datasets, datablocks and files as SciCat writes them down, read and written."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from email.utils import formatdate
 from typing import Any
 
-from archiver.errors import Code, ServiceRefused
-from archiver.models import CatalogueDatablock, CatalogueDataset, CatalogueFile, CatalogueTotals
+from archiver.models import (
+    CatalogueDatablock,
+    CatalogueDataset,
+    CatalogueFile,
+    CatalogueTotals,
+    DatablockRecord,
+    RecordedDataset,
+)
 from archiver.scicat.bodies import Json, without_none
 
 # Read
 
+# What a list of blocks tells of each: its files are read from one block at a time.
+ORIGDATABLOCK_FIELDS = ("_id", "size")
+DATABLOCK_FIELDS = ("_id", "archiveId", "size", "packedSize", "chkAlg", "version")
+
 
 def dataset_of(body: Json) -> CatalogueDataset:
-    """A dataset, with the lists that its body has."""
-    lifecycle = {name: value for name, value in (body.get("datasetlifecycle") or {}).items() if name != "_id"}
-    files = (file for block in body.get("origdatablocks") or () for file in files_of(block))
+    """A dataset."""
     return CatalogueDataset(
         pid=body["pid"],
         owner_group=body["ownerGroup"],
         owner=body.get("owner"),
         access_groups=tuple(body.get("accessGroups") or ()),
         contact_email=body.get("contactEmail"),
-        lifecycle=lifecycle,
+        lifecycle=lifecycle_of(body.get("datasetlifecycle") or {}),
         totals=CatalogueTotals(
             size=body.get("size", 0),
             files=body.get("numberOfFiles", 0),
@@ -32,32 +38,66 @@ def dataset_of(body: Json) -> CatalogueDataset:
             files_archived=body.get("numberOfFilesArchived", 0),
         ),
         updated_at=body.get("updatedAt", ""),
-        files=tuple(files),
-        datablocks=tuple(datablock_of(block) for block in body.get("datablocks") or ()),
     )
 
 
-def datablock_of(body: Json) -> CatalogueDatablock:
-    """A datablock with its files."""
-    return CatalogueDatablock(
-        # Included blocks carry _id alone; both are the same value.
-        id=body["_id"],
-        archive_id=body["archiveId"],
-        size=body["size"],
-        packed_size=body["packedSize"],
-        chk_alg=body.get("chkAlg"),
-        version=body["version"],
-        files=tuple(files_of(body)),
-    )
+def lifecycle_of(body: Json) -> dict[str, Any]:
+    """A lifecycle, without what is MongoDB's own."""
+    return {name: value for name, value in body.items() if name != "_id"}
 
 
-def files_of(block: Json) -> Iterator[CatalogueFile]:
+def recorded_dataset_of(body: Json) -> RecordedDataset:
+    """A dataset with its list of datablocks."""
+    return RecordedDataset(dataset_of(body), tuple(_record_of(block) for block in body["datablocks"]))
+
+
+def sorted_pids_of(body: Json) -> list[str]:
+    """The pids of a list of datasets."""
+    return sorted(dataset["pid"] for dataset in body)
+
+
+def origdatablock_ids_of(body: Json) -> tuple[str, ...]:
+    """The ids of a dataset's origdatablocks, in SciCat's order."""
+    return tuple(block["_id"] for block in body["origdatablocks"])
+
+
+def origdatablock_of(body: Json) -> tuple[str, list[CatalogueFile]] | None:
+    """The id and the files of the one origdatablock that a dataset was read with; None when there was none."""
+    return next(((block["_id"], _files_of(block)) for block in body["origdatablocks"]), None)
+
+
+def datablocks_of(body: Json) -> list[tuple[str, CatalogueDatablock]]:
+    """The ids of the few datablocks that a dataset was read with, and these with their files."""
+    return [(block["_id"], _datablock_of(block)) for block in body["datablocks"]]
+
+
+def _record_of(block: Json) -> DatablockRecord:
+    return DatablockRecord(id=block["_id"], **_described(block))
+
+
+def _datablock_of(block: Json) -> CatalogueDatablock:
+    return CatalogueDatablock(**_described(block), files=tuple(_files_of(block)))
+
+
+def _described(block: Json) -> dict[str, Any]:
+    """What a datablock is, but for its files."""
+    return {
+        "archive_id": block["archiveId"],
+        "size": block["size"],
+        "packed_size": block["packedSize"],
+        "chk_alg": block.get("chkAlg"),
+        "version": block["version"],
+    }
+
+
+def _files_of(block: Json) -> list[CatalogueFile]:
     """The files of a datablock or an origdatablock."""
-    for file in block["dataFileList"]:
-        optional = {name: file.get(name) for name in ("chk", "uid", "gid", "perm", "type")}
-        yield CatalogueFile(
-            path=file["path"], size=file["size"], time=file.get("time") or "", chk_alg=block.get("chkAlg"), **optional
-        )
+    return [_file_of(file, block.get("chkAlg")) for file in block["dataFileList"]]
+
+
+def _file_of(file: Json, chk_alg: str | None) -> CatalogueFile:
+    optional = {name: file.get(name) for name in ("chk", "uid", "gid", "perm", "type")}
+    return CatalogueFile(file["path"], file["size"], file.get("time") or "", chk_alg=chk_alg, **optional)
 
 
 # Written
@@ -101,24 +141,9 @@ def unmodified_since(dataset: CatalogueDataset) -> dict[str, str]:
 # Compared
 
 
-def totals_of(dataset: CatalogueDataset) -> CatalogueTotals:
-    """What SciCat should count: of what is archived, the sums over its own records."""
-    return replace(
-        dataset.totals,
-        packed_size=sum(block.packed_size for block in dataset.datablocks),
-        files_archived=sum(len(block.files) for block in dataset.datablocks),
-    )
-
-
-def recorded_as(datablock: CatalogueDatablock, dataset: CatalogueDataset) -> str | None:
-    """The id under which ``dataset``, read with its datablocks, has this one; None when it has not.
-
-    Raises ServiceRefused (``ARCHIVE_ID_CONFLICT``) when another one has its ``archive_id``.
-    """
-    found = next((one for one in dataset.datablocks if one.archive_id == datablock.archive_id), None)
-    if found is not None and _contents(found) != _contents(datablock):
-        raise ServiceRefused(Code.ARCHIVE_ID_CONFLICT, f"SciCat records another datablock as {datablock.archive_id}.")
-    return found.id if found else None
+def is_recorded(datablock: CatalogueDatablock, found: CatalogueDatablock) -> bool:
+    """Whether what was ``found`` is the datablock. SciCat may write the files' times in another form."""
+    return _contents(found) == _contents(datablock)
 
 
 def likeness(file: CatalogueFile) -> tuple[str, int, str | None]:

@@ -1,16 +1,15 @@
 """SciCat's server: a request, and its answer, whatever it is."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 import urllib3
 
-from archiver.scicat import receiving
 from archiver.scicat.answers import Answer
-from archiver.scicat.bodies import Json
+from archiver.scicat.receiving import whole
 from archiver.scicat.retries import UnansweredError, pause_asked_for
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 40.0
@@ -18,7 +17,7 @@ CONNECT_SECONDS, READ_SECONDS = 5.0, 40.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked. ``receive`` reads the body of a good answer, by default as JSON of at most 64 MiB.
+    """What is asked.
 
     ``expects`` are statuses that are as good as an answer here: nothing is the matter, and nothing is asked again.
     """
@@ -28,7 +27,6 @@ class Request:
     # A login's body is a password.
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
-    receive: Callable[[urllib3.BaseHTTPResponse, str], Json] = receiving.whole
     expects: frozenset[int] = frozenset()
 
     def __str__(self) -> str:
@@ -51,7 +49,7 @@ class Server:
     def exchange(self, request: Request, token: str | None = None) -> Answer:
         """One request and its answer, with the token of whoever asks. Redirects are not followed.
 
-        Raises UnansweredError when there is no answer, and what the request's ``receive`` raises.
+        Raises UnansweredError when there is no answer, and ServiceRefused for one that is too large.
         """
         asked = str(request)
         content = None if request.body is None else orjson.dumps(request.body)
@@ -71,8 +69,7 @@ class Server:
                 preload_content=False,
             )
             with response:
-                receive = request.receive if response.status == 200 else receiving.whole
-                body = receive(response, asked)
+                body = whole(response, asked)
         except urllib3.exceptions.HTTPError as error:
             raise UnansweredError(f"SciCat did not answer {asked}: {type(error).__name__}.") from None
         retry_after = pause_asked_for(response.headers.get("Retry-After"))
