@@ -101,9 +101,10 @@ def take_in(aws: "S3Client", workflows: Workflows, scicat: Scicat) -> Callable[[
 def archive(workflows: Workflows, status: dict[str, Any]) -> list[str]:
     """Do the requested job; returns the paths of what is archived."""
     workflows.run("archive", {"job_id": status["job"], "kind": "archive"}, name=status["job"])
-    dataset = catalogue().need_dataset(status["pid"], datablocks=True)
+    dataset = catalogue().need_recorded_dataset(status["pid"])
     assert dataset.lifecycle["archiveStatusMessage"] == "datasetOnArchiveDisk"
-    return sorted(file.path for block in dataset.datablocks for file in block.files)
+    datablocks = (catalogue().datablock(dataset.pid, record) for record in dataset.datablocks)
+    return sorted(file.path for datablock in datablocks for file in datablock.files)
 
 
 def sweep(workflows: Workflows) -> None:

@@ -99,7 +99,7 @@ def test_a_sweep_with_nothing_to_do_ends_well_and_asks_little(workflows: Workflo
 
     end = sweep(workflows)
 
-    assert (end.status, end.states[-3:]) == ("SUCCEEDED", ["AreJobsSwept", "AllIsSettled", "SweepEnded"])
+    assert (end.status, end.states[-3:]) == ("SUCCEEDED", ["AreDatasetsSwept", "AllIsSettled", "SweepEnded"])
     assert 0 < asked.total() <= MOST_REQUESTS, asked
 
 
@@ -186,7 +186,7 @@ def test_f23_scicat_that_is_silent_after_the_archive_was_verified_is_told_when_i
     lifecycle = dataset.lifecycle
     assert lifecycle["archiveStatusMessage"] == "datasetOnArchiveDisk"
     assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, True)
-    assert len(catalogue().need_dataset(dataset.pid, datablocks=True).datablocks) == 1
+    assert len(catalogue().need_recorded_dataset(dataset.pid).datablocks) == 1
     assert dataset.landing() == {dataset.prefix + "dataset.json"}
     assert list(storage.leases()) == []
 
