@@ -34,7 +34,8 @@ class Fault(BaseModel):
     ``drop`` closes the connection: before the service is asked, after half of the request's body, between
     two writes of the service that belong together (``crash_between``), or after it has carried the request
     out. ``pause_between`` makes it wait there for so many seconds. ``flip`` inverts the byte at this offset
-    of the request's body. ``database_away`` lets the service wait so many seconds for its database in vain.
+    of the request's body. ``database_away`` lets the service wait so many seconds for its database in vain, each time
+    that it asks.
     """
 
     model_config = ConfigDict(extra="forbid")

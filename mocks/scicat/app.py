@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mocks.faults import Fault, FaultScript, fault_routes
+from mocks.faults import DatabaseAway, Fault, FaultScript, fault_routes
 from mocks.scicat.accounts import Account, Accounts
 from mocks.scicat.answers import Refused, as_json, no_such_route, refused, unhandled
 from mocks.scicat.configuration import Configuration
@@ -86,6 +86,7 @@ def create_app(state_dir: Path, accounts: Iterable[Account], configuration: Conf
     app.add_exception_handler(Refused, _refusal)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(RequestValidationError, _no_route)
+    app.add_exception_handler(DatabaseAway, _unhandled)
     app.add_exception_handler(Exception, _unhandled)
     return app
 

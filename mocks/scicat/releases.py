@@ -53,6 +53,8 @@ class Release:
     """DELETE of a dataset, and PATCH by api v4, answer with ``id`` beside ``_id`` [536, 1370]."""
     v4_attachments_are_for_users: bool
     """The owner of a dataset attaches by api v4; otherwise 403 [939]."""
+    changed_datasets_are_named: bool
+    """412 names the dataset that was changed since, and since when [1429]."""
     empty_owner_groups_are_named: bool
     """A body without owner group breaks two rules, that it is a text and that it is not empty [938]."""
 
@@ -76,6 +78,7 @@ MASTER = Release(
     v4_shows_object_ids_as_bytes=True,
     changed_datasets_have_an_id=False,
     v4_attachments_are_for_users=True,
+    changed_datasets_are_named=True,
     empty_owner_groups_are_named=True,
 )
 
@@ -98,6 +101,7 @@ V5_2_1 = Release(
     v4_shows_object_ids_as_bytes=False,
     changed_datasets_have_an_id=True,
     v4_attachments_are_for_users=True,
+    changed_datasets_are_named=True,
     empty_owner_groups_are_named=True,
 )
 
@@ -120,6 +124,7 @@ V4_28_0 = Release(
     v4_shows_object_ids_as_bytes=False,
     changed_datasets_have_an_id=True,
     v4_attachments_are_for_users=False,
+    changed_datasets_are_named=False,
     empty_owner_groups_are_named=False,
 )
 

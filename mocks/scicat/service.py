@@ -78,6 +78,16 @@ async def _account(request: Request, service: Service) -> Account | None:
 Caller = Annotated[Rights, Depends(_rights)]
 
 
+async def _reading(rights: Caller) -> Rights:
+    """What anybody may ask for must be looked up, whoever asks."""
+    await ask_database()
+    return rights
+
+
+# Who is asking for what is in the database, anonymous or not.
+Reader = Annotated[Rights, Depends(_reading)]
+
+
 async def _logged_in(rights: Caller) -> Rights:
     if rights.account is None:
         raise forbidden()

@@ -18,6 +18,14 @@ class Rule:
     name: str
     words: str
     holds: Callable[[Any], bool]
+    # A message of its own begins with no property, and ends with the value.
+    names_value: bool = False
+
+    def broken(self, at: str, name: str, value: object) -> str:
+        """What is said of a value that breaks it."""
+        if not self.names_value:
+            return f"{at}{name} {self.words}"
+        return f"{at}{self.words} {'undefined' if value is None else value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,10 @@ _MOMENT = Rule("isDateString", "must be a valid ISO 8601 date string", is_moment
 _ADDRESSES = Rule("isEmail", "must be an email", _is_addresses)
 _STRINGS = Rule("isString", "must be an array of strings", _is_strings)
 
+_OWNERS_ADDRESSES = Rule(
+    "isCustomEmail", "Expected an email or a list of semicolon separated emails, got", _is_addresses, names_value=True
+)
+
 STRING, TEXT = Field((_STRING,)), Field((_NOT_EMPTY, _STRING))
 INTEGER, NUMBER, BOOLEAN = Field((_INTEGER,)), Field((_NUMBER,)), Field((_BOOLEAN,))
 OBJECT, ARRAY, ANYTHING = Field((_OBJECT,)), Field((_ARRAY,)), Field()
@@ -101,7 +113,7 @@ def violations(body: Mapping[str, Any], shape: Shape, prefix: str = "") -> Itera
 def _of_value(value: object, field: Field, prefix: str, name: str) -> Iterator[Violation]:
     for rule in field.rules:
         if not rule.holds(value):
-            yield Violation(prefix + name, rule.name, f"{prefix}{name} {rule.words}")
+            yield Violation(prefix + name, rule.name, rule.broken(prefix, name, value))
     if field.entries is None or not isinstance(value, list):
         return
     for number, entry in enumerate(value):
@@ -187,7 +199,7 @@ _DATASET_OPTIONS: Shape = {
 _DATASET_REQUIRED: Shape = {
     "type": _required(TEXT),
     "ownerGroup": _required(TEXT),
-    "contactEmail": _required(ADDRESSES),
+    "contactEmail": Field((_OWNERS_ADDRESSES,), required=True),
     "sourceFolder": _required(TEXT),
     "creationTime": _required(MOMENT),
 }
@@ -196,25 +208,34 @@ _V3_NAMES: Shape = dict.fromkeys(
 )
 _V4_NAMES: Shape = dict.fromkeys(("principalInvestigators", "proposalIds", "sampleIds", "instrumentIds"), STRINGS)
 
-RAW_DATASET_V3: Shape = {
-    **_DATASET_OPTIONS,
-    **_V3_NAMES,
-    **_DATASET_REQUIRED,
-    **dict.fromkeys(("owner", "creationLocation", "principalInvestigator"), _required(STRING)),
+
+def _shape(required: Shape, *optional: Shape) -> Shape:
+    """What is required, in the order in which it is complained of, and what may be there besides."""
+    besides = {name: field for shape in optional for name, field in shape.items() if name not in required}
+    return {**required, **besides}
+
+
+_TYPE_AND_GROUP = ("type", "ownerGroup")
+_DATASET_V3: Shape = {
+    **{name: _DATASET_REQUIRED[name] for name in _TYPE_AND_GROUP},
+    "owner": _required(STRING),
+    **{name: field for name, field in _DATASET_REQUIRED.items() if name not in _TYPE_AND_GROUP},
 }
-DERIVED_DATASET_V3: Shape = {
-    **_DATASET_OPTIONS,
-    **_V3_NAMES,
-    **_DATASET_REQUIRED,
-    **dict.fromkeys(("owner", "investigator"), _required(STRING)),
-    **dict.fromkeys(("inputDatasets", "usedSoftware"), _required(STRINGS)),
-}
-DATASET_V4: Shape = {
-    **_DATASET_OPTIONS,
-    **_V4_NAMES,
-    **_DATASET_REQUIRED,
-    "datasetName": _required(TEXT),
-}
+RAW_DATASET_V3: Shape = _shape(
+    {**_DATASET_V3, **dict.fromkeys(("principalInvestigator", "creationLocation"), _required(STRING))},
+    _DATASET_OPTIONS,
+    _V3_NAMES,
+)
+DERIVED_DATASET_V3: Shape = _shape(
+    {
+        **_DATASET_V3,
+        "investigator": _required(STRING),
+        **dict.fromkeys(("inputDatasets", "usedSoftware"), _required(STRINGS)),
+    },
+    _DATASET_OPTIONS,
+    _V3_NAMES,
+)
+DATASET_V4: Shape = _shape({**_DATASET_REQUIRED, "datasetName": _required(TEXT)}, _DATASET_OPTIONS, _V4_NAMES)
 
 
 def _patch_of(shape: Shape) -> Shape:
@@ -248,10 +269,11 @@ ORIGDATABLOCK: Shape = {
     "accessGroups": STRINGS,
 }
 DATABLOCK_OF_DATASET: Shape = {
-    "archiveId": _required(TEXT),
+    # Empty ones pass here.
+    "archiveId": _required(STRING),
     "size": _required(INTEGER),
     "packedSize": _required(INTEGER),
-    "version": _required(TEXT),
+    "version": _required(STRING),
     "dataFileList": _FILE_LIST,
     "chkAlg": STRING,
 }
@@ -274,7 +296,7 @@ JOB_V3: Shape = {
     "jobStatusMessage": STRING,
 }
 JOB_V4: Shape = {
-    "type": _required(TEXT),
+    "type": _required(STRING),
     "jobParams": _required(OBJECT),
     **dict.fromkeys(("ownerUser", "ownerGroup"), STRING),
     "contactEmail": ADDRESSES,

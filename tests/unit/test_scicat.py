@@ -257,9 +257,9 @@ def test_a_datablock_that_was_not_answered_is_looked_for_by_its_name_alone(
 def test_f20_a_rejection_is_not_repeated_and_carries_scicats_words(
     script: Script, catalogue: Catalogue, status: int, code: Code
 ) -> None:
-    script.answers = [Answer(status, {"message": ["property foo should not exist"]})]
-    with pytest.raises(ServiceRefused, match="property foo should not exist") as caught:
-        catalogue.update_lifecycle(PID, foo=1)
+    script.answers = [Answer(status, {"message": ["archivable must be a boolean value"]})]
+    with pytest.raises(ServiceRefused, match="archivable must be a boolean value") as caught:
+        catalogue.update_lifecycle(PID, archivable=1)
     assert caught.value.reason.code is code
 
 

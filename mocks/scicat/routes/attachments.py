@@ -8,7 +8,7 @@ from mocks.scicat import validation
 from mocks.scicat.answers import as_json, forbidden, refused
 from mocks.scicat.documents import attached_to, attachment_v3, new_attachment
 from mocks.scicat.routes.datasets import found_dataset
-from mocks.scicat.service import Body, Caller, DatasetCreator, Pid, Service, TheService, User
+from mocks.scicat.service import Body, DatasetCreator, Pid, Reader, Service, TheService, User
 from mocks.scicat.store import Document, Kind
 
 router = APIRouter()
@@ -41,7 +41,7 @@ async def attach_v4(body: Body, caller: User, service: TheService) -> Response:
 
 
 @router.get("/api/v3/datasets/{pid}/attachments")
-async def list_attachments(pid: Pid, caller: Caller, service: TheService) -> Response:
+async def list_attachments(pid: Pid, caller: Reader, service: TheService) -> Response:
     """List the pictures of a dataset, the latest first."""
     dataset = found_dataset(pid, service, f"dataset: {pid} not found")
     if not caller.read_blocks(dataset):
@@ -50,7 +50,7 @@ async def list_attachments(pid: Pid, caller: Caller, service: TheService) -> Res
 
 
 @router.get("/api/v3/datasets/{pid}/thumbnail")
-async def thumbnail(pid: Pid, caller: Caller, service: TheService) -> Response:
+async def thumbnail(pid: Pid, caller: Reader, service: TheService) -> Response:
     """Show the picture that was attached first; nothing when there is none."""
     dataset = found_dataset(pid, service, f"dataset: {pid} not found")
     if not caller.read_blocks(dataset):

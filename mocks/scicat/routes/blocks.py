@@ -23,7 +23,7 @@ from mocks.scicat.filters import (
 )
 from mocks.scicat.permissions import Rights
 from mocks.scicat.routes.datasets import found_dataset
-from mocks.scicat.service import Body, Caller, DatasetCreator, Pid, Service, TheService, User, Version
+from mocks.scicat.service import Body, DatasetCreator, Pid, Reader, Service, TheService, User, Version
 from mocks.scicat.store import Document, DuplicateKeyError, Kind
 
 router = APIRouter()
@@ -52,7 +52,7 @@ async def create_origdatablock_of_dataset(
 
 
 @router.get("/api/v3/origdatablocks")
-async def list_origdatablocks(caller: Caller, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
+async def list_origdatablocks(caller: Reader, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
     """List the origdatablocks the caller may read."""
     readable = [one for one in service.store.all(Kind.ORIGDATABLOCK) if caller.read_blocks(one)]
     return as_json(_listed(readable, parsed(filter)))
@@ -70,7 +70,7 @@ async def list_origdatablocks_v4(caller: User, service: TheService, filter: str 
 
 
 @router.get("/api/v3/datasets/{pid}/origdatablocks")
-async def list_origdatablocks_of_dataset(pid: Pid, caller: Caller, service: TheService) -> Response:
+async def list_origdatablocks_of_dataset(pid: Pid, caller: Reader, service: TheService) -> Response:
     """List all origdatablocks of a dataset."""
     return as_json(_of_dataset(Kind.ORIGDATABLOCK, pid, caller, service))
 
@@ -91,14 +91,14 @@ async def create_datablock_of_dataset(pid: Pid, body: Body, caller: DatasetCreat
 
 
 @router.get("/api/v3/datablocks")
-async def list_datablocks(caller: Caller, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
+async def list_datablocks(caller: Reader, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
     """List the datablocks the caller may read."""
     readable = [one for one in service.store.all(Kind.DATABLOCK) if caller.list_datablock(one)]
     return as_json(_listed(readable, parsed(filter)))
 
 
 @router.get("/api/v3/datablocks/{datablock_id}")
-async def read_datablock(datablock_id: str, caller: Caller, service: TheService) -> Response:
+async def read_datablock(datablock_id: str, caller: Reader, service: TheService) -> Response:
     """Show one datablock."""
     found = _found(datablock_id, service)
     if not caller.read_datablock(found):
@@ -107,7 +107,7 @@ async def read_datablock(datablock_id: str, caller: Caller, service: TheService)
 
 
 @router.get("/api/v3/datasets/{pid}/datablocks")
-async def list_datablocks_of_dataset(pid: Pid, caller: Caller, service: TheService) -> Response:
+async def list_datablocks_of_dataset(pid: Pid, caller: Reader, service: TheService) -> Response:
     """List all datablocks of a dataset."""
     return as_json(_of_dataset(Kind.DATABLOCK, pid, caller, service))
 

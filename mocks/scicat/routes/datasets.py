@@ -35,9 +35,9 @@ from mocks.scicat.includes import included, relations
 from mocks.scicat.permissions import Rights
 from mocks.scicat.service import (
     Body,
-    Caller,
     DatasetCreator,
     Pid,
+    Reader,
     Service,
     TheService,
     User,
@@ -57,17 +57,22 @@ _COUNTERS_OF_V4 = ("size", "packedSize", "numberOfFiles")
 
 
 @router.post("/api/v3/datasets/isvalid")
-async def is_valid_v3(body: Body) -> Response:
-    """Tell whether a dataset would be accepted."""
-    reasons = validation.reasons(body, _shape_v3(body))
-    return as_json({"valid": not reasons, "reason": reasons})
+async def is_valid_v3(body: Body, caller: DatasetCreator) -> Response:
+    """Tell whether a dataset would be accepted, to whoever may create it."""
+    return _validity(body, _shape_v3(body), caller)
 
 
 @router.post("/api/v4/datasets/isvalid")
-async def is_valid_v4(body: Body) -> Response:
-    """Tell whether a dataset would be accepted."""
-    reasons = validation.reasons(body, validation.DATASET_V4)
-    return as_json({"valid": not reasons, "reason": reasons})
+async def is_valid_v4(body: Body, caller: DatasetCreator) -> Response:
+    """Tell whether a dataset would be accepted, to whoever may create it."""
+    return _validity(body, validation.DATASET_V4, caller)
+
+
+def _validity(body: Mapping[str, Any], shape: validation.Shape, caller: Rights) -> Response:
+    if not caller.create_dataset(str(body.get("ownerGroup")), pid="pid" in body):
+        raise refused(403, "Unauthorized to create this dataset")
+    found = [violation.message for violation in validation.violations(body, shape)]
+    return as_json({"valid": False, "error": "; ".join(found)} if found else {"valid": True})
 
 
 @router.post("/api/v3/datasets")
@@ -87,7 +92,7 @@ async def create_v4(body: Body, caller: DatasetCreator, service: TheService) -> 
 
 
 @router.get("/api/v3/datasets")
-async def list_v3(caller: Caller, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
+async def list_v3(caller: Reader, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
     """List the datasets the caller may see, what is published among them."""
     found = parsed(filter)
     wanted = relations(found.get("include") or ())
@@ -99,7 +104,7 @@ async def list_v3(caller: Caller, service: TheService, filter: str | None = None
 
 @router.get("/api/v3/datasets/fullquery")
 async def full_query(
-    caller: Caller, service: TheService, fields: str | None = None, limits: str | None = None
+    caller: Reader, service: TheService, fields: str | None = None, limits: str | None = None
 ) -> Response:
     """Search datasets: a list of values means any of them."""
     wanted = {name: {"$in": value} if isinstance(value, list) else value for name, value in parsed(fields).items()}
@@ -115,7 +120,7 @@ async def list_v4(caller: User, service: TheService, filter: str | None = None) 
 
 
 @router.get("/api/v4/datasets/public")
-async def list_public(caller: Caller, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
+async def list_public(caller: Reader, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
     """List the published datasets, the latest first."""
     public = [one for one in service.store.all(Kind.DATASET) if one["isPublished"]]
     return as_json(_listed_v4(public, parsed(filter, _V4_KEYS), caller, service))
@@ -149,7 +154,7 @@ def _shown_v3(dataset: Document, found: Document) -> Document:
 
 
 @router.get("/api/v3/datasets/{pid}")
-async def read_v3(pid: Pid, caller: Caller, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
+async def read_v3(pid: Pid, caller: Reader, service: TheService, filter: str | None = None) -> Response:  # noqa: A002
     """Show a dataset with its history; its blocks too when ``filter`` includes them."""
     found = parsed(filter)
     wanted = relations(found.get("include") or ())
@@ -162,7 +167,7 @@ async def read_v3(pid: Pid, caller: Caller, service: TheService, filter: str | N
 
 @router.get("/api/v4/datasets/{pid}")
 async def read_v4(
-    pid: Pid, caller: Caller, service: TheService, include: Annotated[tuple[str, ...], Query()] = ()
+    pid: Pid, caller: Reader, service: TheService, include: Annotated[tuple[str, ...], Query()] = ()
 ) -> Response:
     """Show a dataset; blocks that the caller may not read directly are an empty list."""
     release = service.configuration.release
@@ -204,7 +209,7 @@ async def delete(pid: Pid, caller: User, service: TheService) -> Response:
 
 
 @router.get("/api/{version}/datasets/{pid}/datasetlifecycle")
-async def read_lifecycle(version: Version, pid: Pid, caller: Caller, service: TheService) -> Response:
+async def read_lifecycle(version: Version, pid: Pid, caller: Reader, service: TheService) -> Response:
     """Show the lifecycle."""
     del version
     dataset = readable_dataset(pid, caller, service, f"dataset with pid {pid} not found")
@@ -272,7 +277,9 @@ def _updatable(pid: str, caller: Rights, service: Service, request: Request) -> 
     if unmodified_since := request.headers.get("if-unmodified-since"):
         changed = datetime.fromisoformat(dataset["updatedAt"]).replace(microsecond=0)
         if changed > parsedate_to_datetime(unmodified_since):
-            raise refused(412, "Update error due to failed if-modified-since condition")
+            named = service.configuration.release.changed_datasets_are_named
+            message = f"Dataset #{pid} has been modified on the server since {unmodified_since}."
+            raise refused(412, message if named else "Resource has been modified on server")
     return dataset
 
 

@@ -17,6 +17,11 @@ router = APIRouter()
 async def health(caller: Caller) -> Response:
     """What the load balancer in front of SciCat asks. A token that has expired is refused here as everywhere."""
     del caller
+    try:
+        await ask_database()
+    except DatabaseAway:
+        down = {"mongodb": {"status": "down"}}
+        return as_json({"status": "error", "info": {}, "error": down, "details": down}, 503)
     up = {"mongodb": {"status": "up"}}
     return as_json({"status": "ok", "info": up, "error": {}, "details": up})
 
@@ -24,14 +29,10 @@ async def health(caller: Caller) -> Response:
 @router.post("/api/v3/auth/login")
 async def login(body: Body, service: TheService) -> Response:
     """Give a token for username and password, sent as JSON or as a form."""
-    unauthorized = Refused(401, {"message": "Unauthorized", "statusCode": 401})
-    try:
-        await ask_database()
-    except DatabaseAway:
-        raise unauthorized from None
+    await ask_database()
     account = service.accounts.authenticated(body.get("username"), body.get("password"))
     if account is None:
-        raise unauthorized
+        raise Refused(401, {"message": "Unauthorized", "statusCode": 401})
     token = service.accounts.new_token(account)
     seconds = service.accounts.token_seconds
     answer = {

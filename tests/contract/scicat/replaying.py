@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -57,12 +57,6 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "user3": ("group3",),
     "withpid": ("archivemanager", "withpid"),
 }
-ACCOUNTS = [
-    Account(
-        name, f"password of {name}", frozenset(groups), "" if name in {"archiver", "admin"} else f"{name}@example.org"
-    )
-    for name, groups in GROUPS.items()
-]
 
 DOCUMENTED: dict[str, str] = {
     "CREATE_JOB_PRIVILEGED_GROUPS": "jobmanager",
@@ -94,6 +88,9 @@ class Run:
     padding: int = 2
     braces: int = 2
     archiver_listens: bool = True
+    # A SciCat of its own, with accounts in other groups.
+    database: str = "scicat"
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def holds(self, recording: Recording) -> bool:
         return any(recording.number in numbers for numbers in self.numbers)
@@ -114,6 +111,14 @@ RUNS = (
     Run((range(1301, 1339),), IN_LISTS, braces=3),
     Run((range(1350, 1362),), TWO_GROUPS | {"DELETE_GROUPS": "deleters"}, braces=3),
     Run((range(1370, 1376),), DOCUMENTED, braces=3),
+    # What this project's own client asks, with the two accounts that it is given.
+    Run(
+        (range(1401, 1446),),
+        TWO_GROUPS,
+        braces=3,
+        database="own",
+        groups={"archiver": GROUPS["updater"], "creator": GROUPS["jobcreator"]},
+    ),
 )
 
 SHARED: dict[str, Any] = {"accessGroups": ["group2"]}
@@ -182,7 +187,7 @@ class Replay:
         self._release = release
         self._folder = folder
         self._archiver = archiver
-        self._comparison = Comparison()
+        self._comparisons = {run.database: Comparison() for run in RUNS}
         self._known = recordings(release)
         self._ids: list[str] = []
         given = documents.new_id
@@ -209,7 +214,7 @@ class Replay:
         jobs.write_text(job_configuration(run.braces))
         configuration = Configuration(RELEASES[self._release], variables, read_job_configuration(jobs))
         with (
-            run_mock_scicat(self._folder / "scicat", configuration=configuration, accounts=ACCOUNTS) as server,
+            run_mock_scicat(self._folder / run.database, configuration=configuration, accounts=accounts(run)) as server,
             loopback_client(server.url) as http,
         ):
             yield server, http
@@ -223,7 +228,9 @@ class Replay:
         self._ids.clear()
         body = answer.json() if answer.content else ""
         recorded = [recording.status, recording.content_type, recording.answer]
-        return self._comparison.differences(recorded, [answer.status_code, answer.headers.get("content-type"), body])
+        return self._comparisons[run.database].differences(
+            recorded, [answer.status_code, answer.headers.get("content-type"), body]
+        )
 
     def _differences_received(self, recording: Recording, run: Run) -> list[str]:
         received = self._archiver.received[-1]
@@ -233,7 +240,7 @@ class Replay:
         headers = [list(header) for header in expected.items()]
         recorded = [recording.method, recording.path, headers, recording.body]
         arrived = [received.method, received.path, [list(header) for header in received.headers], received.body]
-        return self._comparison.differences(recorded, arrived)
+        return self._comparisons[run.database].differences(recorded, arrived)
 
     def _arrange(self, recording: Recording, session: "_Session") -> None:
         """Make what the recording takes for granted."""
@@ -377,6 +384,13 @@ _TYPES = (
     ("archive_group", "@jobcreators", "archivable"),
     ("retrieve", "#datasetAccess", "retrievable"),
 )
+
+
+def accounts(run: Run) -> Iterator[Account]:
+    """All accounts, with their addresses; the archiver's is that of SciCat's own examples."""
+    for name, groups in {**GROUPS, **run.groups}.items():
+        address = "" if name == "archiver" else f"{name}@example.org"
+        yield Account(name, f"password of {name}", frozenset(groups), address)
 
 
 def job_configuration(braces: int) -> str:

@@ -1,6 +1,7 @@
 """The rules of a real SciCat that the mock must share, or tests pass that fail on the real one."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
@@ -133,8 +134,9 @@ def test_a_v3_job_drops_unknown_fields_and_a_v4_job_refuses_them(scicat: Scicat)
 
 def test_isvalid_says_what_is_wrong_and_stores_nothing(scicat: Scicat) -> None:
     user = scicat.by("user1")
-    assert user.ask("POST", "/api/v3/datasets/isValid", any_dataset()).json() == {"valid": True, "reason": []}
-    assert user.ask("POST", "/api/v3/datasets/isValid", any_dataset(owner=None)).json()["valid"] is False
+    assert user.ask("POST", "/api/v3/datasets/isValid", any_dataset()).json() == {"valid": True}
+    wrong = user.ask("POST", "/api/v3/datasets/isValid", any_dataset(owner=None)).json()
+    assert wrong == {"valid": False, "error": "owner must be a string"}
 
 
 @pytest.mark.parametrize("time", ["2026-11-23 08:00:00", "Mon Nov 23 2026", "1795420800"])
@@ -604,3 +606,30 @@ def test_a_deleted_datablock_is_gone_and_a_patch_needs_all_its_files(scicat: Sci
     scicat.by("archiver").ask("DELETE", path)
     gone = scicat.by("archiver").ask("DELETE", path)
     assert (gone.status_code, gone.json()["message"]) == (404, f"datablock: {path.rpartition('/')[2]} not found")
+
+
+# Beyond the recordings: a database that is away, and what the templates of the job configuration can say.
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "message"),
+    [
+        ("GET", "/api/v4/jobs", 403, "Forbidden resource"),
+        ("PATCH", "/api/v3/datasets/any/datasetlifecycle", 403, "Forbidden resource"),
+        ("GET", "/api/v3/users/my/identity", 401, "Unauthenticated"),
+        ("GET", "/api/v3/datasets/any", 500, None),
+        ("POST", "/api/v3/auth/login", 500, None),
+        ("GET", "/api/v3/health", 503, None),
+    ],
+)
+def test_without_its_database_scicat_waits_and_then_forgets_who_is_asking(
+    scicat: Scicat, method: str, path: str, status: int, message: str | None
+) -> None:
+    archiver = scicat.by("archiver")
+    scicat.faults({"match": f"^{method} {path}", "nth": 1, "database_away": 0.05})
+    asked_at = time.monotonic()
+    answer = archiver.ask(method, path, None if method == "GET" else {})
+    assert time.monotonic() - asked_at >= 0.05
+    assert answer.status_code == status
+    if message:
+        assert answer.json()["message"] == message
