@@ -72,6 +72,8 @@ class Configuration:
     lts: ExistingService | None
     # The template makes a bucket of this name; an existing long-term storage has it, or another one.
     lts_bucket: str
+    # What pids begin with; unlike the other variables this one may be given empty.
+    pid_prefix: str
 
     @classmethod
     def of(cls, environment: Mapping[str, str] = os.environ) -> "Configuration":
@@ -88,6 +90,7 @@ class Configuration:
             scicat=_existing_scicat(given),
             lts=_existing(_LTS_KEYS | given, "LTS_ENDPOINT_URL", "LTS_ACCESS_KEY_ID", "LTS_SECRET_ACCESS_KEY"),
             lts_bucket=given.get("LTS_BUCKET", f"{STACK_NAME}-lts-{ACCOUNT_ID}"),
+            pid_prefix=environment.get("PID_PREFIX", "20.500.11935"),
         )
 
     @property

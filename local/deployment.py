@@ -138,6 +138,7 @@ _GIVEN = {
     "SliceSeconds": "SLICE_SECONDS",
     "DropQuietSeconds": "DROP_QUIET_SECONDS",
     "DropMissingSeconds": "DROP_MISSING_SECONDS",
+    "SciCatGroupJobType": "SCICAT_GROUP_JOB_TYPE",
 }
 
 
@@ -154,6 +155,7 @@ def parameters(configuration: Configuration, accounts: Accounts) -> dict[str, st
         "SciCatPassword": scicat.password,
         "SciCatJobsUsername": jobs.username,
         "SciCatJobsPassword": jobs.password,
+        "PidPrefix": configuration.pid_prefix,
         "JobApiUsername": accounts.job_api.username,
         "JobApiPassword": accounts.job_api.password,
         "PublicApiUrl": configuration.api_url,

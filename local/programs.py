@@ -87,6 +87,8 @@ def scicat_mock(configuration: Configuration, accounts: Accounts) -> Service:
         "ARCHIVER_BASIC": b64encode(f"{accounts.job_api.username}:{accounts.job_api.password}".encode()).decode(),
         "PID_PREFIX": "20.500.11935",
     }
+    if configuration.pid_prefix:
+        environment["SCICAT_MOCK_PID_PREFIX"] = configuration.pid_prefix
     return Service(
         name="SciCat mock",
         command=(sys.executable, "-m", "mocks.scicat"),

@@ -30,7 +30,7 @@ def handler(request: JobRequest) -> JobBegun:
 
 def begin(request: JobRequest, job: Job | None) -> JobBegun:
     """The runs of ``job`` (as SciCat knows it, or does not): one for each dataset, however often it is named."""
-    if job is None or job.type != request.kind:
+    if job is None or job.kind is not request.kind:
         raise DatasetRejected(Code.NO_DATASETS, f"SciCat knows no {request.kind} job {request.job_id}.")
     pids = dict.fromkeys(dataset.pid for dataset in job.datasets)
     if not pids:

@@ -58,7 +58,9 @@ def handler(sweep: JobsSwept) -> JobsSwept:
 
 def _look_at(job: Job) -> tuple[JobEnded | None, set[_Run]]:
     """How the job is to be finished, if it is; and how its runs are, if its execution ended."""
-    request = JobRequest(job_id=job.id, kind=JobKind(job.type))
+    if job.kind is None:  # The list is of jobs for this service.
+        return None, set()
+    request = JobRequest(job_id=job.id, kind=job.kind)
     machine = runs.machine_of_job(request.kind)
     status = workflows.status(workflows.execution_arn(machine, job.id))
     if status == "RUNNING":

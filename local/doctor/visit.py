@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from archiver.errors import ServiceRefused
 from archiver.models import CatalogueFile
+from archiver.names import pid_of
 from archiver.scicat import Catalogue
 from local.configuration import Login
 from local.doctor.direct import Direct
@@ -73,7 +74,7 @@ class Visit:
 
     def new_pid(self) -> str:
         """A pid as dropped datasets get them."""
-        return f"{self.patient.pid_prefix}/{uuid4()}"
+        return pid_of(self.patient.pid_prefix, uuid4())
 
     def metadata(self, owner_group: str) -> dict[str, Any]:
         """What is registered of a dataset (api v3)."""

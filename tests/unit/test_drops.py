@@ -154,6 +154,13 @@ class TestContent:
         assert content(parsed()).pid == content(parsed(files=[{"path": "a"}])).pid
         assert content(parsed()).pid.startswith("20.500.11935/")
 
+    def test_without_a_prefix_the_pid_follows_from_folder_and_metadata_too(self) -> None:
+        def without_prefix(document: DatasetDocument) -> str:
+            return drops.content_of(document, "landing", PREFIX, None, "").pid
+
+        assert without_prefix(parsed()) == without_prefix(parsed(files=[{"path": "a"}]))
+        assert without_prefix(parsed()) != without_prefix(parsed(datasetName="other"))
+
     def test_another_folder_or_other_metadata_is_another_dataset(self) -> None:
         pids = {
             content(parsed()).pid,

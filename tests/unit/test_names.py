@@ -1,12 +1,14 @@
 """Which names may stand in a dataset, a tar and a shell."""
 
+import re
 import unicodedata
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.names import MAX_KEY_BYTES, alike, told_apart, wrong_path, wrong_pid
+from archiver.names import MAX_KEY_BYTES, alike, pid_of, told_apart, wrong_path, wrong_pid
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../b", "./x", "a//b", "a/.", "..", ".", "a/..", "", "/"])
@@ -97,3 +99,17 @@ def test_names_are_alike_when_they_differ_in_form_alone_and_no_other_could_be_me
 def test_two_names_that_look_the_same_are_told_apart() -> None:
     assert told_apart("Z\u00fcrich.mrc") == r"Z\xfcrich.mrc"
     assert told_apart("Zu\u0308rich.mrc") == r"Zu\u0308rich.mrc"
+
+
+def test_a_pid_begins_with_the_catalogues_prefix() -> None:
+    unique = UUID("5d73d87c-e2c4-57bc-9266-7da5ece1a7b2")
+    assert pid_of("20.500.11935", unique) == f"20.500.11935/{unique}"
+
+
+@given(st.uuids())
+def test_a_pid_without_a_prefix_is_what_scicats_example_settings_take(unique: UUID) -> None:
+    # DATASET_CREATION_VALIDATION_REGEX in .env.example of SciCat 4.28.0, 5.2.1 and master.
+    wanted = r"^[0-9A-F]{8}-[0-9A-F]{4}-4[0-9A-F]{3}-[89AB][0-9A-F]{3}-[0-9A-F]{12}$"
+    assert re.match(wanted, pid_of("", unique))
+    assert pid_of("", unique) == pid_of("", unique)
+    assert wrong_pid(pid_of("", unique)) is None

@@ -16,8 +16,8 @@ import time_machine
 from moto import mock_aws
 
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
-from archiver.models import CatalogueDatablock, CatalogueFile
-from archiver.scicat import Catalogue, Identity, JobStatus, answers, receiving
+from archiver.models import CatalogueDatablock, CatalogueFile, JobKind
+from archiver.scicat import Catalogue, Identity, JobStatus, JobTypes, answers, receiving
 from archiver.scicat import catalogue as deployed_catalogue
 from archiver.scicat.retries import UnansweredError, pause_asked_for, worth_repeating
 from tests.loopback import QuietHandler, serving
@@ -629,3 +629,90 @@ def test_f25_a_release_without_a_route_says_nothing_about_rights(script: Script,
     script.answers = [Answer(404, {"message": "Cannot PATCH /api/v4/jobs/any", "error": "Not Found"})]
     with pytest.raises(ServiceRefused, match="This release of SciCat cannot work with the archiver"):
         catalogue.missing_rights()
+
+
+FOR_GROUPS = JobTypes(for_groups="archive_for_group")
+
+
+def a_job(job_type: str, job_id: str = "1") -> dict[str, Any]:
+    params = {"datasetList": [{"pid": PID, "files": []}]}
+    status = {"statusCode": "jobSubmitted", "createdAt": "2026-11-30T08:00:00.000Z"}
+    return {"id": job_id, "type": job_type, "jobParams": params} | status
+
+
+@pytest.mark.parametrize(
+    ("job_type", "kind"),
+    [
+        ("archive", JobKind.ARCHIVE),
+        ("archive_for_group", JobKind.ARCHIVE),
+        ("retrieve", JobKind.RETRIEVE),
+        ("public", None),
+        ("", None),
+    ],
+)
+def test_a_jobs_type_says_what_it_asks_for(script: Script, job_type: str, kind: JobKind | None) -> None:
+    script.answers = [Answer(200, a_job(job_type))]
+    job = Catalogue(script.url, lambda: ("archiver", "secret"), job_types=FOR_GROUPS).job("1")
+    assert job is not None
+    assert (job.type, job.kind) == (job_type, kind)
+
+
+def test_jobs_of_each_type_that_asks_for_an_archive_are_found(script: Script) -> None:
+    jobs = [a_job("archive", "1"), a_job("archive_for_group", "2"), a_job("retrieve", "3"), a_job("public", "4")]
+    catalogue = Catalogue(script.url, lambda: ("archiver", "secret"), job_types=FOR_GROUPS)
+    script.answers = [Answer(200, jobs)] * 2
+    assert {job.id for job in catalogue.jobs_of(PID, "archive")} == {"1", "2"}
+    assert {job.id for job in catalogue.unfinished_jobs()} == {"1", "2", "3"}
+
+
+@pytest.mark.parametrize(
+    ("job_types", "user", "created"),
+    [
+        (FOR_GROUPS, None, "archive_for_group"),
+        (FOR_GROUPS, "user1", "archive"),
+        (JobTypes(), None, "archive"),
+        (JobTypes(), "user1", "archive"),
+    ],
+)
+def test_a_job_of_a_group_without_a_user_has_the_type_for_that(
+    script: Script, job_types: JobTypes, user: str | None, created: str
+) -> None:
+    script.answers = [Answer(200, []), Answer(201, {"id": "1"})]
+    catalogue = Catalogue(script.url, lambda: ("archiver", "secret"), job_types=job_types)
+    catalogue.create_job("archive", [PID], owner_group="group1", owner_user=user, contact_email=None)
+    body = script.asked[-1][2]
+    assert (body["type"], body["ownerGroup"], body.get("ownerUser")) == (created, "group1", user)
+
+
+def test_a_job_that_scicat_does_not_take_for_the_user_is_the_groups(script: Script) -> None:
+    refusal = Answer(403, {"message": "User does not have access to all datasets, cannot create job."})
+    nothing = Answer(200, [])
+    script.answers = [nothing, refusal, refusal, nothing, nothing, Answer(201, {"id": "1"})]
+    catalogue = Catalogue(script.url, lambda: ("archiver", "secret"), job_types=FOR_GROUPS)
+    created = catalogue.create_job("archive", [PID], owner_group="group1", owner_user="user3", contact_email=None)
+    bodies = [body for method, _, body in script.asked if method == "POST"]
+    assert created == "1"
+    assert [(body["type"], body.get("ownerUser")) for body in bodies] == [
+        ("archive", "user3"),
+        ("archive", "user3"),
+        ("archive_for_group", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "advice"),
+    [
+        (400, "PID is not following required standards", "PidPrefix and SciCat's DATASET_CREATION_VALIDATION_REGEX"),
+        (
+            403,
+            "User does not belong to any group, cannot create job with #datasetOwner authorization.",
+            "set the archiver's SciCatGroupJobType",
+        ),
+    ],
+)
+def test_a_refusal_that_a_setting_mends_names_it(
+    script: Script, catalogue: Catalogue, status: int, message: str, advice: str
+) -> None:
+    script.answers = refused(Answer(status, {"message": message})) * 2
+    with pytest.raises(ServiceRefused, match=advice):
+        catalogue.create_dataset({}, "any")

@@ -17,6 +17,10 @@ def test_what_the_template_leaves_out_has_its_default(environment: pytest.Monkey
     [
         ("LANDING_BUCKET", ""),
         ("SCICAT_URL", "scicat"),
+        ("SCICAT_GROUP_JOB_TYPE", ""),
+        ("SCICAT_GROUP_JOB_TYPE", "retrieve"),
+        ("PID_PREFIX", "20.500.11935/"),
+        ("PID_PREFIX", "20.500 11935"),
         ("DATABLOCK_BYTES", "1000"),
         ("SLICE_SECONDS", "900"),
         ("LANES", "many"),

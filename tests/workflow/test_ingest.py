@@ -4,6 +4,7 @@ import json
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 
@@ -11,7 +12,7 @@ from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.scicat import JobStatus, catalogue
 from functions.start_ingest.app import handler as start_ingest
 from tests import dropping
-from tests.account import LambdaContext
+from tests.account import LambdaContext, forget_what_processes_remember
 from tests.catalogue import ANY_TIME, Scicat
 from tests.dropping import PREFIX
 from tests.workflow.conftest import CRASHED, Execution, Workflows
@@ -101,6 +102,34 @@ def test_a_drop_whose_listed_files_are_there_is_not_waited_for(aws: "S3Client", 
     dropping.drop(aws, files, dropping.a_document(files=dropping.listed(files)))
 
     assert ingest.arrives().states == [*BEGINNING, *LOOK, *END]
+
+
+def test_without_a_prefix_a_dropped_dataset_is_known_by_a_uuid_alone(
+    aws: "S3Client", scicat: Scicat, ingest: Ingest, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("PID_PREFIX", "")
+    forget_what_processes_remember()
+    dropping.drop(aws, dropping.some_files(1))
+
+    ingest.arrives()
+
+    status = dropping.the_status(aws)
+    assert status["status"] == "requested"
+    assert str(UUID(status["pid"])).upper() == status["pid"]
+    assert scicat.dataset(status["pid"])["numberOfFiles"] == 1
+
+
+def test_a_refused_pid_names_the_settings_that_mend_it(aws: "S3Client", scicat: Scicat, ingest: Ingest) -> None:
+    refusal = '{"message":"PID is not following required standards","error":"Bad Request","statusCode":400}'
+    scicat.faults({"match": "^POST /api/v3/datasets$", "status": 400, "body": refusal})
+    dropping.drop(aws, dropping.some_files(1))
+
+    ingest.arrives()
+
+    status = dropping.the_status(aws)
+    assert (status["status"], status["code"]) == ("failed", "scicat_rejected")
+    assert "PidPrefix" in status["message"]
+    assert "DATASET_CREATION_VALIDATION_REGEX" in status["message"]
 
 
 def test_ingest_reads_no_data_and_deletes_nothing(aws: "S3Client", ingest: Ingest) -> None:

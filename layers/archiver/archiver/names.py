@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
+from uuid import UUID
 
 # S3 allows keys of 1,024 bytes (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
 MAX_KEY_BYTES = 1024
@@ -23,6 +24,15 @@ _RULES = (
     (re.compile(r"[\x00-\x1f\x7f-\x9f]"), "has a control character"),
     (re.compile(rf"^{re.escape(RESERVED_FOLDER)}(?:/|\Z)"), f"lies in the reserved folder {RESERVED_FOLDER}"),
 )
+
+
+def pid_of(prefix: str, unique: UUID) -> str:
+    """The pid of a new dataset in a catalogue whose pids begin with ``prefix`` and a slash.
+
+    Without a prefix it has the form that SciCat's example settings ask of pids (``DATASET_CREATION_VALIDATION_REGEX``):
+    a UUID of version 4 in capitals. The same UUID always gives the same pid.
+    """
+    return f"{prefix}/{unique}" if prefix else str(UUID(bytes=unique.bytes, version=4)).upper()
 
 
 def wrong_path(path: str, key_prefix: str = "") -> str | None:

@@ -7,7 +7,16 @@ import os
 from functools import cache
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 MIB = 1024**2
 GIB = 1024**3
@@ -20,6 +29,15 @@ Words = Annotated[tuple[Name, ...], BeforeValidator(lambda text: [word for word 
 # Whoever has a public key can verify with these, and not sign.
 Algorithm = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^((RS|PS|ES)(256|384|512)|EdDSA)$")]
 Algorithms = Annotated[tuple[Algorithm, ...], BeforeValidator(lambda text: text.split(","))]
+
+
+def _not_retrieve(job_type: str) -> str:
+    if job_type == "retrieve":
+        raise ValueError("jobs of this type ask for data back")
+    return job_type
+
+
+JobType = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$"), AfterValidator(_not_retrieve)]
 
 
 class Settings(BaseModel):
@@ -36,7 +54,10 @@ class Settings(BaseModel):
     scicat_secret: Name
     # The account that creates jobs, on the functions that do; empty means that the one account does it, too.
     scicat_jobs_secret: str = ""
-    pid_prefix: Name
+    # The type of the archive jobs of a group none of whose users is known; see ``archiver.scicat.JobTypes``.
+    scicat_group_job_type: JobType = "archive"
+    # What the pids of dropped datasets begin with, before a slash; empty means that they are UUIDs alone.
+    pid_prefix: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^([^\s/]+(/[^\s/]+)*)?$")]
 
     job_api_secret: Name
     link_secret: Name

@@ -76,7 +76,7 @@ def test_a_job_that_scicat_does_not_know_as_such_is_refused(scicat: Scicat, kind
 
 def a_job(*pids: str) -> Job:
     datasets = tuple(JobDataset(pid, ()) for pid in pids)
-    return Job("any-job", "archive", "jobSubmitted", datasets, owner_user=None, owner_group=None, result=None)
+    return Job("any-job", "archive", "jobSubmitted", datasets, None, None, None, kind=JobKind.ARCHIVE)
 
 
 @pytest.mark.parametrize(

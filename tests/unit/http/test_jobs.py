@@ -129,7 +129,7 @@ def test_a_job_that_scicat_knows_as_another_type_is_refused(api: Api, scicat: Sc
         ({"type": "archive"}, ["body", "id"], "missing"),
         ({"id": "not-a-uuid", "type": "archive"}, ["body", "id"], "uuid_parsing"),
         ({"id": None, "type": "archive"}, ["body", "id"], "uuid_type"),
-        ({"id": UNKNOWN_JOB, "type": "public"}, ["body", "type"], "enum"),
+        ({"id": UNKNOWN_JOB, "type": "public"}, ["body", "type"], "job_type_unknown"),
         ("", ["body"], "missing"),
         ("null", ["body"], "missing"),
         ("[]", ["body"], "model_attributes_type"),
@@ -179,16 +179,25 @@ def test_b41_a_slow_scicat_does_not_keep_the_caller_waiting(
     assert (answer.status, answer.json["code"]) == (503, "scicat_unavailable")
 
 
-def test_when_scicat_refuses_our_account_the_caller_does_not_learn_why(api: Api, scicat: Scicat) -> None:
-    assert scicat
+def test_f02_that_scicat_refuses_our_login_is_told_as_that_and_no_more(api: Api, scicat: Scicat) -> None:
     boto3.client("secretsmanager").put_secret_value(
         SecretId="scicat", SecretString=json.dumps({"username": "archiver", "password": "any-wrong-password"})
     )
 
     answer = api.post("/archiver/jobs", {"id": UNKNOWN_JOB, "type": "archive"})
 
-    assert (answer.status, answer.json["code"]) == (503, "scicat_unavailable")
-    assert "login" not in answer.body
+    assert (answer.status, answer.json["code"]) == (503, "scicat_login")
+    assert answer.json["message"] == "SciCat refuses the login of the archiver's own account. Its operator has to look."
+    assert scicat.url not in answer.body
+
+
+def test_f03_that_our_account_lacks_a_right_is_told_as_that_and_no_more(api: Api, scicat: Scicat) -> None:
+    scicat.faults({"match": "^GET .*/jobs/", "status": 403, "body": '{"message": "Unauthorized to get this job."}'})
+
+    answer = api.post("/archiver/jobs", {"id": UNKNOWN_JOB, "type": "archive"})
+
+    assert (answer.status, answer.json["code"]) == (502, "scicat_forbidden")
+    assert answer.json["message"] == "The archiver's own account lacks a right in SciCat. Its operator has to look."
 
 
 def begun(job_id: str, kind: JobKind = JobKind.ARCHIVE) -> Run:

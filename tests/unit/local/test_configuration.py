@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from local.accounts import Accounts
 from local.configuration import ROOT, Configuration, ExistingService, Login, StageFailed, quiet_environment
+from local.deployment import parameters
 
 EXISTING_SCICAT = {
     "SCICAT_URL": "https://scicat.example.org/",
@@ -73,6 +75,27 @@ def test_existing_catalogue_may_have_a_second_account_that_creates_jobs() -> Non
     for missing in ({"SCICAT_JOBS_PASSWORD": ""}, {"SCICAT_JOBS_USERNAME": ""}, {"SCICAT_URL": ""}):
         with pytest.raises(StageFailed, match="SCICAT_JOBS_USERNAME and SCICAT_JOBS_PASSWORD go with each other"):
             Configuration.of(EXISTING_SCICAT | jobs | missing)
+
+
+@pytest.mark.parametrize(
+    ("environment", "prefix"), [({}, "20.500.11935"), ({"PID_PREFIX": "10.1234"}, "10.1234"), ({"PID_PREFIX": ""}, "")]
+)
+def test_pids_may_have_another_prefix_or_none(environment: dict[str, str], prefix: str) -> None:
+    configuration = Configuration.of(environment)
+
+    assert configuration.pid_prefix == prefix
+    assert parameters(configuration, Accounts.of({}))["PidPrefix"] == prefix
+
+
+def test_a_second_account_reaches_the_template_of_an_existing_catalogue_only_when_given() -> None:
+    def given(environment: dict[str, str]) -> tuple[str, str]:
+        values = parameters(Configuration.of(environment), Accounts.of({"JOBCREATOR_PASSWORD": "of-the-mock"}))
+        return values["SciCatJobsUsername"], values["SciCatJobsPassword"]
+
+    jobs = {"SCICAT_JOBS_USERNAME": "any-creator", "SCICAT_JOBS_PASSWORD": "another-password"}
+    assert given({}) == ("jobcreator", "of-the-mock")
+    assert given(EXISTING_SCICAT) == ("", "")
+    assert given(EXISTING_SCICAT | jobs) == ("any-creator", "another-password")
 
 
 @pytest.mark.parametrize("port", ["none", "0", "65536", "-1"])

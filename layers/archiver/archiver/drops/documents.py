@@ -27,7 +27,7 @@ from archiver.digests import known_algorithm
 from archiver.drops.states import ChkAlg, DropContent
 from archiver.errors import Code, DatasetRejected
 from archiver.keys import Keys
-from archiver.names import wrong_path
+from archiver.names import pid_of, wrong_path
 
 MARKER_LIMIT = 1_000_000
 # Names under which a list of SHA-256 checksums is found without being named in dataset.json.
@@ -196,7 +196,7 @@ def content_of(
     )
     own = (Keys.DROP_MARKER, Keys.DROP_STATUS)
     return DropContent(
-        pid=f"{pid_prefix}/{uuid5(NAMESPACE_URL, identity)}",
+        pid=pid_of(pid_prefix, uuid5(NAMESPACE_URL, identity)),
         metadata=metadata,
         documents=own if checksum_file is None else (*own, checksum_file),
         chk_alg=document.chk_alg,

@@ -37,7 +37,7 @@ class JobPosted(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     id: UUID
-    type: JobKind
+    type: str = Field(description="A type of SciCat's job configuration", examples=[*JobKind])
 
 
 class JobAccepted(BaseModel):
@@ -98,15 +98,17 @@ _START: dict[str, Any] = {
 @router.post("/jobs", **_START)
 def start(posted: Annotated[JobPosted, Body()]) -> JobAccepted:
     """Starts the job's workflow, once however often it is called; what to archive is read from SciCat."""
-    job_id = str(posted.id)
+    job_id, kind = str(posted.id), catalogue().job_types.kind_of(posted.type)
+    if kind is None:
+        raise WrongRequest(["body", "type"], "The archiver does no jobs of this type.", "job_type_unknown")
     job = Asked(lambda: catalogue().job(job_id), Code.SCICAT_UNAVAILABLE).answer()
     if job is None:
         raise Refusal(HTTPStatus.NOT_FOUND, "job_unknown", f"SciCat does not know a job {job_id}.")
     if job.type != posted.type:
         raise WrongRequest(["body", "type"], f"SciCat knows this job as {job.type!r}.", "job_type_mismatch")
     if not job.status.startswith(_ENDED):
-        request = JobRequest(job_id=job_id, kind=posted.type)
-        workflows.start(runs.machine_of_job(posted.type), job_id, request.model_dump(mode="json"))
+        request = JobRequest(job_id=job_id, kind=kind)
+        workflows.start(runs.machine_of_job(kind), job_id, request.model_dump(mode="json"))
     return JobAccepted(uuid=posted.id, name=job_id)
 
 

@@ -8,8 +8,8 @@ Who uses SciCat imports from here, and never from the modules within.
 """
 
 from archiver.scicat.client import Catalogue, catalogue
-from archiver.scicat.jobs import Job, JobDataset, JobStatus
+from archiver.scicat.jobs import Job, JobDataset, JobStatus, JobTypes
 from archiver.scicat.rights import Right
 from archiver.scicat.users import Identity
 
-__all__ = ["Catalogue", "Identity", "Job", "JobDataset", "JobStatus", "Right", "catalogue"]
+__all__ = ["Catalogue", "Identity", "Job", "JobDataset", "JobStatus", "JobTypes", "Right", "catalogue"]

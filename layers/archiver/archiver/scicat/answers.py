@@ -35,6 +35,15 @@ _PERMISSIONS = (
     (re.compile(r"PATCH .*/datasets/"), "ADMIN_GROUPS"),
     (re.compile(r"GET .*/datasets/"), "UPDATE_DATASET_LIFECYCLE_GROUPS"),
 )
+# What mends a refusal that SciCat words like this.
+_ADVICE = {
+    "PID is not following required standards": (
+        "The archiver's PidPrefix and SciCat's DATASET_CREATION_VALIDATION_REGEX do not fit each other"
+    ),
+    "User does not belong to any group, cannot create job": (
+        "For a group without a user this SciCat needs a job type of its own: set the archiver's SciCatGroupJobType"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +147,9 @@ class Answer:
         """What an operator may have to do."""
         if self.no_route:
             return ". This release of SciCat cannot work with the archiver, or SciCatUrl leads to something else."
+        advice = next((advice for words, advice in _ADVICE.items() if words in self.message), None)
+        if advice:
+            return f". {advice} (docs/scicat)."
         groups = next((groups for asked, groups in _PERMISSIONS if asked.match(self.asked)), None)
         return f". Is the account in a group of {groups}?" if self.status == 403 and groups else ""
 

@@ -19,7 +19,7 @@ from archiver.models import (
 )
 from archiver.scicat import records, rights
 from archiver.scicat.bodies import Json, without_none
-from archiver.scicat.jobs import JOBS_PATH, Job, JobStatus, created_body, job_of, newest_first, updated_body
+from archiver.scicat.jobs import JOBS_PATH, Job, JobStatus, JobTypes, created_body, job_of, newest_first, updated_body
 from archiver.scicat.paths import DATASETS_PATH, dataset_path, filtered, including, segment
 from archiver.scicat.rights import Right
 from archiver.scicat.server import Request, Server
@@ -58,8 +58,15 @@ class Catalogue:
     when SciCat does not know it.
     """
 
-    def __init__(self, url: str, credentials: Credentials, jobs_credentials: Credentials | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        credentials: Credentials,
+        jobs_credentials: Credentials | None = None,
+        job_types: JobTypes | None = None,
+    ) -> None:
         """``url`` is SciCat's address without ``/api/v3``; without ``jobs_credentials`` one account does everything."""
+        self.job_types = job_types or JobTypes()
         server = Server(url)
         self._session = Session(server, credentials, "SciCatUsername and SciCatPassword")
         self._jobs_session = self._session
@@ -97,34 +104,49 @@ class Catalogue:
     def job(self, job_id: str) -> Job | None:
         """The job, or None when SciCat does not know it."""
         answer = self._session.ask(Request("GET", _job_path(job_id)))
-        return None if answer.unknown_job else answer.read(job_of)
+        return None if answer.unknown_job else answer.read(partial(job_of, types=self.job_types))
 
     def jobs_of(self, pid: str, kind: str) -> list[Job]:
-        """All jobs of type ``kind`` that name the dataset, newest first."""
-        jobs = self._list_jobs({"type": kind, "jobParams.datasetList.pid": pid})
-        return [job for job in jobs if job.type == kind and pid in {dataset.pid for dataset in job.datasets}]
+        """All jobs of this kind that name the dataset, newest first."""
+        jobs = self._list_jobs({"type": {"$in": self.job_types.of(JobKind(kind))}, "jobParams.datasetList.pid": pid})
+        return [job for job in jobs if job.kind == kind and pid in {dataset.pid for dataset in job.datasets}]
 
     def unfinished_jobs(self) -> list[Job]:
         """All jobs for this service that wait or are being worked on, newest first."""
-        kinds, statuses = [str(kind) for kind in JobKind], [JobStatus.SUBMITTED, JobStatus.IN_PROGRESS]
-        where = {"type": {"$in": kinds}, "statusCode": {"$in": [str(status) for status in statuses]}}
-        return [job for job in self._list_jobs(where) if job.unfinished]
+        types = [name for kind in JobKind for name in self.job_types.of(kind)]
+        statuses = [JobStatus.SUBMITTED, JobStatus.IN_PROGRESS]
+        where = {"type": {"$in": types}, "statusCode": {"$in": [str(status) for status in statuses]}}
+        return [job for job in self._list_jobs(where) if job.unfinished and job.kind is not None]
 
     def create_job(
         self, kind: str, pids: Sequence[str], *, owner_group: str, owner_user: str | None, contact_email: str | None
     ) -> str:
         """Create a job on behalf of a dataset's owner and return its id.
 
-        SciCat calls the archiver before it answers, and keeps the job when that call fails: the id is
-        returned then too, of a job that is still ``jobSubmitted``.
+        Where SciCat does not take a job for ``owner_user``, whom it does not know or who is not in the group, the job
+        is the group's alone. SciCat calls the archiver before it answers, and keeps the job when that call fails: the
+        id is returned then too, of a job that is still ``jobSubmitted``.
         """
+        create = partial(self._create_job, JobKind(kind), pids, owner_group, contact_email)
+        try:
+            return create(owner_user)
+        except ServiceRefused as refused:
+            if owner_user is None or refused.reason.code is not Code.SCICAT_FORBIDDEN:
+                raise
+            logger.warning("SciCat takes no job for the user: it is the group's", extra={"reason": str(refused)})
+            return create(None)
+
+    def _create_job(
+        self, kind: JobKind, pids: Sequence[str], owner_group: str, contact_email: str | None, owner_user: str | None
+    ) -> str:
         known = {job.id for job in self.jobs_of(pids[0], kind)}
 
         def created() -> str | None:
             new = (job for job in self.jobs_of(pids[0], kind) if job.id not in known)
             return next((job.id for job in new if {dataset.pid for dataset in job.datasets} == set(pids)), None)
 
-        body = created_body(kind, pids, owner_group, owner_user, contact_email)
+        job_type = self.job_types.created(kind, owner_user)
+        body = created_body(job_type, pids, owner_group, owner_user, contact_email)
         return self._jobs_session.create(JOBS_PATH, without_none(body), created, _id)
 
     def update_job(self, job_id: str, status: JobStatus, message: str, result: Mapping[str, Any] | None = None) -> None:
@@ -141,7 +163,8 @@ class Catalogue:
 
     def _list_jobs(self, where: Mapping[str, object]) -> list[Job]:
         """All jobs that fulfil SciCat's condition, each once, newest first. Release 4.28 does not sort them."""
-        return self._whole_list(JOBS_PATH, newest_first, where=where, limits={"skip": 0, "sort": {"createdAt": "desc"}})
+        read = partial(newest_first, types=self.job_types)
+        return self._whole_list(JOBS_PATH, read, where=where, limits={"skip": 0, "sort": {"createdAt": "desc"}})
 
     def _whole_list[T](
         self, path: str, read: Callable[[Json], list[T]], *, limits: Mapping[str, object], **condition: object
@@ -336,6 +359,7 @@ def catalogue() -> Catalogue:
         settings().scicat_url,
         partial(_account, settings().scicat_secret),
         partial(_account, jobs_secret) if jobs_secret else None,
+        JobTypes(for_groups=settings().scicat_group_job_type),
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from archiver.models import JobKind
 from archiver.scicat.bodies import Json
 
 JOBS_PATH = "/api/v4/jobs"
@@ -22,6 +23,32 @@ class JobStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class JobTypes:
+    """Which types of SciCat's job configuration this service does, and what each asks for.
+
+    SciCat 5.2 takes a job of the type ``archive`` for others only with a user of the group. ``for_groups`` is the
+    type of the archive jobs of a group none of whose users is known: ``archive`` where that will do, else a further
+    type whose ``create.auth`` is ``#jobAdmin``.
+    """
+
+    for_groups: str = JobKind.ARCHIVE
+
+    def kind_of(self, job_type: str) -> JobKind | None:
+        """What jobs of this type ask for; None when they are not this service's."""
+        if job_type == self.for_groups:
+            return JobKind.ARCHIVE
+        return JobKind(job_type) if job_type in JobKind else None
+
+    def of(self, kind: JobKind) -> list[str]:
+        """The types of jobs that ask for this."""
+        return list(dict.fromkeys((str(kind), self.for_groups) if kind is JobKind.ARCHIVE else (str(kind),)))
+
+    def created(self, kind: JobKind, owner_user: str | None) -> str:
+        """The type that a job gets which is created for this user, or for a group alone."""
+        return self.for_groups if kind is JobKind.ARCHIVE and owner_user is None else str(kind)
+
+
+@dataclass(frozen=True, slots=True)
 class JobDataset:
     """One dataset of a job; no files means all of them."""
 
@@ -31,7 +58,10 @@ class JobDataset:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A SciCat job: who asked for what, and how far it is. ``status`` is usually a ``JobStatus``."""
+    """A SciCat job: who asked for what, and how far it is. ``status`` is usually a ``JobStatus``.
+
+    ``kind`` is what its ``type`` asks for; None when it is not for this service.
+    """
 
     id: str
     type: str
@@ -41,6 +71,7 @@ class Job:
     owner_group: str | None
     result: dict[str, Any] | None
     created: datetime | None = None
+    kind: JobKind | None = None
 
     @property
     def unfinished(self) -> bool:
@@ -49,11 +80,11 @@ class Job:
 
 
 def created_body(
-    kind: str, pids: Sequence[str], owner_group: str, owner_user: str | None, contact_email: str | None
+    job_type: str, pids: Sequence[str], owner_group: str, owner_user: str | None, contact_email: str | None
 ) -> dict[str, Any]:
     """The body that creates a job; None stands for what is left out."""
     owner = {"ownerGroup": owner_group, "ownerUser": owner_user, "contactEmail": contact_email}
-    return {"type": kind, "jobParams": {"datasetList": _whole(pids)}, **owner}
+    return {"type": job_type, "jobParams": {"datasetList": _whole(pids)}, **owner}
 
 
 def updated_body(status: JobStatus, message: str) -> dict[str, Any]:
@@ -61,7 +92,7 @@ def updated_body(status: JobStatus, message: str) -> dict[str, Any]:
     return {"statusCode": str(status), "statusMessage": message}
 
 
-def job_of(body: Json) -> Job:
+def job_of(body: Json, types: JobTypes) -> Job:
     """A job as SciCat shows it."""
     return Job(
         id=body["id"],
@@ -72,12 +103,13 @@ def job_of(body: Json) -> Job:
         owner_group=body.get("ownerGroup"),
         result=body.get("jobResultObject") or None,
         created=datetime.fromisoformat(body["createdAt"]),
+        kind=types.kind_of(body["type"]),
     )
 
 
-def newest_first(body: Json) -> list[Job]:
+def newest_first(body: Json, types: JobTypes) -> list[Job]:
     """A list of jobs in the order in which they were created, the last one first."""
-    return [job_of(one) for one in sorted(body, key=lambda one: str(one["createdAt"]), reverse=True)]
+    return [job_of(one, types) for one in sorted(body, key=lambda one: str(one["createdAt"]), reverse=True)]
 
 
 def _whole(pids: Sequence[str]) -> list[dict[str, Any]]:
