@@ -19,6 +19,9 @@ ACCESS_KEY_ID = SECRET_ACCESS_KEY = "test"  # noqa: S105
 # What an existing long-term storage is asked with when no keys are given: services for trying things out take any.
 _LTS_KEYS = {"LTS_ACCESS_KEY_ID": ACCESS_KEY_ID, "LTS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
 
+# What pids begin with.
+PID_PREFIX = "20.500.11935"
+
 
 class StageFailed(Exception):
     """A stage did not succeed: the one sentence to show, and the log that says more."""
@@ -90,7 +93,7 @@ class Configuration:
             scicat=_existing_scicat(given),
             lts=_existing(_LTS_KEYS | given, "LTS_ENDPOINT_URL", "LTS_ACCESS_KEY_ID", "LTS_SECRET_ACCESS_KEY"),
             lts_bucket=given.get("LTS_BUCKET", f"{STACK_NAME}-lts-{ACCOUNT_ID}"),
-            pid_prefix=environment.get("PID_PREFIX", "20.500.11935"),
+            pid_prefix=environment.get("PID_PREFIX", PID_PREFIX),
         )
 
     @property

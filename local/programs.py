@@ -6,6 +6,7 @@ from base64 import b64encode
 from local.accounts import Accounts
 from local.configuration import (
     ACCESS_KEY_ID,
+    PID_PREFIX,
     SECRET_ACCESS_KEY,
     Configuration,
     venv,
@@ -85,10 +86,9 @@ def scicat_mock(configuration: Configuration, accounts: Accounts) -> Service:
         "SCICAT_MOCK_RELEASE": configuration.scicat_release,
         "ARCHIVER_URL": configuration.api_url,
         "ARCHIVER_BASIC": b64encode(f"{accounts.job_api.username}:{accounts.job_api.password}".encode()).decode(),
-        "PID_PREFIX": "20.500.11935",
+        # A catalogue has a prefix for the pids that it gives itself.
+        "PID_PREFIX": configuration.pid_prefix or PID_PREFIX,
     }
-    if configuration.pid_prefix:
-        environment["SCICAT_MOCK_PID_PREFIX"] = configuration.pid_prefix
     return Service(
         name="SciCat mock",
         command=(sys.executable, "-m", "mocks.scicat"),

@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from local.configuration import StageFailed
+from local.configuration import PID_PREFIX, StageFailed
 from local.doctor.examination import Finding, examine
 from local.doctor.listener import listening
-from local.doctor.patient import OWNER_GROUP, PID_PREFIX, Given
+from local.doctor.patient import OWNER_GROUP, Given
 from local.doctor.report import as_json, healthy, reporting
 from local.doctor.visit import PATIENCE_SECONDS, Visit
 

@@ -11,7 +11,7 @@ import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.configuration import STACK_NAME, Configuration, Login, StageFailed
+from local.configuration import PID_PREFIX, STACK_NAME, Configuration, Login, StageFailed
 from local.deployment import Aws
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 # A group that no account is in: what the archiver may do to its datasets, it may do by right and not as their owner.
 OWNER_GROUP = "scopemarchiver-doctor"
-PID_PREFIX = "20.500.11935"
 
 
 @dataclass(frozen=True, slots=True)
