@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from archiver.models import SourceFile
+from archiver import download_script
+from archiver.models import Download, SourceFile
 from archiver.settings import GIB
 from archiver.tarlayout import END, header, padding
 from tests import restoring
@@ -67,6 +69,25 @@ def test_every_byte_comes_back_and_one_command_checks_all_datablocks(
         checked = as_ordinary_user(["sh", "-c", DOCUMENTED_CHECK], folder, path)
         assert (checked.returncode, checked.stdout.count(": OK\n")) == (0, len(FILES)), checked.stderr
     assert {path: mode & 0o077 & ~MODES[path] for path, mode in modes(folder).items()} == dict.fromkeys(MODES, 0)
+
+
+def test_the_download_script_needs_nothing_but_busybox_and_curl(folder: Path, applets: str) -> None:
+    downloads = []
+    for number, tar in enumerate(datablocks()):
+        link = folder / f"{number}.served"
+        link.write_bytes(tar)
+        any_time = datetime(2026, 11, 30, tzinfo=UTC)
+        downloads.append(Download("any/1", f"any_{number}.tar", len(tar), 0, "", link.as_uri(), any_time))
+    script = download_script.script("any-job", download_script.rows(downloads), len(downloads), ())
+    (folder / "download.sh").write_text(script)
+
+    for said in (" bytes\n", "is here already"):
+        ended = as_ordinary_user(["sh", "download.sh"], folder, applets)
+
+        assert (ended.returncode, ended.stderr.count(said)) == (0, len(downloads)), ended.stderr
+        assert restored(folder / "any-1") == FILES
+        assert modes(folder / "any-1") == MODES
+        assert {(folder / "any-1" / path).stat().st_mtime for path in MODES} == {restoring.ANY_SECOND}
 
 
 @pytest.mark.parametrize("program", ["tar", *UNPACK])
