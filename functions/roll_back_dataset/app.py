@@ -3,14 +3,16 @@
 Everything a run makes carries its run id. What it handed to the long-term storage stays there, without
 a record: the storage is write-once. A dataset that SciCat calls archived, by this run or by an earlier
 one, stays archived: then only the run failed. And when all that failed is that SciCat does not answer, a verified
-archive is kept, and SciCat is told later. Where SciCat does not show its list of datablocks, the records stay: the
-next archiving of the dataset takes them back.
+archive is kept, and SciCat is told later. Where SciCat does not show its list of datablocks, or does not let their
+records be removed (``DELETE_GROUPS``), these stay: the next archiving of the dataset takes them back.
 """
+
+from collections.abc import Sequence
 
 from archiver import archived, reports, runs, storage, workflows
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
-from archiver.models import RunFailed, RunOutcome, RunRolledBack
+from archiver.models import DatablockRecord, RunFailed, RunOutcome, RunRolledBack
 from archiver.scicat import catalogue
 from archiver.step import logger, step
 
@@ -52,11 +54,21 @@ def _take_back(run: RunFailed) -> bool:
     own = archived.made_by(run.run_id, dataset)
     is_archived = bool(dataset.datablocks) and archived.is_called_archived(dataset.lifecycle)
     if not is_archived or len(own) < len(dataset.datablocks):
-        archived.take_back(run.pid, own)
+        _delete_records(run, own)
         _delete_tars(run)
     if is_archived:
         archived.clear_contradiction(run.pid, dataset.lifecycle)
     return is_archived
+
+
+def _delete_records(run: RunFailed, own: Sequence[DatablockRecord]) -> None:
+    """Delete the records that the run made; they stay where SciCat does not let the archiver remove any."""
+    try:
+        archived.take_back(run.pid, own)
+    except ServiceRefused as refused:
+        if refused.reason.code is not Code.SCICAT_FORBIDDEN:
+            raise
+        logger.error("records are left in SciCat: no right to remove them", extra={"reason": refused.reason.to_json()})
 
 
 def _take_back_tars(run: RunFailed) -> bool:

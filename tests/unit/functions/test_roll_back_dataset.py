@@ -50,6 +50,22 @@ def test_g22_records_tars_and_uploads_of_the_run_go_and_all_others_stay(
     assert dataset.landing() == before
 
 
+def test_f03_records_stay_where_scicat_does_not_let_them_be_removed_and_everything_else_goes(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    dataset = a_dataset()
+    own = Keys.datablock(dataset.pid, dataset.run_id, 1)
+    catalogue().add_datablock(dataset.pid, a_datablock(own))
+    storage.staging().put(own, b"tar")
+    dataset.scicat.faults({"match": "^DELETE ", "status": 403, "body": '{"message": "Forbidden resource"}'})
+
+    told = handler(dataset.run | ANY_FAILURE, lambda_context)
+
+    assert told == dataset.run | ANY_FAILURE | {"archived": False, "pending": False}
+    assert records(dataset) == [own]
+    assert not list(storage.staging().list(own))
+
+
 def test_a_run_of_which_scicat_says_that_it_archived_the_dataset_is_kept(
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:
