@@ -77,6 +77,8 @@ class Configuration:
     lts_bucket: str
     # What pids begin with; unlike the other variables this one may be given empty.
     pid_prefix: str
+    # The type of SciCat's jobs for a group without a user.
+    group_job_type: str
 
     @classmethod
     def of(cls, environment: Mapping[str, str] = os.environ) -> "Configuration":
@@ -93,6 +95,7 @@ class Configuration:
             scicat=_existing_scicat(given),
             lts=_existing(_LTS_KEYS | given, "LTS_ENDPOINT_URL", "LTS_ACCESS_KEY_ID", "LTS_SECRET_ACCESS_KEY"),
             lts_bucket=given.get("LTS_BUCKET", f"{STACK_NAME}-lts-{ACCOUNT_ID}"),
+            group_job_type=given.get("SCICAT_GROUP_JOB_TYPE", _group_job_type(given)),
             pid_prefix=environment.get("PID_PREFIX", PID_PREFIX),
         )
 
@@ -205,3 +208,8 @@ def _existing_scicat(given: Mapping[str, str]) -> ExistingService | None:
     if found is None or not username or not password:
         raise StageFailed(f"{' and '.join(names)} go with each other, and with SCICAT_URL")
     return replace(found, jobs_login=Login(username, password))
+
+
+def _group_job_type(given: Mapping[str, str]) -> str:
+    """SciCat 5.2 takes no other for a group; an existing one is its operator's affair."""
+    return "archive_for_group" if "SCICAT_URL" not in given and given.get("SCICAT_RELEASE") == "5.2.1" else "archive"

@@ -138,7 +138,6 @@ _GIVEN = {
     "SliceSeconds": "SLICE_SECONDS",
     "DropQuietSeconds": "DROP_QUIET_SECONDS",
     "DropMissingSeconds": "DROP_MISSING_SECONDS",
-    "SciCatGroupJobType": "SCICAT_GROUP_JOB_TYPE",
 }
 
 
@@ -155,6 +154,7 @@ def parameters(configuration: Configuration, accounts: Accounts) -> dict[str, st
         "SciCatPassword": scicat.password,
         "SciCatJobsUsername": jobs.username,
         "SciCatJobsPassword": jobs.password,
+        "SciCatGroupJobType": configuration.group_job_type,
         "PidPrefix": configuration.pid_prefix,
         "JobApiUsername": accounts.job_api.username,
         "JobApiPassword": accounts.job_api.password,

@@ -144,8 +144,8 @@ def _is_json(answer: httpx.Response) -> bool:
 @check(
     "a job is created on behalf of the owner",
     needs=(dataset,),
-    mend="SciCat: CREATE_JOB_PRIVILEGED_GROUPS must name a group of {creator}; release 5.2 also wants a user of the "
-    "owner group with it (OWNER_GROUP=… OWNER_USER=…).",
+    mend="SciCat: CREATE_JOB_PRIVILEGED_GROUPS must name a group of {creator}; release 5.2 also wants a job type of "
+    "its own for a group (SCICAT_GROUP_JOB_TYPE=archive_for_group), or a user of it (OWNER_GROUP=… OWNER_USER=…).",
 )
 def job(visit: Visit) -> str:
     """As the ingest of a dropped dataset does, which then belongs to the owner's group."""
@@ -181,8 +181,8 @@ def _of_known_user(visit: Visit, refused: ServiceRefused) -> Fault:
         return Fault(refused.reason.message)
     return Doubt(
         f"{visit.job}, for a known user alone: for the group {visit.patient.owner_group} {refused.reason.message}",
-        "Release 5.2 wants a user of the owner group with each job: docs/scicat/README.md says how datasets are "
-        "dropped for groups none of whose users it knows.",
+        "Release 5.2 wants a job type of its own for a group without a user: SCICAT_GROUP_JOB_TYPE=archive_for_group "
+        "(SciCatGroupJobType of the deployment), see docs/scicat/README.md.",
     )
 
 

@@ -37,6 +37,8 @@ class Patient:
     # With what SciCat calls the archiver's API, and where that is, as far as they are known.
     job_api: Login | None = None
     api: str | None = None
+    # The type of jobs for a group without a user (SciCatGroupJobType of the deployment).
+    group_job_type: str = "archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,12 @@ class Given:
             url=self.scicat_url.rstrip("/"),
             archiver=login(self.scicat_username, "SCICAT_PASSWORD"),
             creator=login(creator, "SCICAT_JOBS_PASSWORD") if creator else None,
-            pid_prefix=self.pid_prefix or PID_PREFIX,
+            # May be given empty.
+            pid_prefix=self.pid_prefix or environment.get("PID_PREFIX", PID_PREFIX),
             owner_group=self.owner_group or OWNER_GROUP,
             owner_user=self.owner_user or None,
             job_api=Login(self.job_api_username, job_api) if job_api else None,
+            group_job_type=environment.get("SCICAT_GROUP_JOB_TYPE") or "archive",
         )
 
     def _deployed(self, stack: str, cloudformation: "CloudFormationClient", secrets: "SecretsManagerClient") -> Patient:
@@ -110,6 +114,7 @@ class Given:
                 owner_user=self.owner_user or None,
                 job_api=login("JobApiSecret"),
                 api=outputs.get("ApiUrl"),
+                group_job_type=parameters.get("SciCatGroupJobType") or "archive",
             )
         except (BotoCoreError, ClientError) as error:
             where = f"The stack {stack} cannot be read" if self.stack else "The local stack is not up"

@@ -9,7 +9,7 @@ from uuid import uuid4
 from archiver.errors import ServiceRefused
 from archiver.models import CatalogueFile
 from archiver.names import pid_of
-from archiver.scicat import Catalogue
+from archiver.scicat import Catalogue, JobTypes
 from local.configuration import Login
 from local.doctor.direct import Direct
 from local.doctor.listener import Listener
@@ -54,7 +54,10 @@ class Visit:
         """Nothing is asked yet."""
         creator = patient.creator
         catalogue = Catalogue(
-            patient.url, _credentials(patient.archiver), None if creator is None else _credentials(creator)
+            patient.url,
+            _credentials(patient.archiver),
+            None if creator is None else _credentials(creator),
+            JobTypes(for_groups=patient.group_job_type),
         )
         archiver = Direct(patient.url, patient.archiver)
         return cls(

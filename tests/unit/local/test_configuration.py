@@ -87,6 +87,21 @@ def test_pids_may_have_another_prefix_or_none(environment: dict[str, str], prefi
     assert parameters(configuration, Accounts.of({}))["PidPrefix"] == prefix
 
 
+@pytest.mark.parametrize(
+    ("environment", "job_type"),
+    [
+        ({}, "archive"),
+        ({"SCICAT_RELEASE": "5.2.1"}, "archive_for_group"),
+        ({"SCICAT_GROUP_JOB_TYPE": "any_type"}, "any_type"),
+        (EXISTING_SCICAT, "archive"),
+    ],
+)
+def test_jobs_of_a_group_have_the_type_that_the_catalogue_takes(environment: dict[str, str], job_type: str) -> None:
+    values = parameters(Configuration.of(environment), Accounts.of({}))
+
+    assert values["SciCatGroupJobType"] == job_type
+
+
 def test_a_second_account_reaches_the_template_of_an_existing_catalogue_only_when_given() -> None:
     def given(environment: dict[str, str]) -> tuple[str, str]:
         values = parameters(Configuration.of(environment), Accounts.of({"JOBCREATOR_PASSWORD": "of-the-mock"}))
