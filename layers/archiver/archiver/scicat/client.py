@@ -275,7 +275,8 @@ class Catalogue:
 
     def datablock(self, pid: str, record: DatablockRecord) -> CatalogueDatablock:
         """A datablock with its files. Raises ServiceUnavailable when it is not recorded as it was listed any more."""
-        for block_id, datablock in self._datablocks_by(pid, record.archive_id):
+        found = self._session.ask(_by_archive_id(pid, record.archive_id)).read(records.datablocks_of)
+        for block_id, datablock in found:
             if (block_id, datablock.size, datablock.packed_size) == (record.id, record.size, record.packed_size):
                 return datablock
         message = f"The datablocks of {pid} change while they are read."
@@ -286,17 +287,13 @@ class Catalogue:
 
         Raises ServiceRefused (``ARCHIVE_ID_CONFLICT``) when another one of the dataset has its ``archive_id``.
         """
-        for block_id, found in self._datablocks_by(pid, datablock.archive_id):
+        answer = self._session.ask_for_list(_by_archive_id(pid, datablock.archive_id))
+        for block_id, found in answer.read(records.datablocks_of):
             if records.is_recorded(datablock, found):
                 return block_id
             message = f"SciCat records another datablock as {datablock.archive_id}."
             raise ServiceRefused(Code.ARCHIVE_ID_CONFLICT, message)
         return None
-
-    def _datablocks_by(self, pid: str, archive_id: str) -> list[tuple[str, CatalogueDatablock]]:
-        """The one datablock of this name with its id, if there is one."""
-        request = Request("GET", including(pid, "datablocks", where={"archiveId": archive_id}))
-        return self._session.ask_for_list(request).read(records.datablocks_of)
 
     def add_datablock(self, pid: str, datablock: CatalogueDatablock) -> str:
         """Record a datablock and return its id. One that is recorded already, and equal, is success.
@@ -388,6 +385,11 @@ def _known[T](pid: str, found: T | None) -> T:
     if found is None:
         raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat does not know the dataset {pid}.")
     return found
+
+
+def _by_archive_id(pid: str, archive_id: str) -> Request:
+    """What asks for the dataset with the one datablock of this name, if there is one."""
+    return Request("GET", including(pid, "datablocks", where={"archiveId": archive_id}))
 
 
 def _id(body: Json) -> str:
