@@ -42,8 +42,11 @@ def handler(ended: JobEnded) -> JobReported:
         status, message = reports.job_report(begun.kind, ends)
         if begun.kind is JobKind.RETRIEVE:
             result = _result(begun, ends)
-    catalogue().update_job(ended.job_id, JobStatus(status), message, result)
-    return JobReported(status=status, message=message)
+    reported = JobReported(status=status, message=message)
+    if not catalogue().update_job(ended.job_id, JobStatus(status), message, result):
+        # SciCat will call the job unfinished for ever: no sweep need come back to it.
+        RunFolder(ended.job_id).save("untold.json", reported)
+    return reported
 
 
 def _outcome(begun: JobBegun, run: Run, why: Reason | None) -> RunOutcome:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from archiver import outcomes, reports, runs, storage, workflows
 from archiver.errors import Reason
-from archiver.models import JobBegun, JobEnded, JobKind, JobRequest, JobsSwept, Run, RunOutcome
+from archiver.models import JobBegun, JobEnded, JobKind, JobReported, JobRequest, JobsSwept, Run, RunOutcome
 from archiver.scicat import Job, JobStatus, catalogue
 from archiver.step import deadline, logger, step
 from archiver.storage import RunFolder
@@ -80,6 +80,8 @@ def _look_at_end(request: JobRequest, status: str | None) -> tuple[JobEnded | No
     ends = {_settle(run, request.kind, why) for run in begun.runs} if begun is not None else set[_Run]()
     if ends - {_Run.SETTLED}:
         return None, ends
+    if RunFolder(request.job_id).load("untold.json", JobReported) is not None:
+        return None, set()
     logger.warning("a job that SciCat waits for is finished", extra={"job": request.job_id})
     failure = None if why is None else reports.failure_of(why)
     return JobEnded(**request.model_dump(), failure=failure), ends

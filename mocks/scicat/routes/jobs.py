@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from fastapi import APIRouter, Request, Response
 
 from mocks.scicat import validation
@@ -209,7 +210,15 @@ def _updatable(job_id: str, caller: JobCaller, service: Service) -> Document:
     job = _found(job_id, service)
     if not caller.jobs.update(job_type(job["type"], service), job):
         raise refused(403, "Unauthorized to update this job.")
+    _refuse_without_datasets(job, service)
     return job
+
+
+def _refuse_without_datasets(job: Document, service: Service) -> None:
+    """SciCat looks for all datasets of a job before it changes the job, and names all when one is deleted."""
+    pids = [one["pid"] for one in job["jobParams"].get("datasetList") or ()]
+    if any(service.store.get(Kind.DATASET, pid) is None for pid in pids):
+        raise refused(404, f"Unable to get a dataset. ({orjson.dumps(pids).decode()})")
 
 
 async def _update(job: Document, changed: Mapping[str, Any], caller: JobCaller, service: Service) -> Document:

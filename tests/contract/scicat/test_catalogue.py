@@ -215,6 +215,18 @@ def test_an_unknown_job_is_none_and_telling_it_is_passed_over(catalogue: Catalog
     catalogue.update_job(str(uuid4()), JobStatus.FINISHED, "jobFinished")
 
 
+def test_a_job_whose_dataset_was_deleted_cannot_be_told_and_is_passed_over(
+    scicat: Scicat, catalogue: Catalogue
+) -> None:
+    pid = scicat.a_dataset()
+    job_id = scicat.a_job(pid)
+    assert scicat.by("archiver").ask("DELETE", f"/api/v3/datasets/{pid}").status_code == 200
+    assert catalogue.update_job(job_id, JobStatus.FINISHED, "jobFinished") is False
+    job = catalogue.job(job_id)
+    assert job is not None
+    assert job.unfinished
+
+
 def test_a_job_whose_dataset_is_not_archivable_is_rejected_with_scicats_reason(
     scicat: Scicat, catalogue: Catalogue
 ) -> None:

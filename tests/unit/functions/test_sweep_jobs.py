@@ -10,6 +10,7 @@ import time_machine
 from archiver import reports, storage, workflows
 from archiver.models import Failure, JobBegun, JobKind, Lease, Run, RunOutcome
 from archiver.scicat import JobStatus, catalogue
+from functions.finish_job.app import handler as finish_job
 from functions.sweep_jobs.app import MAX_JOBS, handler
 from tests.account import LambdaContext, state_machine_arn
 from tests.catalogue import Scicat
@@ -96,6 +97,18 @@ def test_a_job_whose_runs_all_ended_is_finished_as_they_did(scicat: Scicat, an_e
     an_execution("archive", job_id, "FAILED")
     (job,) = swept()["jobs"]
     assert (job["job_id"], job["failure"]) == (job_id, None)
+
+
+def test_a_job_that_can_never_be_told_is_not_finished_once_more(
+    scicat: Scicat, an_execution: Callable[..., str], lambda_context: LambdaContext
+) -> None:
+    job_id = a_job(scicat)
+    storage.RunFolder(begun(job_id).run_id).save("outcome.json", DONE)
+    an_execution("archive", job_id, "FAILED")
+    (job,) = swept()["jobs"]
+    scicat.delete_dataset(ANY_PID)
+    assert finish_job(job, lambda_context) == {"status": "finishedSuccessful", "message": "jobFinished"}
+    assert swept()["jobs"] == []
 
 
 def test_a_run_that_a_stopped_job_never_began_is_found_and_the_job_waits_for_it(

@@ -118,6 +118,11 @@ class Answer:
         return self.not_found or (self.status == 400 and self.message == "Invalid job id.")
 
     @property
+    def frozen_job(self) -> bool:
+        """SciCat knows the job and lets nobody change it: it looks for the job's datasets first, and one is deleted."""
+        return self.status == 404 and self.message.startswith("Unable to get a dataset")
+
+    @property
     def login_refused(self) -> bool:
         """A new token may help. SciCat passes the archiver's own 401 on under this message."""
         return self.status in {401, 403} and not self.message.startswith("A remote URL call failed")

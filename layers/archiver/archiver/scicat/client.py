@@ -149,17 +149,20 @@ class Catalogue:
         body = created_body(job_type, pids, owner_group, owner_user, contact_email)
         return self._jobs_session.create(JOBS_PATH, without_none(body), created, _id)
 
-    def update_job(self, job_id: str, status: JobStatus, message: str, result: Mapping[str, Any] | None = None) -> None:
-        """Set a job's status, and its ``jobResultObject`` when there is one.
+    def update_job(self, job_id: str, status: JobStatus, message: str, result: Mapping[str, Any] | None = None) -> bool:
+        """Set a job's status, and its ``jobResultObject`` when there is one; whether SciCat keeps it.
 
-        A job that SciCat no longer knows has nobody left to tell: that is logged and passed over.
+        A job that SciCat no longer knows, or one of whose datasets it no longer knows, cannot be told any more: that is
+        logged and passed over.
         """
         body = updated_body(status, message) | without_none({"jobResultObject": result})
         answer = self._session.change(_job_path(job_id), body)
-        if answer.unknown_job:
-            logger.warning("SciCat no longer knows the job", extra={"job_id": job_id, "status": str(status)})
-        elif not answer.ok:
+        if answer.unknown_job or answer.frozen_job:
+            logger.warning("a job cannot be told any more", extra={"job_id": job_id, "answer": answer.told})
+            return False
+        if not answer.ok:
             raise answer.failure()
+        return True
 
     def _list_jobs(self, where: Mapping[str, object]) -> list[Job]:
         """All jobs that fulfil SciCat's condition, each once, newest first. Release 4.28 does not sort them."""
