@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 from uuid import uuid4
 
 import pytest
@@ -78,6 +78,27 @@ def test_a_datablock_is_read_with_its_files_by_its_record(scicat: Scicat, catalo
     dataset = catalogue.need_recorded_dataset(pid)
     assert [record.archive_id for record in dataset.datablocks] == [first.archive_id, second.archive_id]
     assert [catalogue.datablock(pid, record) for record in dataset.datablocks] == [first, second]
+
+
+def test_c18_blocks_that_scicat_cannot_show_together_are_read_one_at_a_time(
+    scicat: Scicat, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid, names = unquote(scicat.a_dataset()), [f"{number:03}.mrc" for number in range(60)]
+    blocks = [[replace(FILE, path=name) for name in names[first : first + 20]] for first in (0, 20, 40)]
+    monkeypatch.setattr("mocks.scicat.bson.LARGEST", 10_000)
+    for after, files in enumerate(blocks):
+        catalogue.add_origdatablock(pid, files, "sha256", after=1 + 20 * after)
+    datablocks = [replace(a_datablock(), files=tuple(files)) for files in blocks]
+    for datablock in datablocks:
+        catalogue.add_datablock(pid, datablock)
+    for relation in ("origdatablocks", "datablocks"):
+        path = f'/api/v3/datasets/{quote(pid, safe="")}?filter={{"include":["{relation}"]}}'
+        assert scicat.by("archiver").ask("GET", path).status_code == 400
+
+    assert catalogue.files_of(pid, lambda files: [file.path for file in files])[1:] == names
+    records = catalogue.need_recorded_dataset(pid).datablocks
+    assert [catalogue.datablock(pid, record) for record in records] == datablocks
+    assert [catalogue.recorded_as(pid, datablock) for datablock in datablocks] == [record.id for record in records]
 
 
 def test_a_datablock_that_is_no_longer_as_it_was_listed_is_read_later(scicat: Scicat, catalogue: Catalogue) -> None:

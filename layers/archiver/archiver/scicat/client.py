@@ -201,7 +201,7 @@ class Catalogue:
 
     def recorded_dataset(self, pid: str) -> RecordedDataset | None:
         """The dataset and the list of its datablocks, which may be long, without their files."""
-        request = Request("GET", including(pid, "datablocks", fields=records.DATABLOCK_FIELDS))
+        request = Request("GET", including(pid, "datablocks", {"fields": records.DATABLOCK_FIELDS}))
         answer = self._session.ask_for_list(request)
         return None if answer.not_found else answer.read(records.recorded_dataset_of)
 
@@ -235,10 +235,10 @@ class Catalogue:
         raise ServiceUnavailable(Code.SCICAT_UNAVAILABLE, f"The list of files of {pid} changes while it is read.")
 
     def _files(self, pid: str) -> Iterator[CatalogueFile]:
-        request = Request("GET", including(pid, "origdatablocks", fields=records.ORIGDATABLOCK_FIELDS))
+        request = Request("GET", including(pid, "origdatablocks", {"fields": records.ORIGDATABLOCK_FIELDS}))
         listed = self._session.ask_for_list(request).read(records.origdatablock_ids_of)
         for place, block_id in enumerate(listed):
-            request = Request("GET", including(pid, "origdatablocks", limits={"limit": 1, "skip": place}))
+            request = Request("GET", including(pid, "origdatablocks", {"limits": {"limit": 1, "skip": place}}))
             found = self._session.ask(request).read(records.origdatablock_of)
             if found is None or found[0] != block_id:
                 raise _ListChangedError
@@ -392,7 +392,7 @@ def _known[T](pid: str, found: T | None) -> T:
 
 def _by_archive_id(pid: str, archive_id: str) -> Request:
     """What asks for the dataset with the one datablock of this name, if there is one."""
-    return Request("GET", including(pid, "datablocks", where={"archiveId": archive_id}))
+    return Request("GET", including(pid, "datablocks", {"where": {"archiveId": archive_id}}))
 
 
 def _id(body: Json) -> str:

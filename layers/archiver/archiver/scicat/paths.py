@@ -1,5 +1,6 @@
 """Where things are in SciCat: paths and filters, encoded once."""
 
+from collections.abc import Mapping
 from urllib.parse import quote
 
 import orjson
@@ -22,7 +23,7 @@ def dataset_path(pid: str) -> str:
     return f"{DATASETS_PATH}/{segment(pid)}"
 
 
-def including(pid: str, relation: str, **scope: object) -> str:
+def including(pid: str, relation: str, scope: Mapping[str, object]) -> str:
     """The path of a dataset with what belongs to it, as much of it as ``scope`` lets through.
 
     Never all of it: SciCat puts dataset and blocks into one document of MongoDB, and that holds 16 MiB.
