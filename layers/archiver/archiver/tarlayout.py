@@ -58,43 +58,50 @@ def header(file: SourceFile) -> bytes:
     if file.kind not in _TYPES:
         return b""
     name = _member_name(file)
-    size = body_size(file)
-    seconds, fraction = divmod(file.mtime_ns, _SECOND)
     fits = _fits_ustar(name.encode())
-    has_plain_time = 0 <= seconds < _LATEST_PLAIN_SECOND
-    records: dict[str, str] = {}
-    if not (fits and name.isascii()):
-        records["path"] = name
-    if size >= _LONGEST_PLAIN_SIZE:
-        records["size"] = str(size)
-    if fraction or not has_plain_time:
-        records["mtime"] = _decimal_seconds(file.mtime_ns)
+    size, seconds = body_size(file), file.mtime_ns // _SECOND
     member = tarfile.TarInfo(name if fits else _beginning(name))
     member.type = _TYPES[file.kind]
     member.mode = file.mode & 0o777 | _OWNER_BITS[file.kind]
-    member.mtime = seconds if has_plain_time else 0
+    member.mtime = seconds if 0 <= seconds < _LATEST_PLAIN_SECOND else 0
     member.size = size if size < _LONGEST_PLAIN_SIZE else 0
     block = member.tobuf(tarfile.USTAR_FORMAT, "utf-8", "strict")
     if size >= _LONGEST_PLAIN_SIZE:
         block = _with_long_size(block, size)
-    return (b"" if fits else _long_name(name)) + _extended_header(records) + block
+    return (b"" if fits else _long_name(name)) + _extended_header(_records(file, name, fits=fits)) + block
 
 
 def header_size(file: SourceFile) -> int:
-    """The length of ``header(file)``; of what nearly every file is like it is known without making one."""
+    """The length of ``header(file)``, known without making one."""
+    if file.kind not in _TYPES:
+        return 0
+    name = _member_name(file)
+    raw = name.encode()
+    fits = _fits_ustar(raw)
+    bodies = [] if fits else [len(raw) + 1]
+    if records := _records(file, name, fits=fits):
+        bodies.append(sum(_record_size(keyword, value) for keyword, value in records.items()))
+    return tarfile.BLOCKSIZE + sum(tarfile.BLOCKSIZE + body + padding(body) for body in bodies)
+
+
+def _records(file: SourceFile, name: str, *, fits: bool) -> dict[str, str]:
+    """What a pax header must say, because the plain one has no room or no letters for it."""
+    records: dict[str, str] = {}
+    if not (fits and name.isascii()):
+        records["path"] = name
+    if body_size(file) >= _LONGEST_PLAIN_SIZE:
+        records["size"] = str(file.size)
     seconds, fraction = divmod(file.mtime_ns, _SECOND)
-    path = file.path
-    is_plain = (
-        file.kind == "file"
-        and path.isascii()
-        and (len(path) <= tarfile.LENGTH_NAME or _fits_ustar(path.encode()))
-        and file.size < _LONGEST_PLAIN_SIZE
-        and 0 <= seconds < _LATEST_PLAIN_SECOND
-    )
-    if not is_plain:
-        return len(header(file))
-    # A fraction of a second stands in a header of its own, with one block of text.
-    return 3 * tarfile.BLOCKSIZE if fraction else tarfile.BLOCKSIZE
+    if fraction or not 0 <= seconds < _LATEST_PLAIN_SECOND:
+        records["mtime"] = _decimal_seconds(file.mtime_ns)
+    return records
+
+
+def _record_size(keyword: str, value: str) -> int:
+    """The length of ``<length> <keyword>=<value>\\n``, which counts its own digits."""
+    rest = len(keyword) + len(value.encode()) + 3
+    size = rest + len(str(rest))
+    return rest + len(str(size))
 
 
 def _member_name(file: SourceFile) -> str:
