@@ -1,7 +1,7 @@
 """Patients of the doctor: a SciCat mock as docs/scicat configure it, or with one thing wrong."""
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,6 +9,8 @@ from local.configuration import Login
 from local.doctor.patient import OWNER_GROUP, Patient
 from mocks.scicat.accounts import Account
 from mocks.scicat.configuration import Configuration
+from mocks.scicat.job_configuration import JobConfiguration, read_job_configuration
+from mocks.scicat.releases import MASTER, Release
 from mocks.scicat.testing import RunningScicat, run_mock_scicat
 
 PID_PREFIX = "20.500.11935"
@@ -29,12 +31,18 @@ def login(name: str) -> Login:
 
 @contextmanager
 def a_scicat(
-    folder: Path, archiver_url: str, *, password: str = JOB_API.password, **variables: str
+    folder: Path,
+    archiver_url: str,
+    *,
+    password: str = JOB_API.password,
+    release: Release = MASTER,
+    jobs: JobConfiguration | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[RunningScicat]:
     """A SciCat that calls ``archiver_url``; ``variables`` are settings that it has otherwise than it should."""
     basic = b64encode(f"{JOB_API.username}:{password}".encode()).decode()
     told = {"PID_PREFIX": PID_PREFIX, "ARCHIVER_URL": archiver_url, "ARCHIVER_BASIC": basic}
-    configuration = Configuration(variables=told | variables)
+    configuration = Configuration(release, told | dict(variables or {}), jobs or read_job_configuration())
     with run_mock_scicat(folder, configuration=configuration, accounts=ACCOUNTS) as running:
         yield running
 
@@ -48,6 +56,7 @@ def patient_at(url: str, **other: object) -> Patient:
         "pid_prefix": PID_PREFIX,
         "owner_group": OWNER_GROUP,
         "owner_user": None,
+        "group_job_type": "archive_for_group",
         "job_api": JOB_API,
     }
     return Patient(**(usual | other))  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from local.configuration import PID_PREFIX, StageFailed
+from local.configuration import StageFailed
 from local.doctor.examination import Finding, examine
 from local.doctor.listener import listening
 from local.doctor.patient import OWNER_GROUP, Given
@@ -38,9 +38,6 @@ def doctor(  # noqa: PLR0913, PLR0917 - one parameter per option
             envvar="STACK", help="A deployed stack, read with your AWS credentials; empty: the local stack that runs."
         ),
     ] = "",
-    pid_prefix: Annotated[
-        str, typer.Option(envvar="PID_PREFIX", help=f"What pids begin with; the stack's, or {PID_PREFIX}.")
-    ] = "",
     owner_group: Annotated[
         str,
         typer.Option(
@@ -51,6 +48,13 @@ def doctor(  # noqa: PLR0913, PLR0917 - one parameter per option
     ] = "",
     owner_user: Annotated[
         str, typer.Option(envvar="OWNER_USER", help="A user of OWNER_GROUP whom SciCat knows, on whose behalf it asks.")
+    ] = "",
+    scicat_group_job_type: Annotated[
+        str,
+        typer.Option(
+            envvar="SCICAT_GROUP_JOB_TYPE",
+            help="The type of jobs for a group alone: the stack's, or archive. SciCat 5.2 needs archive_for_group.",
+        ),
     ] = "",
     listen: Annotated[
         int,
@@ -76,12 +80,19 @@ def doctor(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Walk a real SciCat with the archiver's accounts; say what works, what does not, and what mends it.
 
-    It makes one small dataset (two where release 5.2 asks for it) and up to two jobs, and removes them; jobs stay,
-    ended, as SciCat deletes them only for DELETE_JOB_GROUPS. Passwords come from the environment, or are asked for.
-    The exit code is 0 only when everything that the archiver needs was seen to work.
+    It makes one small dataset, whose pid begins with PID_PREFIX, and one or two jobs. It removes the dataset; jobs
+    stay, ended, as SciCat deletes them only for DELETE_JOB_GROUPS. Passwords come from the environment, or are asked
+    for. The exit code is 0 only when everything that the archiver needs was seen to work.
     """
     given = Given(
-        scicat_url, scicat_username, scicat_jobs_username, job_api_username, stack, pid_prefix, owner_group, owner_user
+        scicat_url=scicat_url,
+        scicat_username=scicat_username,
+        scicat_jobs_username=scicat_jobs_username,
+        job_api_username=job_api_username,
+        stack=stack,
+        owner_group=owner_group,
+        owner_user=owner_user,
+        scicat_group_job_type=scicat_group_job_type,
     )
     # Stopped by its caller, it removes what it made, as after Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupted)

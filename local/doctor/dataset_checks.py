@@ -111,9 +111,7 @@ def jobs_login(visit: Visit) -> str:
     """Where there is one."""
     creator = visit.patient.creator or visit.patient.archiver
     Catalogue(visit.patient.url, lambda: (creator.username, creator.password)).ping()
-    groups, _ = _identity(visit.creator)
-    visit.creator_groups = tuple(groups)
-    return _in_groups(creator, groups)
+    return _in_groups(creator, _identity(visit.creator)[0])
 
 
 def _identity(account: Direct) -> tuple[list[str], str]:

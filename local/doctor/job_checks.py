@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import httpx
 
-from archiver.errors import DatasetRejected, ServiceRefused
+from archiver.errors import ServiceRefused
+from archiver.models import JobKind
 from archiver.scicat import JobStatus
 from local.doctor import listener as heard
 from local.doctor.check import Doubt, Fault, Untried, check
@@ -21,14 +22,22 @@ from local.doctor.visit import Visit
 _POLL_SECONDS = 0.5
 # What SciCat says before it looks at the type of a job: the account may not create any.
 _GUARDED = "Forbidden resource"
-# A group of all accounts of functionalAccounts.json that are global.
-_EVERYBODY = "globalaccess"
 _NO_TYPE = "Invalid job type"
+# Release 5.2 takes no job of the type archive for a group alone.
+_NO_GROUP = "User does not belong to any group"
+_GROUP_JOB_TYPE = (
+    "Deploy with SciCatGroupJobType=archive_for_group (here SCICAT_GROUP_JOB_TYPE=…), which docs/scicat/jobConfig.yaml "
+    "has."
+)
 _CALL_FAILED = "A remote URL call failed with response: "
 
 
 def _is_deployed(visit: Visit) -> bool:
     return visit.patient.api is not None
+
+
+def _has_a_type_for_groups(visit: Visit) -> bool:
+    return visit.patient.group_job_type != JobKind.ARCHIVE
 
 
 # The jobs
@@ -38,15 +47,16 @@ def _jobs_need(visit: Visit) -> str:
     return visit.patient.creator.username if visit.patient.creator else visit.patient.archiver.username
 
 
-def _submit(visit: Visit, kind: str, pid: str, owner: tuple[str, str | None]) -> Told:
+def _submit(visit: Visit, job_type: str) -> Told:
     """Create a job as the archiver's client does, for SciCat's own answer."""
+    owner = visit.patient.owner_user
     body = {
-        "type": kind,
-        "jobParams": {"datasetList": [{"pid": pid, "files": []}]},
-        "ownerGroup": owner[0],
+        "type": job_type,
+        "jobParams": {"datasetList": [{"pid": visit.pid, "files": []}]},
+        "ownerGroup": visit.patient.owner_group,
         "contactEmail": visit.email,
     }
-    told = visit.creator.ask("POST", "/api/v4/jobs", body | ({"ownerUser": owner[1]} if owner[1] else {}))
+    told = visit.creator.ask("POST", "/api/v4/jobs", body | ({"ownerUser": owner} if owner else {}))
     if told.ok:
         visit.jobs.append(str(told.body["id"]))
     return told
@@ -54,7 +64,7 @@ def _submit(visit: Visit, kind: str, pid: str, owner: tuple[str, str | None]) ->
 
 def _job_type(visit: Visit, kind: str, flag: str) -> str:
     """Whether SciCat knows the type, and refuses a dataset that is not ready for it; makes nothing where it does."""
-    told = _submit(visit, kind, visit.pid, (visit.patient.owner_group, visit.patient.owner_user))
+    told = _submit(visit, kind)
     if _NO_TYPE in told.message:
         raise Fault(f"SciCat knows no jobs of type {kind}")
     if told.status == 403 and told.message == _GUARDED:
@@ -79,6 +89,17 @@ _JOB_CONFIGURATION = (
 def archive_type(visit: Visit) -> str:
     """And validated: a dataset that is being archived is not archived twice."""
     return _job_type(visit, "archive", "archivable")
+
+
+@check(
+    "jobs of the type for groups are configured",
+    needs=(lifecycle,),
+    mend=_JOB_CONFIGURATION,
+    concerns=_has_a_type_for_groups,
+)
+def group_type(visit: Visit) -> str:
+    """And validated, as that for users is."""
+    return _job_type(visit, visit.patient.group_job_type, "archivable")
 
 
 @check("jobs of type retrieve are configured", needs=(lifecycle,), mend=_JOB_CONFIGURATION)
@@ -144,8 +165,7 @@ def _is_json(answer: httpx.Response) -> bool:
 @check(
     "a job is created on behalf of the owner",
     needs=(dataset,),
-    mend="SciCat: CREATE_JOB_PRIVILEGED_GROUPS must name a group of {creator}; release 5.2 also wants a job type of "
-    "its own for a group (SCICAT_GROUP_JOB_TYPE=archive_for_group), or a user of it (OWNER_GROUP=… OWNER_USER=…).",
+    mend="SciCat: CREATE_JOB_PRIVILEGED_GROUPS must name a group of {creator}.",
 )
 def job(visit: Visit) -> str:
     """As the ingest of a dropped dataset does, which then belongs to the owner's group."""
@@ -153,45 +173,19 @@ def job(visit: Visit) -> str:
     if visit.catalogue.need_dataset(visit.pid).lifecycle.get("archivable") is not True:
         visit.catalogue.update_lifecycle(visit.pid, archiveStatusMessage="datasetCreated", archivable=True)
     try:
-        _create_job(visit, visit.pid, group, user)
+        visit.job = visit.catalogue.create_job(
+            JobKind.ARCHIVE, [visit.pid], owner_group=group, owner_user=user, contact_email=visit.email
+        )
     except ServiceRefused as refused:
-        if _NO_TYPE in refused.reason.message:
-            raise Fault(refused.reason.message, _JOB_CONFIGURATION) from None
-        raise _of_known_user(visit, refused) from None
-    return f"{visit.job}, for {group}"
-
-
-def _of_known_user(visit: Visit, refused: ServiceRefused) -> Fault:
-    """Whether jobs are taken for a user whom SciCat knows, in the owner group, which is what release 5.2 wants.
-
-    One is created for the archiver's account, to whose group the other one creates on behalf; and one for a group of
-    the other's, which the archiver does not read and update as its owner.
-    """
-    archiver, creator = visit.patient.archiver, visit.patient.creator
-    ours, theirs = (
-        next((group for group in one if group not in {*other, _EVERYBODY}), None)
-        for one, other in ((visit.groups, visit.creator_groups), (visit.creator_groups, visit.groups))
-    )
-    if visit.patient.owner_user or creator is None or ours is None or theirs is None:
-        return Fault(refused.reason.message)
-    try:
-        _create_job(visit, visit.another_dataset(ours), ours, archiver.username)
-        _create_job(visit, visit.another_dataset(theirs), theirs, creator.username)
-    except (ServiceRefused, DatasetRejected):
-        return Fault(refused.reason.message)
-    return Doubt(
-        f"{visit.job}, for a known user alone: for the group {visit.patient.owner_group} {refused.reason.message}",
-        "Release 5.2 wants a job type of its own for a group without a user: SCICAT_GROUP_JOB_TYPE=archive_for_group "
-        "(SciCatGroupJobType of the deployment), see docs/scicat/README.md.",
-    )
-
-
-def _create_job(visit: Visit, pid: str, group: str, user: str | None) -> None:
-    visit.job_pid, visit.owner = pid, (group, user)
-    visit.job = visit.catalogue.create_job(
-        "archive", [pid], owner_group=group, owner_user=user, contact_email=visit.email
-    )
+        raise Fault(refused.reason.message, _mend_of(refused.reason.message)) from None
     visit.jobs.append(visit.job)
+    return f"{visit.job}, for {user or group}"
+
+
+def _mend_of(refusal: str) -> str | None:
+    if _NO_TYPE in refusal:
+        return _JOB_CONFIGURATION
+    return _GROUP_JOB_TYPE if _NO_GROUP in refusal else None
 
 
 @check(
@@ -204,7 +198,7 @@ def read_job(visit: Visit) -> str:
     found = visit.catalogue.job(visit.job)
     if found is None:
         raise Fault(f"SciCat does not know its own job {visit.job}")
-    group = visit.owner[0]
+    group = visit.patient.owner_group
     if found.owner_group != group:
         raise Fault(f"The job belongs to {found.owner_group}, and not to {group}: its owner would not see it")
     return f"owned by {group}"
@@ -217,7 +211,7 @@ def read_job(visit: Visit) -> str:
 )
 def job_lists(visit: Visit) -> str:
     """By dataset, and all that are not finished: this one once in each."""
-    of_dataset = [one.id for one in visit.catalogue.jobs_of(visit.job_pid, "archive")]
+    of_dataset = [one.id for one in visit.catalogue.jobs_of(visit.pid, "archive")]
     unfinished = visit.catalogue.unfinished_jobs()
     if of_dataset.count(visit.job) != 1:
         raise Fault("The list of the dataset's jobs does not have the job")
@@ -243,7 +237,8 @@ def url_action(visit: Visit) -> str:
     if visit.listener is not None:
         return _as_heard(visit, visit.listener)
     if _status(visit) == JobStatus.SUBMITTED:
-        _diagnose(visit, _submit(visit, "archive", visit.job_pid, visit.owner))
+        job_type = visit.catalogue.job_types.created(JobKind.ARCHIVE, visit.patient.owner_user)
+        _diagnose(visit, _submit(visit, job_type))
     return _taken_up(visit)
 
 
@@ -329,4 +324,15 @@ def update_job(visit: Visit) -> str:
     return f"{JobStatus.FAILED}"
 
 
-CHECKS = (archive_type, retrieve_type, ready, api_credentials, job, read_job, job_lists, url_action, update_job)
+CHECKS = (
+    archive_type,
+    group_type,
+    retrieve_type,
+    ready,
+    api_credentials,
+    job,
+    read_job,
+    job_lists,
+    url_action,
+    update_job,
+)

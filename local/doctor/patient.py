@@ -4,13 +4,14 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
+from archiver.models import JobKind
 from local.configuration import PID_PREFIX, STACK_NAME, Configuration, Login, StageFailed
 from local.deployment import Aws
 
@@ -34,34 +35,39 @@ class Patient:
     # Whose the doctor's dataset is, and on whose behalf its jobs are created.
     owner_group: str
     owner_user: str | None
+    # The type of the jobs of a group none of whose users is known.
+    group_job_type: str
     # With what SciCat calls the archiver's API, and where that is, as far as they are known.
     job_api: Login | None = None
     api: str | None = None
-    # The type of jobs for a group without a user (SciCatGroupJobType of the deployment).
-    group_job_type: str = "archive"
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What was said on the command line and in the environment; passwords come from the environment alone."""
+    """What was said on the command line and in the environment.
+
+    Passwords come from the environment alone, and the prefix of pids, which may be empty.
+    """
 
     scicat_url: str
     scicat_username: str
     scicat_jobs_username: str
     job_api_username: str
     stack: str
-    pid_prefix: str
     owner_group: str
     owner_user: str
+    scicat_group_job_type: str
 
     def patient(self, environment: Mapping[str, str] = os.environ) -> Patient:
         """Find out the rest. Raises StageFailed naming what is missing."""
         if self.scicat_url:
             return self._named(environment)
         if self.stack:
-            return self._deployed(self.stack, boto3.client("cloudformation"), boto3.client("secretsmanager"))
-        aws = Aws(Configuration.of(environment))
-        return self._deployed(STACK_NAME, aws.cloudformation, aws.secretsmanager)
+            deployed = self._deployed(self.stack, boto3.client("cloudformation"), boto3.client("secretsmanager"))
+        else:
+            aws = Aws(Configuration.of(environment))
+            deployed = self._deployed(STACK_NAME, aws.cloudformation, aws.secretsmanager)
+        return replace(deployed, pid_prefix=environment.get("PID_PREFIX", deployed.pid_prefix))
 
     def _named(self, environment: Mapping[str, str]) -> Patient:
         if not self.scicat_username:
@@ -77,12 +83,11 @@ class Given:
             url=self.scicat_url.rstrip("/"),
             archiver=login(self.scicat_username, "SCICAT_PASSWORD"),
             creator=login(creator, "SCICAT_JOBS_PASSWORD") if creator else None,
-            # May be given empty.
-            pid_prefix=self.pid_prefix or environment.get("PID_PREFIX", PID_PREFIX),
+            pid_prefix=environment.get("PID_PREFIX", PID_PREFIX),
             owner_group=self.owner_group or OWNER_GROUP,
             owner_user=self.owner_user or None,
+            group_job_type=self.scicat_group_job_type or JobKind.ARCHIVE,
             job_api=Login(self.job_api_username, job_api) if job_api else None,
-            group_job_type=environment.get("SCICAT_GROUP_JOB_TYPE") or "archive",
         )
 
     def _deployed(self, stack: str, cloudformation: "CloudFormationClient", secrets: "SecretsManagerClient") -> Patient:
@@ -109,12 +114,12 @@ class Given:
                 url=parameters["SciCatUrl"].rstrip("/"),
                 archiver=archiver,
                 creator=login("SciCatJobsSecret"),
-                pid_prefix=self.pid_prefix or parameters["PidPrefix"],
+                pid_prefix=parameters["PidPrefix"],
                 owner_group=self.owner_group or OWNER_GROUP,
                 owner_user=self.owner_user or None,
+                group_job_type=self.scicat_group_job_type or parameters["SciCatGroupJobType"],
                 job_api=login("JobApiSecret"),
                 api=outputs.get("ApiUrl"),
-                group_job_type=parameters.get("SciCatGroupJobType") or "archive",
             )
         except (BotoCoreError, ClientError) as error:
             where = f"The stack {stack} cannot be read" if self.stack else "The local stack is not up"

@@ -35,16 +35,13 @@ class Visit:
     creator: Direct
     listener: Listener | None = None
     patience: float = PATIENCE_SECONDS
-    # The groups of the archiver's account and of the one that creates jobs, and the archiver's address.
+    # The groups of the archiver's account, and its address.
     groups: tuple[str, ...] = ()
-    creator_groups: tuple[str, ...] = ()
     email: str = "archiver@example.org"
     # The dataset that the checks work on; every one that was made, whether or not SciCat has told so.
     pid: str = ""
     made: list[str] = field(default_factory=list)
-    # On whose behalf the job was created, of which dataset, and its id.
-    owner: tuple[str, str | None] = ("", None)
-    job_pid: str = ""
+    # The job that the checks work on.
     job: str = ""
     # Every job that SciCat has told the id of.
     jobs: list[str] = field(default_factory=list)

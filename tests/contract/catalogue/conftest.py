@@ -13,6 +13,7 @@ from local.doctor.listener import Listener, listening
 from local.doctor.patient import Given, Patient
 from local.doctor.removal import removed
 from local.doctor.visit import Visit
+from mocks.scicat.releases import RELEASES
 from tests.patients import a_scicat, patient_at
 
 
@@ -28,9 +29,9 @@ class AnyCatalogue:
         return Visit.to(self.patient, self.listener)
 
 
-@pytest.fixture(scope="session")
-def any_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnyCatalogue]:
-    """The catalogue of all these tests."""
+@pytest.fixture(scope="session", params=["real"] if os.environ.get("SCICAT_URL") else list(RELEASES))
+def any_catalogue(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnyCatalogue]:
+    """The catalogue of all these tests, which a mock is of each release in turn."""
     given = Given(**{name: os.environ.get(name.upper(), "") for name in Given.__dataclass_fields__})
     with ExitStack() as running:
         if given.scicat_url:
@@ -39,7 +40,8 @@ def any_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnyCatal
             yield AnyCatalogue(given.patient(), listener)
         else:
             listener = running.enter_context(listening(0))
-            scicat = running.enter_context(a_scicat(tmp_path_factory.mktemp("scicat"), listener.url))
+            folder, release = tmp_path_factory.mktemp("scicat"), RELEASES[request.param]
+            scicat = running.enter_context(a_scicat(folder, listener.url, release=release))
             yield AnyCatalogue(patient_at(scicat.url), listener)
 
 

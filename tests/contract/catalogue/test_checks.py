@@ -8,9 +8,11 @@ from local.doctor.examination import CHECKS, Finding, Verdict, examine
 from local.doctor.removal import removed
 from tests.contract.catalogue.conftest import AnyCatalogue
 
-_REAL, _ONE_ACCOUNT = os.environ.get("SCICAT_URL"), not os.environ.get("SCICAT_JOBS_USERNAME")
-# Of a deployment, which these tests have none of; and of the second account, where there is one.
-_LEFT_OUT = {"ready", "api_credentials"} | ({"jobs_login"} if _REAL and _ONE_ACCOUNT else set())
+# Of a deployment, which these tests have none of; and what a real SciCat may do without.
+_OPTIONAL = {"jobs_login": "SCICAT_JOBS_USERNAME", "group_type": "SCICAT_GROUP_JOB_TYPE"}
+_LEFT_OUT = {"ready", "api_credentials"} | {
+    name for name, variable in _OPTIONAL.items() if os.environ.get("SCICAT_URL") and not os.environ.get(variable)
+}
 NAMES = [check.name for check in (*CHECKS, removed) if check.name not in _LEFT_OUT]
 
 

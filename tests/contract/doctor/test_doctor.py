@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from local.doctor.examination import Finding, Verdict, examine
 from local.doctor.listener import Listener, listening
 from local.doctor.patient import Patient
 from local.doctor.visit import Visit
+from mocks.scicat.job_configuration import SHIPPED, read_job_configuration
+from mocks.scicat.releases import RELEASES, V5_2_1
 from mocks.scicat.store import Kind
 from mocks.scicat.testing import RunningScicat
 from tests.loopback import QuietHandler, serving
@@ -63,14 +66,61 @@ def test_nothing_is_left_of_a_visit_but_an_ended_job(tmp_path: Path, listener: L
 def test_a_missing_right_is_told_with_the_setting_that_gives_it(
     tmp_path: Path, listener: Listener, setting: str, check: str
 ) -> None:
-    with a_scicat(tmp_path, listener.url, **{setting: "others"}) as scicat:
+    with a_scicat(tmp_path, listener.url, variables={setting: "others"}) as scicat:
         findings = found(patient_at(scicat.url), listener)
     assert bad(findings) - {"removed"} == {check}
     assert setting in findings[check].mend
 
 
+def test_release_5_2_without_a_type_of_jobs_for_groups_is_told_which_parameter_names_it(
+    tmp_path: Path, listener: Listener
+) -> None:
+    with a_scicat(tmp_path, listener.url, release=V5_2_1) as scicat:
+        findings = found(patient_at(scicat.url, group_job_type="archive"), listener)
+        assert left(scicat) == []
+    assert bad(findings) == {"job"}
+    assert "SciCatGroupJobType" in findings["job"].mend
+
+
+def test_a_pid_that_scicat_does_not_take_is_told_and_the_rest_is_tried(tmp_path: Path, listener: Listener) -> None:
+    rule = {"DATASET_CREATION_VALIDATION_ENABLED": "true", "DATASET_CREATION_VALIDATION_REGEX": "^[0-9A-F-]{36}$"}
+    with a_scicat(tmp_path, listener.url, variables=rule) as scicat:
+        findings = found(patient_at(scicat.url), listener)
+        without_prefix = found(patient_at(scicat.url, pid_prefix=""), listener)
+        assert left(scicat) == []
+    assert bad(findings) == {"pid"}
+    assert {finding.verdict for name, finding in findings.items() if name != "pid"} == {Verdict.GOOD}
+    assert "DATASET_CREATION_VALIDATION_REGEX" in findings["pid"].mend
+    assert bad(without_prefix) == set()
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_two_braces_in_the_job_configuration_are_told_as_what_is_wrong(
+    tmp_path: Path, listener: Listener, release: str
+) -> None:
+    file = tmp_path / "jobConfig.yaml"
+    file.write_text(SHIPPED.read_text().replace("{{{", "{{").replace("}}}", "}}"))
+    jobs = read_job_configuration(file)
+    with a_scicat(tmp_path / "scicat", listener.url, release=RELEASES[release], jobs=jobs) as scicat:
+        findings = found(patient_at(scicat.url), listener)
+    assert bad(findings) == {"url_action"}
+    assert "triple braces" in findings["url_action"].detail
+
+
+@pytest.mark.parametrize(("job_type", "check"), [("archive_for_group", "group_type"), ("retrieve", "retrieve_type")])
+def test_a_type_of_jobs_that_is_not_configured_is_told(
+    tmp_path: Path, listener: Listener, job_type: str, check: str
+) -> None:
+    shipped = read_job_configuration()
+    jobs = replace(shipped, types={name: one for name, one in shipped.types.items() if name != job_type})
+    with a_scicat(tmp_path, listener.url, jobs=jobs) as scicat:
+        findings = found(patient_at(scicat.url), listener)
+    assert check in bad(findings)
+    assert "jobConfig.yaml" in findings[check].mend
+
+
 def test_what_cannot_be_removed_is_named(tmp_path: Path, listener: Listener) -> None:
-    with a_scicat(tmp_path, listener.url, DELETE_GROUPS="others") as scicat:
+    with a_scicat(tmp_path, listener.url, variables={"DELETE_GROUPS": "others"}) as scicat:
         findings = found(patient_at(scicat.url), listener)
         (dataset,) = scicat.store.all(Kind.DATASET)
     assert findings["removed"].verdict is Verdict.BAD

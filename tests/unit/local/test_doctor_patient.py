@@ -19,14 +19,18 @@ def a_stack(name: str, *secrets: str) -> None:
     for secret in secrets:
         account = {"username": f"account of {secret}", "password": f"password of {secret}"}
         boto3.client("secretsmanager").create_secret(Name=secret.lower(), SecretString=json.dumps(account))
+    parameters = {
+        "SciCatUrl": "https://scicat.example.org/",
+        "PidPrefix": "20.500.11935",
+        "SciCatGroupJobType": "archive_for_group",
+    }
     # moto's CloudFormation makes no secrets. Buckets are known by their names as secrets are.
     buckets = {secret: {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": secret.lower()}} for secret in secrets}
     template = {
-        "Parameters": {"SciCatUrl": {"Type": "String"}, "PidPrefix": {"Type": "String"}},
+        "Parameters": {name: {"Type": "String"} for name in parameters},
         "Resources": buckets,
         "Outputs": {"ApiUrl": {"Value": "https://archiver.example.org/api/v1"}},
     }
-    parameters = {"SciCatUrl": "https://scicat.example.org/", "PidPrefix": "20.500.11935"}
     boto3.client("cloudformation").create_stack(
         StackName=name,
         TemplateBody=json.dumps(template),
@@ -53,6 +57,7 @@ def test_what_is_named_is_examined_with_passwords_from_the_environment() -> None
         pid_prefix="20.500.11935",
         owner_group=OWNER_GROUP,
         owner_user=None,
+        group_job_type="archive",
         job_api=Login("scicat", "three"),
     )
 
@@ -85,6 +90,7 @@ def test_a_deployment_says_where_its_scicat_is_and_has_its_accounts(aws: S3Clien
         pid_prefix="20.500.11935",
         owner_group="group1",
         owner_user="user1",
+        group_job_type="archive_for_group",
         job_api=account_of("JobApiSecret"),
         api="https://archiver.example.org/api/v1",
     )
@@ -108,3 +114,14 @@ def test_a_stack_that_is_not_there_or_none_of_ours_is_told(aws: S3Client) -> Non
 def test_without_a_local_stack_the_ways_to_name_one_are_told() -> None:
     with pytest.raises(StageFailed, match=r"The local stack is not up .*SCICAT_URL=….*STACK=…"):
         given().patient({"LOCALSTACK_PORT": "9"})
+
+
+def test_the_prefix_of_pids_may_be_given_empty(aws: S3Client) -> None:
+    assert aws
+    a_stack("any-stack", "SciCatSecret", "JobApiSecret")
+    named = given(scicat_url="https://any", scicat_username="archiver")
+    for patient in (
+        given(stack="any-stack").patient({"PID_PREFIX": ""}),
+        named.patient({"PID_PREFIX": "", "SCICAT_PASSWORD": "one"}),
+    ):
+        assert patient.pid_prefix == ""
