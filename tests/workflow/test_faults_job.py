@@ -159,16 +159,16 @@ def test_seventeen_of_twenty_datasets_are_archived_and_three_have_their_reasons(
     workflows: Workflows, aws: "S3Client", scicat: Scicat
 ) -> None:
     one_file = {"a.mrc": b"first"}
-    missing, unknown, *good = (
+    missing, short, *good = (
         ADataset(aws, scicat, files=one_file, pid=f"any/{number}", prefix=f"incoming/{number}/") for number in range(19)
     )
     wrong = ADataset(aws, scicat, files={}, pid="any/wrong", prefix="incoming/wrong/")
     aws.delete_object(Bucket="landing", Key=missing.prefix + "a.mrc")
     aws.put_object(Bucket="landing", Key=wrong.prefix + "a.mrc", Body=b"first")
     catalogue().add_origdatablock(wrong.pid, [CatalogueFile("a.mrc", 5, ANY_TIME, chk="0" * 32)], "md5")
-    before(workflows, "ClaimDataset", lambda: scicat.delete_dataset(unknown.pid))
+    aws.put_object(Bucket="landing", Key=short.prefix + "a.mrc", Body=b"fir")
 
-    job_id = archive(workflows, scicat, missing, wrong, unknown, *good)
+    job_id = archive(workflows, scicat, missing, wrong, short, *good)
 
     job = scicat.job(job_id)
     assert job["statusCode"] == "finishedWithDatasetErrors"
@@ -176,13 +176,15 @@ def test_seventeen_of_twenty_datasets_are_archived_and_three_have_their_reasons(
         "17 of 20 datasets archived. any/0: missing_files: 1 of the catalogue's files is not in the bucket.; "
         "any/wrong: checksum_mismatch: a.mrc does not have the given md5: "
         "expected 00000000000000000000000000000000, actual 8b04d5e3775d298e78455efc5ca404d5.; "
-        "any/1: dataset_unknown: SciCat does not know the dataset any/1."
+        "any/1: size_mismatch: 1 file does not have the size that the catalogue says."
     )
     assert {dataset.lifecycle["archiveStatusMessage"] for dataset in good} == {"datasetOnArchiveDisk"}
     assert all(len(records(dataset)) == 1 for dataset in good)
-    for dataset, code in ((missing, "missing_files"), (wrong, "checksum_mismatch")):
+    refused = ((missing, "missing_files"), (wrong, "checksum_mismatch"), (short, "size_mismatch"))
+    for dataset, code in refused:
         assert dataset.lifecycle["archiveStatusMessage"] == "missingFilesError"
         assert dataset.lifecycle["archiveReturnMessage"]["code"] == code
         assert records(dataset) == []
-    documents = {dataset.prefix + "dataset.json" for dataset in (missing, wrong, unknown, *good)}
-    assert wrong.landing() - documents == {wrong.prefix + "a.mrc", unknown.prefix + "a.mrc"}
+    dropped, told = (missing, wrong, short, *good), ("dataset.json", "dataset.status.json")
+    documents = {dataset.prefix + name for dataset in dropped for name in told}
+    assert wrong.landing() - documents == {wrong.prefix + "a.mrc", short.prefix + "a.mrc"}
