@@ -267,4 +267,7 @@ if [ -n "$missing" ]; then
     say "${missing%?}"
 fi
 [ -z "$failed$missing" ] || exit 1
-say "Complete: $expected_tars tars were received, and their files are as they were archived."
+case $expected_tars in
+1) say "Complete: 1 tar was received, and its files are as they were archived." ;;
+*) say "Complete: $expected_tars tars were received, and their files are as they were archived." ;;
+esac
