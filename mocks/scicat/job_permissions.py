@@ -159,13 +159,12 @@ class FirstMatchJobRights(JobRights):
 
     def may_create(self) -> bool:
         """Administrators, creators, and whom some type allows it."""
-        some = any(self._is_created_by_some(job_type) for job_type in self.types)
+        some = any(self._is_let_in_by(job_type.create_auth) or self._is_created_by(job_type) for job_type in self.types)
         return self.creates_for_others or (self._role is _Role.USER and some)
 
-    def _is_created_by_some(self, job_type: JobType) -> bool:
-        """Whether a user is let in because of this type; that it is for administrators is noticed later."""
-        for_administrators = self.rights.account is not None and job_type.create_auth == JOB_ADMIN
-        return for_administrators or self._is_created_by(job_type)
+    def _is_let_in_by(self, auth: str) -> bool:
+        """Whether a user is let in for what is for administrators alone, which is noticed later."""
+        return self.rights.account is not None and auth == JOB_ADMIN
 
     def create(self, job_type: JobType) -> bool:
         """Administrators, creators, and whom the type allows it."""
@@ -173,7 +172,9 @@ class FirstMatchJobRights(JobRights):
 
     def may_update(self) -> bool:
         """Administrators, updaters, and whom some type allows it."""
-        some = any(self._is_updated_by_some(job_type) for job_type in self.types)
+        some = any(
+            self._is_let_in_by(job_type.update_auth) or self._is_updated_by_some(job_type) for job_type in self.types
+        )
         return self._updates_every_job or (self._role is _Role.USER and some)
 
     def update(self, job_type: JobType, job: Document) -> bool:

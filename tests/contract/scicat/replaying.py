@@ -113,7 +113,7 @@ RUNS = (
     Run((range(1370, 1376),), DOCUMENTED, braces=3),
     # What this project's own client asks, with the two accounts that it is given.
     Run(
-        (range(1401, 1446),),
+        (range(1401, 1459),),
         TWO_GROUPS,
         braces=3,
         database="own",
@@ -281,10 +281,11 @@ class Replay:
         return []
 
     def _listed_later(self, recording: Recording) -> list[str]:
-        """The id of a job that nobody was told, because the archiver refused it: a later list has it."""
+        """The id of a job that nobody was told, because the archiver refused it: one of the next answers shows it."""
         (pid,) = set(_PID.findall(json.dumps(recording.body)))
-        after = (one for one in self._known if one.number == recording.number + 1)
-        return [job["_id"] for one in after for job in _listed_jobs(one) if pid in json.dumps(job["jobParams"])]
+        after = [one for one in self._known if 0 < one.number - recording.number <= 2]
+        jobs = [job for one in after for job in (*_listed_jobs(one), *_shown_job(one))]
+        return [job["_id"] for job in jobs if pid in json.dumps(job["jobParams"])][:1]
 
 
 @dataclass(frozen=True)
@@ -336,6 +337,12 @@ def _listed_jobs(recording: Recording) -> list[dict[str, Any]]:
     """The jobs of a list of api v4."""
     answer = recording.answer if isinstance(recording.answer, list) else []
     return [one for one in answer if "jobParams" in one and "createdBy" in one]
+
+
+def _shown_job(recording: Recording) -> list[dict[str, Any]]:
+    """The job that api v4 shows, if it is one."""
+    answer = recording.answer if isinstance(recording.answer, dict) else {}
+    return [answer] if recording.method == "GET" and "jobParams" in answer and "createdBy" in answer else []
 
 
 def _asked_about(recording: Recording) -> str:
