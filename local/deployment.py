@@ -132,6 +132,23 @@ def built_template(configuration: Configuration) -> dict[str, Any]:
     return body
 
 
+def template_to_deploy(configuration: Configuration, values: dict[str, str]) -> Path:
+    """The file of the template that is deployed with these parameters.
+
+    LocalStack 4.14 takes an empty value for none and uses the parameter's default, which therefore must be empty, too
+    (``localstack.services.cloudformation.engine.v2.change_set_model_preproc``).
+    """
+    body, built = built_template(configuration), build_folder(configuration) / "template.yaml"
+    emptied = [name for name, value in values.items() if not value and body["Parameters"][name].get("Default")]
+    if not emptied:
+        return built
+    for name in emptied:
+        body["Parameters"][name]["Default"] = ""
+    file = built.with_name("deployed.yaml")
+    file.write_text(yaml.safe_dump(body, sort_keys=False))
+    return file
+
+
 # Parameters that an environment variable may give.
 _GIVEN = {
     "DatablockBytes": "DATABLOCK_BYTES",
@@ -195,7 +212,7 @@ def deploy(configuration: Configuration, values: dict[str, str]) -> None:
     # JSON is YAML. A file of our own keeps the passwords off the command line.
     write_private(settings, _samconfig(values))
     Aws(configuration).s3.create_bucket(Bucket=_CODE_BUCKET)
-    template = build_folder(configuration) / "template.yaml"
+    template = template_to_deploy(configuration, values)
     _sam(configuration, "deploy", ["--template-file", str(template), "--config-file", str(settings)])
     _mend_stage(configuration)
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from local.accounts import Accounts
 from local.configuration import ROOT, Configuration, ExistingService, Login, StageFailed, quiet_environment
-from local.deployment import parameters
+from local.deployment import build_folder, parameters, template_to_deploy
 
 EXISTING_SCICAT = {
     "SCICAT_URL": "https://scicat.example.org/",
@@ -100,6 +101,19 @@ def test_jobs_of_a_group_have_the_type_that_the_catalogue_takes(environment: dic
     values = parameters(Configuration.of(environment), Accounts.of({}))
 
     assert values["SciCatGroupJobType"] == job_type
+
+
+def test_an_empty_parameter_is_its_own_default_in_what_is_deployed(tmp_path: Path) -> None:
+    configuration = Configuration.of({"STATE_DIR": str(tmp_path)})
+    built = build_folder(configuration) / "template.yaml"
+    built.parent.mkdir(parents=True)
+    given = {"PidPrefix": {"Default": "20.500.11935"}, "SciCatJobsUsername": {"Default": ""}, "SciCatUrl": {}}
+    built.write_text(yaml.safe_dump({"Parameters": given}))
+
+    assert template_to_deploy(configuration, {"PidPrefix": "10.1234", "SciCatJobsUsername": ""}) == built
+    deployed = template_to_deploy(configuration, {"PidPrefix": "", "SciCatJobsUsername": "", "SciCatUrl": "any"})
+    assert deployed.parent == built.parent
+    assert yaml.safe_load(deployed.read_text())["Parameters"] == given | {"PidPrefix": {"Default": ""}}
 
 
 def test_a_second_account_reaches_the_template_of_an_existing_catalogue_only_when_given() -> None:
