@@ -55,8 +55,8 @@ class Direct:
     def ask(self, method: str, path: str, body: object = None) -> Told:
         """One request and its answer. Raises httpx.HTTPError when there is none."""
         headers = {"Accept": "application/json"}
-        if self._login is not None:
-            headers["Authorization"] = f"Bearer {self._logged_in(self._login)}"
+        if self._login is not None and (token := self._logged_in(self._login)):
+            headers["Authorization"] = f"Bearer {token}"
         return _told(self._http.request(method, path, json=body, headers=headers))
 
     def close(self) -> None:

@@ -80,7 +80,7 @@ def _examined(check: Check, visit: Visit) -> tuple[Verdict, str, str]:
         return Verdict.UNTRIED, str(reason), ""
     except Fault as fault:
         verdict = Verdict.DOUBTFUL if isinstance(fault, Doubt) else Verdict.BAD
-        return verdict, str(fault), fault.mend or _mend(check, visit)
+        return verdict, str(fault), _mend(check, visit) if fault.mend is None else fault.mend
     except (ServiceRefused, ServiceUnavailable, DatasetRejected) as error:
         away = error.reason.code is Code.SCICAT_UNAVAILABLE
         return Verdict.BAD, error.reason.message, _UNANSWERED if away else _mend(check, visit)

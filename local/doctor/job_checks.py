@@ -14,7 +14,7 @@ from archiver.models import JobKind
 from archiver.scicat import JobStatus
 from local.doctor import listener as heard
 from local.doctor.check import Doubt, Fault, Untried, check
-from local.doctor.dataset_checks import dataset, lifecycle
+from local.doctor.dataset_checks import dataset, jobs_login, lifecycle
 from local.doctor.direct import Told
 from local.doctor.removal import JOB_ENDED
 from local.doctor.visit import Visit
@@ -28,6 +28,10 @@ _NO_GROUP = "User does not belong to any group"
 _GROUP_JOB_TYPE = (
     "Deploy with SciCatGroupJobType=archive_for_group (here SCICAT_GROUP_JOB_TYPE=…), which docs/scicat/jobConfig.yaml "
     "has."
+)
+_TWO_ACCOUNTS = (
+    "No released SciCat lets one account both create and update jobs: give jobs an account of their own "
+    "(SCICAT_JOBS_USERNAME here, SciCatJobsUsername of the deployment; docs/scicat/README.md)."
 )
 _CALL_FAILED = "A remote URL call failed with response: "
 
@@ -85,7 +89,7 @@ _JOB_CONFIGURATION = (
 )
 
 
-@check("jobs of type archive are configured", needs=(lifecycle,), mend=_JOB_CONFIGURATION)
+@check("jobs of type archive are configured", needs=(lifecycle, jobs_login), mend=_JOB_CONFIGURATION)
 def archive_type(visit: Visit) -> str:
     """And validated: a dataset that is being archived is not archived twice."""
     return _job_type(visit, "archive", "archivable")
@@ -93,7 +97,7 @@ def archive_type(visit: Visit) -> str:
 
 @check(
     "jobs of the type for groups are configured",
-    needs=(lifecycle,),
+    needs=(lifecycle, jobs_login),
     mend=_JOB_CONFIGURATION,
     concerns=_has_a_type_for_groups,
 )
@@ -102,7 +106,7 @@ def group_type(visit: Visit) -> str:
     return _job_type(visit, visit.patient.group_job_type, "archivable")
 
 
-@check("jobs of type retrieve are configured", needs=(lifecycle,), mend=_JOB_CONFIGURATION)
+@check("jobs of type retrieve are configured", needs=(lifecycle, jobs_login), mend=_JOB_CONFIGURATION)
 def retrieve_type(visit: Visit) -> str:
     """And validated: what was never archived cannot be retrieved."""
     return _job_type(visit, "retrieve", "retrievable")
@@ -164,7 +168,7 @@ def _is_json(answer: httpx.Response) -> bool:
 
 @check(
     "a job is created on behalf of the owner",
-    needs=(dataset,),
+    needs=(dataset, jobs_login),
     mend="SciCat: CREATE_JOB_PRIVILEGED_GROUPS must name a group of {creator}.",
 )
 def job(visit: Visit) -> str:
@@ -177,14 +181,16 @@ def job(visit: Visit) -> str:
             JobKind.ARCHIVE, [visit.pid], owner_group=group, owner_user=user, contact_email=visit.email
         )
     except ServiceRefused as refused:
-        raise Fault(refused.reason.message, _mend_of(refused.reason.message)) from None
+        raise Fault(refused.reason.message, _mend_of(refused.reason.message, visit)) from None
     visit.jobs.append(visit.job)
     return f"{visit.job}, for {user or group}"
 
 
-def _mend_of(refusal: str) -> str | None:
+def _mend_of(refusal: str, visit: Visit) -> str | None:
     if _NO_TYPE in refusal:
         return _JOB_CONFIGURATION
+    if visit.patient.creator is None:
+        return _TWO_ACCOUNTS
     return _GROUP_JOB_TYPE if _NO_GROUP in refusal else None
 
 

@@ -9,7 +9,7 @@ import httpx
 
 from archiver.errors import DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.scicat import JobStatus
-from local.doctor.check import Fault, check
+from local.doctor.check import Doubt, Fault, check
 from local.doctor.direct import dataset_path
 from local.doctor.visit import Visit
 
@@ -22,7 +22,10 @@ JOB_ENDED = "make doctor: a check of the connection; nothing was archived."
     "administrator can end the jobs, then delete the datasets.",
 )
 def removed(visit: Visit) -> str:
-    """Whatever happened before; jobs first, which SciCat does not change without their dataset. Raises Fault."""
+    """Whatever happened before; jobs first, which SciCat does not change without their dataset.
+
+    Raises Fault, or Doubt for datasets alone, which the archiver need not be able to delete.
+    """
     jobs = set(visit.jobs)
     left: list[str] = []
     for pid in visit.made:
@@ -36,7 +39,7 @@ def removed(visit: Visit) -> str:
     for pid in visit.made:
         _attempt(left, f"the dataset {pid}", partial(_delete, visit, pid))
     if left:
-        raise Fault(f"Left in SciCat: {'; '.join(left)}")
+        raise Doubt(f"Left in SciCat: {'; '.join(left)}")
     kept = f"; {len(jobs)} {'job stays' if len(jobs) == 1 else 'jobs stay'}, ended" if jobs else ""
     return f"nothing is left of the dataset{kept}" if visit.made else "nothing was made"
 
