@@ -15,6 +15,8 @@ from moto.s3 import urls as s3_urls
 from moto.s3.models import S3Backend
 from pytest_socket import socket_allow_hosts
 
+from archiver.scicat.answers import Answer
+from archiver.scicat.server import Request, Server
 from archiver.settings import Settings
 from tests.account import (
     BUCKETS,
@@ -27,6 +29,7 @@ from tests.account import (
 )
 from tests.archiver_api import Api
 from tests.catalogue import Scicat, a_scicat
+from tests.catalogue_calls import Call, call_of, uncovered
 from tests.permissions import enforced_permissions
 from tests.s3_faults import S3Faults, faulty_s3
 
@@ -39,6 +42,22 @@ def pytest_runtest_setup() -> None:
     """Tests talk to this machine only, and to the catalogue that `make contract` names; others they cannot reach."""
     catalogue = urlsplit(os.environ.get("SCICAT_URL", "")).hostname
     socket_allow_hosts(["127.0.0.1", "::1", "localhost", *filter(None, [catalogue])], allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def recorded_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[Call]]:
+    """What the service asks SciCat in a test. The test fails for what no recording of a real one covers."""
+    asked: set[Call] = set()
+    exchange = Server.exchange
+
+    def noted(server: Server, request: Request, token: str | None = None) -> Answer:
+        asked.add(call_of(request.method, request.path, request.body))
+        return exchange(server, request, token)
+
+    monkeypatch.setattr(Server, "exchange", noted)
+    yield asked
+    unknown = {reason for call in asked if (reason := uncovered(call)) is not None}
+    assert not unknown, "The service asks SciCat what nobody has seen it answer:\n" + "\n".join(sorted(unknown))
 
 
 @pytest.fixture
