@@ -40,6 +40,11 @@ class CountingBucket(Bucket):
         return super().get(key, etag, start, length, name)
 
     @override
+    def get_whole(self, key: str, etag: str, size: int, name: str | None = None) -> tuple[bytes, bool]:
+        self._count("read", size)
+        return super().get_whole(key, etag, size, name)
+
+    @override
     def upload_part(self, key: str, upload_id: str, number: int, body: bytes, crc64nvme: int) -> UploadedPart:
         self._count("sent", len(body))
         return super().upload_part(key, upload_id, number, body, crc64nvme)
