@@ -283,7 +283,7 @@ def an_account(files: ManyFiles, folder: Path, *, lists_files: bool = True) -> I
         for remembered in (settings, scicat.catalogue):
             remembered.cache_clear()
             stack.callback(remembered.cache_clear)
-        stack.enter_context(patch.object(secrets, "fields", lambda _: {"username": "any", "password": "any"}))
+        stack.enter_context(patch.object(secrets, "fields", lambda *_: {"username": "any", "password": "any"}))
         stack.enter_context(patch.object(storage, "landing", lambda: landing))
         stack.enter_context(patch.object(storage, "staging", lambda: staging))
         stack.enter_context(patch.object(lts, "long_term_storage", lambda: archive))
