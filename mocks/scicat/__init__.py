@@ -1,1 +1,1 @@
-"""A SciCat 5.2 on one machine: an HTTP service that answers as the recorded catalogue does."""
+"""A SciCat of one of three releases on one machine: an HTTP service that answers as the recorded ones do."""

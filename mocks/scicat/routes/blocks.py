@@ -30,7 +30,7 @@ router = APIRouter()
 
 # Lists of api v4 end here, and begin with the latest, unless the filter's limits say otherwise.
 _V4_LIMITS: Mapping[str, Any] = {"limit": 10, "sort": {"createdAt": "desc"}}
-_V4_NAMES = frozenset({"_id", "id", "__v", "createdBy", "updatedBy", "createdAt", "updatedAt"})
+_V4_NAMES = frozenset({"_id", "createdBy", "updatedBy", "createdAt", "updatedAt"})
 _V4_KEYS = WHERE | FIELDS | INCLUDE | LIMITS | validation.ORIGDATABLOCK.keys() | validation.DATA_FILE.keys() | _V4_NAMES
 
 

@@ -51,7 +51,7 @@ router = APIRouter()
 # Lists end here unless the filter's limits say otherwise; those of api v4 begin with the latest.
 _V3_LIMIT = 100
 _V4_LIMITS: Mapping[str, Any] = {"limit": 10, "sort": {"createdAt": "desc"}}
-_V4_NAMES = frozenset({"_id", "id", "createdBy", "updatedBy", "createdAt", "updatedAt", "history", "instrumentGroup"})
+_V4_NAMES = frozenset({"_id", "id", "createdBy", "updatedBy", "createdAt", "updatedAt", "instrumentGroup"})
 _V4_KEYS = WHERE | FIELDS | INCLUDE | LIMITS | validation.DATASET_V4.keys() | validation.LIFECYCLE.keys() | _V4_NAMES
 _COUNTERS_OF_V4 = ("size", "packedSize", "numberOfFiles")
 

@@ -40,30 +40,12 @@ router = APIRouter()
 
 _NAMES = frozenset(
     [
-        "id",
-        "_id",
-        "type",
-        "statusCode",
-        "statusMessage",
-        "jobParams",
-        "ownerUser",
-        "ownerGroup",
-        "accessGroups",
-        "instrumentGroup",
-        "contactEmail",
-        "configVersion",
-        "jobResultObject",
-        "createdBy",
-        "updatedBy",
-        "createdAt",
-        "updatedAt",
-        "isPublished",
-        "datasets",
-        "datasetDetails",
+        *("id", "type", "statusCode", "statusMessage", "jobParams", "ownerUser", "ownerGroup", "contactEmail"),
+        *("configVersion", "jobResultObject", "createdBy", "updatedBy", "createdAt", "updatedAt"),
     ]
 )
 _V3_KEYS = FIELDS | INCLUDE | _NAMES
-_V4_KEYS = WHERE | FIELDS | LIMITS | _NAMES
+_V4_KEYS = WHERE | FIELDS | INCLUDE | LIMITS | _NAMES
 # Where a release sorts lists of jobs, they end here unless the filter's limits say otherwise.
 _LIMIT = 100
 
