@@ -4,7 +4,6 @@ They stand behind the service's own clients: what is asked, and how an answer is
 """
 
 import io
-import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -14,7 +13,7 @@ from hashlib import md5
 from pathlib import Path
 from typing import Any, override
 from unittest.mock import patch
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import orjson
 import urllib3
@@ -57,10 +56,14 @@ class ManyFiles:
         """Of the file with this number; paths are in the order of the numbers."""
         return f"grid {number // 1000:05}/Movies/FoilHole_{number:08}_Data_{number % 7}_20261123_080000_EER.mrc"
 
-    def scattered(self) -> Iterator[int]:
-        """The numbers of all files in another order, as an uploader that runs many at once lists them."""
-        lanes = 97
-        return itertools.chain.from_iterable(range(lane, self.count, lanes) for lane in range(lanes))
+    @property
+    def blocks(self) -> int:
+        """How many blocks of at most 20,000 files list them all."""
+        return -(-self.count // _FILES_PER_BLOCK)
+
+    def block(self, number: int) -> range:
+        """The numbers of a block's files: some of everywhere, as an uploader that runs many at once lists them."""
+        return range(number, self.count, self.blocks)
 
 
 class _Meta:
@@ -210,24 +213,26 @@ class FakeScicat:
         return iter([b"{}"])
 
     def _keep(self, kind: str, body: bytes) -> bytes:
+        """A block is kept twice: without its files, to be listed, and whole."""
         self.largest = max(self.largest, len(body))
-        block, number = orjson.loads(body), len(self._kept(kind))
-        (self.folder / kind).mkdir(parents=True, exist_ok=True)
-        (self.folder / kind / f"{number:06}.json").write_bytes(orjson.dumps(block | {"_id": f"{number}"}))
+        number = f"{len(self._heads(kind)):06}"
+        block = orjson.loads(body) | {"_id": number}
+        for part in ("heads", "whole"):
+            (self.folder / kind / part).mkdir(parents=True, exist_ok=True)
+        (self.folder / kind / "whole" / f"{number}.json").write_bytes(orjson.dumps(block))
+        files = len(block.pop("dataFileList"))
+        (self.folder / kind / "heads" / f"{number}.json").write_bytes(orjson.dumps(block))
         totals = self._totals()
         totals["packedSize"] += block.get("packedSize", 0)
-        totals["numberOfFilesArchived" if kind == "datablocks" else "numberOfFiles"] += len(block["dataFileList"])
+        totals["numberOfFilesArchived" if kind == "datablocks" else "numberOfFiles"] += files
         (self.folder / "totals.json").write_bytes(orjson.dumps(totals))
-        return orjson.dumps({"id": f"{number}"})
+        return orjson.dumps({"id": number})
 
     def _totals(self) -> dict[str, int]:
         kept = self.folder / "totals.json"
         begun = dict.fromkeys(_TOTALS, 0) | {"numberOfFiles": self.files.count if self.lists_files else 0}
         totals: dict[str, int] = orjson.loads(kept.read_bytes()) if kept.exists() else begun
         return totals
-
-    def _kept(self, kind: str) -> list[Path]:
-        return sorted((self.folder / kind).glob("*.json"))
 
     def _dataset(self, url: str) -> Iterator[bytes]:
         dataset = {
@@ -239,22 +244,39 @@ class FakeScicat:
             "datasetlifecycle": self.lifecycle,
         }
         yield orjson.dumps(dataset)[:-1]
-        if "origdatablocks" in url:
-            yield from _array(b"origdatablocks", self._origdatablocks())
-        elif "datablocks" in url:
-            yield from _array(b"datablocks", (path.read_bytes() for path in self._kept("datablocks")))
+        asked = parse_qs(urlsplit(url).query).get("filter", ["{}"])
+        for include in orjson.loads(asked[0]).get("include", []):
+            yield from _array(include["relation"].encode(), self._blocks(include["relation"], include["scope"]))
         yield b"}"
 
-    def _origdatablocks(self) -> Iterator[bytes]:
-        if not self.lists_files:
-            yield from (path.read_bytes() for path in self._kept("origdatablocks"))
-            return
-        for numbers in itertools.batched(self.files.scattered(), _FILES_PER_BLOCK, strict=False):
-            entries = [
-                {"path": self.files.path(one), "size": self.files.size, "time": _TIME, "perm": "0644"}
-                for one in numbers
-            ]
-            yield orjson.dumps({"_id": "any", "size": 0, "dataFileList": entries})
+    def _blocks(self, kind: str, scope: dict[str, Any]) -> Iterator[bytes]:
+        """What a scope lets through: ``where``, then ``limits``, then ``fields``."""
+        where = scope.get("where", {}).items()
+        heads = [head for head in self._heads(kind) if where <= head.items()]
+        if "limits" in scope:
+            first, limit = scope["limits"]["skip"], scope["limits"]["limit"]
+            heads = heads[first : first + limit]
+        for head in heads:
+            if "fields" in scope:
+                yield orjson.dumps({name: head[name] for name in scope["fields"] if name in head})
+            else:
+                yield self._whole(kind, head["_id"])
+
+    def _lists_itself(self, kind: str) -> bool:
+        return kind == "origdatablocks" and self.lists_files
+
+    def _heads(self, kind: str) -> list[dict[str, Any]]:
+        if self._lists_itself(kind):
+            sizes = (len(self.files.block(number)) * self.files.size for number in range(self.files.blocks))
+            return [{"_id": f"{number:06}", "size": size} for number, size in enumerate(sizes)]
+        return [orjson.loads(path.read_bytes()) for path in sorted((self.folder / kind / "heads").glob("*.json"))]
+
+    def _whole(self, kind: str, block_id: str) -> bytes:
+        if not self._lists_itself(kind):
+            return (self.folder / kind / "whole" / f"{block_id}.json").read_bytes()
+        known = {"size": self.files.size, "time": _TIME, "perm": "0644"}
+        files = [{"path": self.files.path(one), **known} for one in self.files.block(int(block_id))]
+        return orjson.dumps({"_id": block_id, "size": len(files) * self.files.size, "dataFileList": files})
 
 
 def _array(name: bytes, elements: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,12 +1,21 @@
 """Limits of the services hold for a dataset of any size; a larger one is measured by ``make bench``."""
 
+from pathlib import Path
+
 import pytest
 
 from bench import scale
 from bench.fakes import ManyFiles
-from bench.steps import Took
+from bench.steps import Took, take
 
 FILES = ManyFiles(25_000)
+
+
+def test_every_step_that_sees_all_files_keeps_within_the_limits_of_the_services(tmp_path: Path) -> None:
+    took = [take(step, FILES, tmp_path) for step in ("snapshot_dataset", "plan_datablocks", "seal")]
+    took += [take(step, FILES, tmp_path) for step in ("register_datablocks", "complete_dataset")]
+    assert [one for one in scale.wrong(took) if "MB" not in one] == []
+    assert next(one.record_bytes for one in took if one.step == "register_datablocks") > 1_000_000
 
 
 @pytest.mark.parametrize("name", ["12,500 × 4 GB", "10 × 5 TB"])
