@@ -25,7 +25,7 @@ def test_endpoints_file_names_everything_and_is_private(stack: RunningStack) -> 
     assert set(body) == {"aws", "api", "docs", "scicat", "lts", "buckets", "stateMachines", "logs", "accounts"}
     assert set(body["buckets"]) == {"landing", "staging", "retrieval", "lts"}
     assert set(body["stateMachines"]) == set(definitions())
-    assert set(body["accounts"]) == {"admin", "archiver", "user1", "user2"}
+    assert set(body["accounts"]) == {"admin", "archiver", "jobcreator", "user1", "user2"}
     assert body["lts"] == stack.configuration.lts_url
     assert body["buckets"]["lts"] == stack.configuration.lts_bucket
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
