@@ -15,6 +15,7 @@ from moto.s3 import urls as s3_urls
 from moto.s3.models import S3Backend
 from pytest_socket import socket_allow_hosts
 
+from archiver import clients
 from archiver.scicat.answers import Answer
 from archiver.scicat.server import Request, Server
 from archiver.settings import Settings
@@ -30,6 +31,7 @@ from tests.account import (
 from tests.archiver_api import Api
 from tests.catalogue import Scicat, a_scicat
 from tests.catalogue_calls import Call, call_of, uncovered
+from tests.conditional_deletes import compare_etags
 from tests.permissions import enforced_permissions
 from tests.s3_faults import S3Faults, faulty_s3
 
@@ -97,6 +99,7 @@ def aws(environment: pytest.MonkeyPatch) -> Iterator["S3Client"]:
         secrets = boto3.client("secretsmanager")
         for name, value in SECRETS.items():
             secrets.create_secret(Name=name, SecretString=json.dumps(value))
+        compare_etags(clients.s3(), s3)
         yield s3
     assert not refused
 

@@ -164,7 +164,9 @@ def needed_permissions(operation: str, request: Mapping[str, Any]) -> list[Permi
     if operation in _OF_BUCKET:
         return [Permission(_OF_BUCKET[operation], bucket)]
     if operation == "DeleteObjects":
-        return [Permission("s3:DeleteObject", f"{bucket}/{one['Key']}") for one in request["Delete"]["Objects"]]
+        objects = request["Delete"]["Objects"]
+        read = [Permission("s3:GetObject", f"{bucket}/{one['Key']}") for one in objects if "ETag" in one]
+        return [Permission("s3:DeleteObject", f"{bucket}/{one['Key']}") for one in objects] + read
     needed = [Permission(_OF_OBJECT[operation], f"{bucket}/{request['Key']}")]
     if "CopySource" in request:
         source = request["CopySource"]

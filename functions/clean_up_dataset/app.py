@@ -2,20 +2,21 @@
 
 It trusts nobody: the landing files go only when SciCat says that the dataset is archived and the
 long-term storage holds each of its tars with the recorded checksum. They go by explicit key, and
-only if they still are the objects that were read.
+only if they still are the objects that were read: S3 compares their ETags when it deletes them.
 """
 
 from collections.abc import Iterator
 
 from archiver import archived, landing_zone, leftovers, runs, storage, workflows
 from archiver.drops import Drop
+from archiver.errors import MAX_NAMED_FILES
 from archiver.keys import Keys
 from archiver.lts import long_term_storage
-from archiver.models import RecordedDataset, Run, RunOutcome, SealedDatablock, Snapshot, Upload
+from archiver.models import RecordedDataset, Run, RunOutcome, S3Object, SealedDatablock, Snapshot, Upload
 from archiver.packaging import sealed_datablocks
 from archiver.scicat import catalogue
 from archiver.settings import settings
-from archiver.step import step
+from archiver.step import logger, step
 from archiver.storage import RunFolder
 
 
@@ -52,15 +53,18 @@ def _empty_landing(run: Run, folder: RunFolder) -> None:
     if not storage.owns_upload(run.pid, upload):
         return  # they are another dataset's now
     left: list[str] = []
-    storage.landing().delete(_archived_keys(upload, folder, left))
+    changed = storage.landing().delete_unchanged(_archived_files(upload, folder, left))
+    left += [found.key.removeprefix(upload.prefix) for found in changed]
     if upload.prefix.startswith(Keys.DROPS):
         execution_arn = workflows.execution_arn(settings().archive_dataset_state_machine_arn, run.run_id)
         drop = Drop(run_id=run.run_id, execution_arn=execution_arn, prefix=upload.prefix)
         leftovers.tell(run.pid, run.job_id, drop, left)
+    elif left:
+        logger.warning("what came after the archive stays for the sweep", extra={"files": left[:MAX_NAMED_FILES]})
 
 
-def _archived_keys(upload: Upload, folder: RunFolder, left: list[str]) -> Iterator[str]:
-    """The keys of the files that were read and are unchanged; ``left`` gets the paths of all others.
+def _archived_files(upload: Upload, folder: RunFolder, left: list[str]) -> Iterator[S3Object]:
+    """The objects of the files that were read and are unchanged; ``left`` gets the paths of all others.
 
     Both sides stand in the keys' byte order.
     """
@@ -72,6 +76,6 @@ def _archived_keys(upload: Upload, folder: RunFolder, left: list[str]) -> Iterat
         while file is not None and file.path.encode() < path.encode():
             file = next(files, None)
         if file is not None and (file.path, file.etag) == (path, found.etag):
-            yield found.key
+            yield found
         else:
             left.append(path)

@@ -180,11 +180,14 @@ class MemoryAws:
         return {"ETag": f'"{stored.etag}"'}
 
     def _delete_objects(self, request: dict[str, Any]) -> Any:
+        changed = []
         for one in request["Delete"]["Objects"]:
             there = self.buckets[request["Bucket"]].get(one["Key"])
-            if there is not None and one.get("ETag", "").strip('"') in {"", there.etag}:
+            if there is not None and one.get("ETag", there.etag).strip('"') != there.etag:
+                changed.append({"Key": one["Key"], "Code": "PreconditionFailed"})
+            else:
                 self.remove(request["Bucket"], one["Key"])
-        return {}
+        return {"Errors": changed}
 
     def _create_multipart_upload(self, request: dict[str, Any]) -> Any:
         self._begun_uploads += 1

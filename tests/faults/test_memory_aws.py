@@ -87,6 +87,14 @@ class TestAnAccount:
         bucket().delete(["key", "absent"])
         assert list(bucket().list("")) == []
 
+    def test_deletes_only_what_is_still_what_was_listed(self) -> None:
+        for key in ("same", "changed"):
+            bucket().put(key, b"body")
+        listed = list(bucket().list(""))
+        bucket().put("changed", b"other")
+        assert [found.key for found in bucket().delete_unchanged(listed)] == ["changed"]
+        assert [found.key for found in bucket().list("")] == ["changed"]
+
     def test_builds_objects_of_parts(self) -> None:
         bucket("landing").put("source", PART + b"more")
         head = bucket("landing").head("source")

@@ -19,6 +19,7 @@ from moto import mock_aws
 from archiver import s3
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused, ServiceUnavailable
+from archiver.models import S3Object
 from archiver.s3 import Bucket, PinnedRange, UploadedPart
 from archiver.stored_checksums import StoredChecksum
 
@@ -311,6 +312,29 @@ def test_a_key_that_could_not_be_deleted_is_an_error(plain: "S3Client", stub: St
     stub.add_response("delete_objects", {"Errors": [{"Key": "kept", "Code": "AccessDenied", "Message": "no"}]})
     with pytest.raises(ServiceRefused, match="kept"):
         Bucket(plain, "any").delete(["kept"])
+
+
+def test_an_object_that_changed_since_it_was_listed_is_not_deleted_and_named(plain: "S3Client", stub: Stubber) -> None:
+    listed = [S3Object(key, 1, f"etag of {key}", "STANDARD", ANY_TIME) for key in ("same", "changed", "racing", "gone")]
+    errors = [
+        {"Key": "changed", "Code": "PreconditionFailed"},
+        {"Key": "racing", "Code": "ConditionalRequestConflict"},
+        {"Key": "gone", "Code": "NoSuchKey"},
+    ]
+    asked = {"Objects": [{"Key": found.key, "ETag": found.etag} for found in listed], "Quiet": True}
+    stub.add_response(
+        "delete_objects", {"Errors": errors}, {"Bucket": "any", "Delete": asked, "ChecksumAlgorithm": "CRC64NVME"}
+    )
+
+    left = Bucket(plain, "any").delete_unchanged(iter(listed))
+
+    assert [found.key for found in left] == ["changed", "racing"]
+
+
+def test_an_object_that_may_not_be_deleted_is_an_error_also_under_a_condition(plain: "S3Client", stub: Stubber) -> None:
+    stub.add_response("delete_objects", {"Errors": [{"Key": "kept", "Code": "AccessDenied", "Message": "no"}]})
+    with pytest.raises(ServiceRefused, match="kept"):
+        Bucket(plain, "any").delete_unchanged([S3Object("kept", 1, "any", "STANDARD", ANY_TIME)])
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchUpload"])

@@ -78,9 +78,8 @@ def empty(pid: str) -> None:
     prefix = Keys.uploads(pid)
     for key, upload_id in inbox().uploads(prefix):
         inbox().abort_upload(key, upload_id)
-    files = (found.key for found in inbox().list(prefix))
     with ThreadPoolExecutor(_DELETED_AT_ONCE) as deleters:
-        list(deleters.map(inbox().delete, batched(files, MAX_KEYS_PER_DELETE, strict=False)))
+        list(deleters.map(inbox().delete_unchanged, batched(inbox().list(prefix), MAX_KEYS_PER_DELETE, strict=False)))
     notes = storage.staging().list(Keys.open_uploads(pid))
     storage.staging().delete(found.key for found in notes)
     release(pid)

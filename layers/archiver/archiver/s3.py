@@ -31,7 +31,7 @@ from archiver.stored_checksums import Comparison, StoredChecksum, stored_checksu
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import CompletedPartTypeDef, ListObjectsV2OutputTypeDef
+    from types_boto3_s3.type_defs import CompletedPartTypeDef, ListObjectsV2OutputTypeDef, ObjectIdentifierTypeDef
 
 _LAST_CHARACTER = "\U0010ffff"
 MAX_KEYS_PER_DELETE = 1000  # DeleteObjects' own limit
@@ -350,17 +350,32 @@ class Bucket:
     def delete(self, keys: Iterable[str]) -> None:
         """Delete exactly these objects; those already gone are fine."""
         for some in batched(keys, MAX_KEYS_PER_DELETE, strict=False):
-            try:
-                answer = self._client.delete_objects(
-                    Bucket=self.name,
-                    Delete={"Objects": [{"Key": key} for key in some], "Quiet": True},
-                    ChecksumAlgorithm="CRC64NVME",
-                )
-            except _ERRORS as error:
-                raise self._failure(error, some[0]) from error
-            for kept in answer.get("Errors", ()):
-                said = ClientError({"Error": {"Code": kept.get("Code", "")}}, "DeleteObjects")
-                raise self._failure(said, kept.get("Key", ""))
+            for key, code in self._delete([{"Key": key} for key in some]):
+                raise self._failure(_said(code), key)
+
+    def delete_unchanged(self, objects: Iterable[S3Object]) -> tuple[S3Object, ...]:
+        """Delete exactly these objects, where they still are what was listed; returns those that are others by now.
+
+        S3 compares the ETags itself (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html).
+        """
+        changed: tuple[S3Object, ...] = ()
+        for some in batched(objects, MAX_KEYS_PER_DELETE, strict=False):
+            refused = dict(self._delete([{"Key": found.key, "ETag": found.etag} for found in some]))
+            for key, code in refused.items():
+                if code not in _CONDITION_FAILED | _ABSENT:
+                    raise self._failure(_said(code), key)
+            changed += tuple(found for found in some if refused.get(found.key) in _CONDITION_FAILED)
+        return changed
+
+    def _delete(self, objects: "Sequence[ObjectIdentifierTypeDef]") -> Iterator[tuple[str, str]]:
+        """Delete some objects by one request; gives the keys that S3 refuses, and its codes."""
+        try:
+            answer = self._client.delete_objects(
+                Bucket=self.name, Delete={"Objects": objects, "Quiet": True}, ChecksumAlgorithm="CRC64NVME"
+            )
+        except _ERRORS as error:
+            raise self._failure(error, objects[0]["Key"]) from error
+        return ((kept.get("Key", ""), kept.get("Code", "")) for kept in answer.get("Errors", ()))
 
     # Multipart uploads whose checksum is the CRC64NVME of the whole object
 
@@ -621,6 +636,11 @@ def _is_confirmed(answer: Mapping[str, Any], body: bytes) -> bool:
     if not comparison.agrees():
         raise FlexibleChecksumError(error_msg=f"the bytes do not have the {stored.algorithm} that S3 keeps of them")
     return True
+
+
+def _said(code: str) -> ClientError:
+    """What S3 says of one object among many, as if it had been the only one."""
+    return ClientError({"Error": {"Code": code}}, "DeleteObjects")
 
 
 def _code(error: Exception) -> str:

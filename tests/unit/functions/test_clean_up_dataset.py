@@ -1,10 +1,13 @@
 """The landing files go when everything is proven, by key, and only those that were read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+import pytest
 
 from archiver import landing_zone, storage
-from archiver.models import Lease, Upload
+from archiver.models import Lease, S3Object, Upload
 from archiver.packaging import sealed_datablocks
+from archiver.s3 import Bucket
 from functions.clean_up_dataset.app import handler
 from tests import dropping
 from tests.account import LambdaContext
@@ -42,6 +45,25 @@ def test_d02_d07_a_file_that_came_or_changed_since_stays(
     (warning,) = dataset.lifecycle["archiveReturnMessage"]["warnings"]
     assert (warning["code"], warning["files"], warning["count"]) == ("left_behind", left, 2)
     assert dataset.lifecycle["retrievable"] is True
+
+
+def test_a_file_that_is_replaced_between_the_look_and_the_deletion_stays(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext, environment: pytest.MonkeyPatch
+) -> None:
+    dataset = a_dataset()
+    do_steps(dataset, *TO_COMPLETE, context=lambda_context)
+    delete = Bucket.delete_unchanged
+
+    def replaced_first(bucket: Bucket, objects: Iterable[S3Object]) -> tuple[S3Object, ...]:
+        listed = list(objects)
+        dataset.s3.put_object(Bucket="landing", Key=dataset.prefix + "a.mrc", Body=b"later")
+        return delete(bucket, listed)
+
+    environment.setattr(Bucket, "delete_unchanged", replaced_first)
+    handler(dataset.run, lambda_context)
+
+    assert dataset.landing() == {dataset.prefix + path for path in ("a.mrc", "dataset.json")}
+    assert dropping.the_status(dataset.s3, dataset.prefix)["files"] == ["a.mrc"]
 
 
 def test_a_folder_that_is_empty_now_says_that_its_dataset_is_archived(
