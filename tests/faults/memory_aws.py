@@ -7,6 +7,7 @@ deleted, and by whom. What it answers is compared with moto's answers in ``test_
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,8 @@ from tests.faults.wire import Wire
 
 _UNREADABLE = {"GLACIER", "DEEP_ARCHIVE"}
 _MIN_PART = 5 * 1024**2
+# https://www.w3.org/TR/xml/#charsets
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _STATUS = {
     "404": 404,
     "NoSuchKey": 404,
@@ -33,6 +36,7 @@ _STATUS = {
     "BadDigest": 400,
     "InvalidPart": 400,
     "EntityTooSmall": 400,
+    "MalformedXML": 400,
     "InvalidRange": 416,
     "InternalError": 500,
     "ExecutionAlreadyExists": 400,
@@ -180,6 +184,8 @@ class MemoryAws:
         return {"ETag": f'"{stored.etag}"'}
 
     def _delete_objects(self, request: dict[str, Any]) -> Any:
+        if any(_NOT_IN_XML.search(one["Key"]) for one in request["Delete"]["Objects"]):
+            raise _Refused("MalformedXML")
         changed = []
         for one in request["Delete"]["Objects"]:
             there = self.buckets[request["Bucket"]].get(one["Key"])
@@ -188,6 +194,12 @@ class MemoryAws:
             else:
                 self.remove(request["Bucket"], one["Key"])
         return {"Errors": changed}
+
+    def _delete_object(self, request: dict[str, Any]) -> Any:
+        if "IfMatch" in request:
+            self._condition(request)
+        self.remove(request["Bucket"], request["Key"])
+        return {}
 
     def _create_multipart_upload(self, request: dict[str, Any]) -> Any:
         self._begun_uploads += 1

@@ -30,6 +30,12 @@ def test_c03_c04_a_control_character_is_refused(letter: str) -> None:
     assert wrong_path(f"a{letter}b") == "has a control character"
 
 
+@pytest.mark.parametrize("letter", ["\ufffe", "\uffff"])
+def test_c03_a_character_that_xml_cannot_hold_is_refused(letter: str) -> None:
+    assert wrong_path(f"a{letter}b") == "has a character that is none"
+    assert wrong_pid(f"any/{letter}")
+
+
 def test_c04_bidirectional_overrides_are_kept() -> None:
     assert wrong_path("a\u202eb") is None
 

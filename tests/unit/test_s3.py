@@ -2,19 +2,23 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 import stamina
-from botocore.awsrequest import AWSResponse
-from botocore.compat import HTTPHeaders
 from botocore.config import Config
-from botocore.exceptions import EndpointConnectionError, NoCredentialsError, ResponseStreamingError
+from botocore.exceptions import (
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ResponseStreamingError,
+)
+from botocore.parsers import ResponseParserError
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 from moto import mock_aws
+from urllib3.exceptions import ProtocolError
 
 from archiver import s3
 from archiver.digests import crc64nvme, crc64nvme_to_base64
@@ -53,6 +57,10 @@ def patience() -> Iterator[None]:
 
 def crc(body: bytes) -> str:
     return crc64nvme_to_base64(crc64nvme(body))
+
+
+def xform_back(operation: str) -> str:
+    return operation.title().replace("_", "")
 
 
 def send(bucket: Bucket, key: str, upload_id: str, number: int, body: bytes) -> UploadedPart:
@@ -115,20 +123,43 @@ def test_folders_are_listed_once_over_all_pages(client: "S3Client", bucket: Buck
     assert list(bucket.folders("none/")) == []
 
 
-def test_a_key_with_a_control_character_is_listed_too(plain: "S3Client") -> None:
-    row = b"<Contents><Key>%b</Key><Size>1</Size><ETag>any</ETag><LastModified>2026-11-23T00:00:00Z</LastModified>"
-    asked = []
+@pytest.mark.parametrize("name", ["ctl\x01", "x\uffff", "x\ufffe", "a b+%2B ~"])
+def test_c03_names_that_xml_cannot_hold_are_listed(bucket: Bucket, name: str) -> None:
+    keys = [f"p/{name}/1", f"p/{name}/2", f"p/{name}3"]
+    for key in keys:
+        bucket.put(key, b"")
+    assert [found.key for found in bucket.list("p/")] == sorted(keys, key=str.encode)
+    assert list(bucket.folders("p/")) == [f"p/{name}/"]
 
-    def answer(request: Any, **_: object) -> Any:
-        asked.append("encoding-type=url" in request.url)
-        key = b"a+b%2B%07" if asked[-1] else b"a b+\x07"
-        body = b"<ListBucketResult><IsTruncated>false</IsTruncated>" + row % key + b"</Contents></ListBucketResult>"
-        raw: Any = SimpleNamespace(stream=lambda *_, **__: iter([body]))
-        return AWSResponse("http://any", 200, HTTPHeaders(), raw)
 
-    plain.meta.events.register("before-send.s3.ListObjectsV2", answer)
-    assert [found.key for found in Bucket(plain, "any").list("")] == ["a b+\x07"]
-    assert asked == [False, True]
+def test_folders_are_found_behind_pages_of_objects_alone(client: "S3Client", bucket: Bucket) -> None:
+    client.meta.events.register(
+        "provide-client-params.s3.ListObjectsV2", lambda params, **_: params | {"MaxKeys": KEYS_PER_PAGE}
+    )
+    for number in range(2 * KEYS_PER_PAGE + 1):
+        bucket.put(f"p/a{number}", b"")
+    bucket.put("p/b/1", b"")
+    assert list(bucket.folders("p/")) == ["p/b/"]
+
+
+def test_c03_uploads_are_listed_by_the_names_that_s3_encodes(plain: "S3Client", stub: Stubber) -> None:
+    def page(key: str, **more: str | bool) -> dict[str, Any]:
+        uploads = [{"Key": key, "UploadId": "id", "Initiated": ANY_TIME}]
+        return {"Uploads": uploads, "EncodingType": "url", "IsTruncated": False} | more
+
+    marker = {"NextKeyMarker": "a+%2B%07", "NextUploadIdMarker": "id"}
+    asked = {"Bucket": "any", "Prefix": "", "EncodingType": "url"}
+    stub.add_response("list_multipart_uploads", page("a+%2B%07", IsTruncated=True, **marker), asked)
+    stub.add_response("list_multipart_uploads", page("b"), asked | {"KeyMarker": "a +\x07", "UploadIdMarker": "id"})
+    assert [key for key, _ in Bucket(plain, "any").uploads("")] == ["a +\x07", "b"]
+
+
+def test_uploads_are_listed_by_their_plain_names_where_a_service_does_not_encode_them(
+    plain: "S3Client", stub: Stubber
+) -> None:
+    uploads = [{"Key": "a+%2B", "UploadId": "id", "Initiated": ANY_TIME}]
+    stub.add_response("list_multipart_uploads", {"Uploads": uploads, "IsTruncated": False})
+    assert [key for key, _ in Bucket(plain, "any").uploads("")] == ["a+%2B"]
 
 
 def test_an_object_is_created_only_once(bucket: Bucket) -> None:
@@ -148,6 +179,34 @@ def test_objects_are_deleted_by_key_and_those_gone_already_are_fine(
     bucket.delete(iter([*keys, "never there"]))
     assert list(bucket.list("")) == []
     bucket.delete([])
+
+
+@pytest.mark.parametrize("name", ["ctl\x01", "x\uffff", "x\ufffe"])
+def test_c03_what_xml_cannot_name_is_deleted_by_itself(bucket: Bucket, name: str) -> None:
+    keys = ["a", name, f"{name}/b", "c"]
+    for key in keys:
+        bucket.put(key, b"")
+    bucket.delete(keys)
+    assert list(bucket.list("")) == []
+
+
+def test_c03_what_xml_cannot_name_is_deleted_only_where_it_is_unchanged(plain: "S3Client", stub: Stubber) -> None:
+    objects = [S3Object(key, 1, "any", "STANDARD", ANY_TIME) for key in ("same\x01", "other\x01", "gone\x01")]
+    for found, code in zip(objects, (None, "PreconditionFailed", "NoSuchKey"), strict=True):
+        asked = {"Bucket": "any", "Key": found.key, "IfMatch": '"any"'}
+        if code is None:
+            stub.add_response("delete_object", {}, asked)
+        else:
+            stub.add_client_error("delete_object", code, http_status_code=412, expected_params=asked)
+    assert Bucket(plain, "any").delete_unchanged(objects) == (objects[1],)
+
+
+def test_c03_a_list_that_s3_cannot_read_is_deleted_one_by_one(plain: "S3Client", stub: Stubber) -> None:
+    stub.add_client_error("delete_objects", "MalformedXML", http_status_code=400)
+    for key in ("any", "other"):
+        stub.add_response("delete_object", {}, {"Bucket": "any", "Key": key})
+    Bucket(plain, "any").delete(["any", "other"])
+    stub.assert_no_pending_responses()
 
 
 def test_a_multipart_upload_becomes_an_object_with_a_crc_of_the_whole(bucket: Bucket) -> None:
@@ -287,17 +346,24 @@ def test_no_failure_leaves_untranslated(
 
 @pytest.mark.parametrize(
     ("error", "kind"),
-    [(EndpointConnectionError(endpoint_url="http://any"), ServiceUnavailable), (NoCredentialsError(), ServiceRefused)],
+    [
+        (EndpointConnectionError(endpoint_url="http://any"), ServiceUnavailable),
+        (ResponseParserError("not well-formed"), ServiceUnavailable),
+        (ProtocolError("cut"), ServiceUnavailable),
+        (NoCredentialsError(), ServiceRefused),
+        (ParamValidationError(report="not a key"), ServiceRefused),
+    ],
 )
-def test_an_unreachable_s3_and_missing_credentials_are_told_apart(
-    plain: "S3Client", error: Exception, kind: type[Exception]
+@pytest.mark.parametrize(("operation", "call"), CALLS, ids=[operation for operation, _ in CALLS])
+def test_whatever_the_sdk_raises_is_one_of_our_errors(
+    plain: "S3Client", operation: str, call: Callable[[Bucket], object], error: Exception, kind: type[Exception]
 ) -> None:
     def fail(**_: object) -> None:
         raise error
 
-    plain.meta.events.register("before-send.s3", fail)
+    plain.meta.events.register(f"before-send.s3.{xform_back(operation)}", fail)
     with pytest.raises(kind):
-        Bucket(plain, "any").head("any")
+        call(Bucket(plain, "any"))
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict"])

@@ -2,10 +2,13 @@
 
 import logging
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from archiver import traffic
 
@@ -13,6 +16,9 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_secretsmanager import SecretsManagerClient
     from types_boto3_stepfunctions import SFNClient
+
+# Whatever the SDK raises: what AWS says, what happens on the way, an answer that cannot be read, a wrong request.
+SDK_ERRORS: Final = (ClientError, BotoCoreError, ResponseParserError, HTTPError)
 
 # It tells of every client where it found its credentials.
 logging.getLogger("botocore").setLevel(logging.WARNING)

@@ -22,8 +22,17 @@ _RULES = (
     # A '/' at the very end leaves no empty part behind it.
     (re.compile(r"(?:^|/)(?:\.{0,2}/|\.{1,2}\Z)|^\Z"), "has an empty, '.' or '..' part"),
     (re.compile(r"[\x00-\x1f\x7f-\x9f]"), "has a control character"),
+    # Two more that XML cannot hold.
+    (re.compile("[\ufffe\uffff]"), "has a character that is none"),
     (re.compile(rf"^{re.escape(RESERVED_FOLDER)}(?:/|\Z)"), f"lies in the reserved folder {RESERVED_FOLDER}"),
 )
+# https://www.w3.org/TR/xml/#charsets
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def fits_xml(key: str) -> bool:
+    """Whether XML, in which S3 is told what to delete, can hold a key."""
+    return _NOT_IN_XML.search(key) is None
 
 
 def pid_of(prefix: str, unique: UUID) -> str:

@@ -18,20 +18,25 @@ from botocore.exceptions import (
     HTTPClientError,
     IncompleteReadError,
     NoCredentialsError,
+    PartialCredentialsError,
     ReadTimeoutError,
     ResponseStreamingError,
 )
 from botocore.exceptions import ConnectionError as UnreachableError
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from archiver import traffic
+from archiver.clients import SDK_ERRORS
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models import OpenUpload, S3Object
+from archiver.names import fits_xml
 from archiver.stored_checksums import Comparison, StoredChecksum, stored_checksums
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import CompletedPartTypeDef, ListObjectsV2OutputTypeDef, ObjectIdentifierTypeDef
+    from types_boto3_s3.type_defs import CompletedPartTypeDef, ObjectIdentifierTypeDef
 
 _LAST_CHARACTER = "\U0010ffff"
 MAX_KEYS_PER_DELETE = 1000  # DeleteObjects' own limit
@@ -45,8 +50,8 @@ _OFFLINE = {"InvalidObjectState", "ObjectNotInActiveTierError"}
 _NO_EXPEDITED = {"GlacierExpeditedRetrievalNotAvailable"}
 # LocalStack says InvalidObjectState of an object that is not archived.
 _NOTHING_TO_RESTORE = {"RestoreAlreadyInProgress", "ObjectAlreadyInActiveTierError", "InvalidObjectState"}
-# botocore's word for a good answer that is no XML.
-_UNREADABLE = {"500"}
+# A list of keys that S3 cannot read.
+_UNREADABLE = {"MalformedXML"}
 _WRONG_DIGEST = {"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"}
 _SKEWED = {"RequestTimeTooSkewed"}
 # What S3 services without end of space (AWS) and those with one say of a lack of it.
@@ -92,15 +97,9 @@ _TRY_LATER = {
     "TooManyRequests",
 }
 
-_ERRORS = (
-    ClientError,
-    UnreachableError,
-    HTTPClientError,
-    IncompleteReadError,
-    NoCredentialsError,
-    CredentialRetrievalError,
-    FlexibleChecksumError,
-)
+_NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
+# Nothing, or nothing that can be read, came back: the next request may be answered.
+_NOT_ANSWERED = (UnreachableError, HTTPClientError, IncompleteReadError, ResponseParserError, HTTPError)
 
 
 class _ShortBodyError(HTTPClientError):
@@ -172,21 +171,23 @@ class Bucket:
     ) -> None:
         self.name = name
         self._client = client
-        plain_keys = ("before-parameter-build.s3.ListObjectsV2", _ask_for_plain_keys)
-        client.meta.events.register_last(*plain_keys, unique_id="plain keys")
         self._unavailable = unavailable
         self._offline = offline
         self._changed = changed
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[S3Object]:
-        """Every object under ``prefix`` after the key ``start_after``, in the order of the keys' UTF-8 bytes."""
+        """Every object under ``prefix`` after the key ``start_after``, in the order of the keys' UTF-8 bytes.
+
+        Keys come percent-encoded, for XML cannot hold all of them; botocore asks for that, and decodes them.
+        """
         last = start_after
         more = True
         while more:
             # Each page begins after the last key: LocalStack's continuation tokens fail on other letters than ASCII.
-            page, decoded = self._page(prefix, last)
+            ask = partial(self._client.list_objects_v2, Bucket=self.name, Prefix=prefix, StartAfter=last)
+            page = self._ask(ask, prefix)
             for found in page.get("Contents", ()):
-                last = decoded(found["Key"])
+                last = found["Key"]
                 yield S3Object(
                     key=last,
                     size=found["Size"],
@@ -196,40 +197,26 @@ class Bucket:
                 )
             more = page["IsTruncated"]
 
-    def _page(self, prefix: str, last: str) -> "tuple[ListObjectsV2OutputTypeDef, Callable[[str], str]]":
-        """A page of keys as they are; percent-encoded, where one has a control character: XML cannot say it."""
-        ask = partial(self._client.list_objects_v2, Bucket=self.name, Prefix=prefix, StartAfter=last)
-        try:
-            try:
-                return ask(), str
-            except ClientError as error:
-                if _code(error) not in _UNREADABLE:
-                    raise
-                return ask(EncodingType="url"), unquote_plus
-        except _ERRORS as error:
-            raise self._failure(error, prefix) from error
-
     def folders(self, prefix: str, start_after: str = "") -> Iterator[str]:
         """The folders directly under ``prefix`` (each ends with ``/``) after the folder ``start_after``."""
-        last = start_after
+        # Past every key of the last folder; continuation tokens are not used, as in ``list``.
+        after = start_after + _LAST_CHARACTER if start_after else ""
         more = True
         while more:
-            # Past every key of the last folder; continuation tokens are not used, as in ``list``.
-            after = last + _LAST_CHARACTER if last else ""
-            try:
-                page = self._client.list_objects_v2(Bucket=self.name, Prefix=prefix, Delimiter="/", StartAfter=after)
-            except _ERRORS as error:
-                raise self._failure(error, prefix) from error
-            for found in page.get("CommonPrefixes", ()):
-                last = found["Prefix"]
-                yield last
+            ask = partial(self._client.list_objects_v2, Bucket=self.name, Prefix=prefix, Delimiter="/")
+            page = self._ask(partial(ask, StartAfter=after), prefix)
+            found = [folder["Prefix"] for folder in page.get("CommonPrefixes", ())]
+            yield from found
+            # A page may hold nothing but objects.
+            passed = [one["Key"] for one in page.get("Contents", ())] + [folder + _LAST_CHARACTER for folder in found]
+            after = max([after, *passed], key=str.encode)
             more = page["IsTruncated"]
 
     def head(self, key: str) -> ObjectHead | None:
         """What the object is, or None when there is none."""
         try:
             answer = self._client.head_object(Bucket=self.name, Key=key, ChecksumMode="ENABLED")
-        except _ERRORS as error:
+        except SDK_ERRORS as error:
             if _code(error) in _ABSENT:
                 return None
             raise self._failure(error, key) from error
@@ -247,7 +234,7 @@ class Bucket:
         """A small document, or None when there is none. Raises ValueError when it has more than ``limit`` bytes."""
         try:
             body, _ = self._fetch(limit, Bucket=self.name, Key=key, ChecksumMode="ENABLED")
-        except _ERRORS as error:
+        except SDK_ERRORS as error:
             if _code(error) in _ABSENT:
                 return None
             raise self._failure(error, key) from error
@@ -262,7 +249,7 @@ class Bucket:
         wanted = {"Range": f"bytes={start}-{start + length - 1}", "IfMatch": f'"{etag}"'}
         try:
             body, _ = self._fetch(length, length, Bucket=self.name, Key=key, **wanted)
-        except _ERRORS as error:
+        except SDK_ERRORS as error:
             raise self._pinned_failure(error, name or key) from error
         return body
 
@@ -274,7 +261,7 @@ class Bucket:
         wanted = {"IfMatch": f'"{etag}"', "ChecksumMode": "ENABLED"}
         try:
             return self._fetch(size, size, Bucket=self.name, Key=key, **wanted)
-        except _ERRORS as error:
+        except SDK_ERRORS as error:
             raise self._pinned_failure(error, name or key) from error
 
     @stamina.retry(on=_BROKEN_BODY, attempts=READINGS, timeout=60)
@@ -299,7 +286,7 @@ class Bucket:
             answer = self._client.head_object(Bucket=self.name, Key=key, IfMatch=f'"{etag}"', ChecksumMode="ENABLED")
             said = next(iter(stored_checksums(answer)), None)
             return said.with_lengths(self._part_lengths(key, etag, said.parts)) if said else None
-        except _ERRORS as error:
+        except SDK_ERRORS as error:
             raise self._pinned_failure(error, name) from error
 
     def _part_lengths(self, key: str, etag: str, parts: int) -> tuple[int, ...]:
@@ -340,7 +327,7 @@ class Bucket:
         )
         try:
             _sent(put, key)
-        except _ERRORS as error:
+        except SDK_ERRORS as error:
             # What is gone has no ETag to match: S3 answers 404 then.
             if condition and _code(error) in _CONDITION_FAILED | _ABSENT:
                 return False
@@ -368,14 +355,32 @@ class Bucket:
         return changed
 
     def _delete(self, objects: "Sequence[ObjectIdentifierTypeDef]") -> Iterator[tuple[str, str]]:
-        """Delete some objects by one request; gives the keys that S3 refuses, and its codes."""
+        """Delete some objects by one request; gives the keys that S3 refuses, and its codes.
+
+        What XML cannot name is deleted by requests of its own.
+        """
+        listed = [one for one in objects if fits_xml(one["Key"])]
+        alone = [one for one in objects if not fits_xml(one["Key"])]
+        if listed:
+            request: Any = {"Delete": {"Objects": listed, "Quiet": True}, "ChecksumAlgorithm": "CRC64NVME"}
+            delete = partial(self._client.delete_objects, Bucket=self.name, **request)
+            answer = self._ask_unless(_UNREADABLE, delete, listed[0]["Key"])
+            if answer is None:
+                alone += listed
+            else:
+                yield from ((kept.get("Key", ""), kept.get("Code", "")) for kept in answer.get("Errors", ()))
+        for one in alone:
+            yield from self._delete_alone(one["Key"], one.get("ETag"))
+
+    def _delete_alone(self, key: str, etag: str | None) -> Iterator[tuple[str, str]]:
+        """As ``_delete``, of one object, whose key stands in the request's address."""
+        condition: Any = {"IfMatch": f'"{etag}"'} if etag else {}
         try:
-            answer = self._client.delete_objects(
-                Bucket=self.name, Delete={"Objects": objects, "Quiet": True}, ChecksumAlgorithm="CRC64NVME"
-            )
-        except _ERRORS as error:
-            raise self._failure(error, objects[0]["Key"]) from error
-        return ((kept.get("Key", ""), kept.get("Code", "")) for kept in answer.get("Errors", ()))
+            self._client.delete_object(Bucket=self.name, Key=key, **condition)
+        except SDK_ERRORS as error:
+            if _code(error) not in _CONDITION_FAILED | _ABSENT:
+                raise self._failure(error, key) from error
+            yield key, _code(error)
 
     # Multipart uploads whose checksum is the CRC64NVME of the whole object
 
@@ -394,7 +399,7 @@ class Bucket:
                 Metadata=metadata or {},
                 **extra,
             )
-        except _ERRORS as error:
+        except SDK_ERRORS as error:
             raise self._failure(error, key) from error
         return answer["UploadId"]
 
@@ -412,7 +417,7 @@ class Bucket:
         )
         try:
             answer = _sent(upload, key)
-        except _ERRORS as error:
+        except SDK_ERRORS as error:
             raise self._failure(error, key) from error
         traffic.count("sent", len(body))
         return UploadedPart(number, _unquoted(answer["ETag"]), len(body), crc)
@@ -429,7 +434,7 @@ class Bucket:
                 CopySourceIfMatch=f'"{source.etag}"',
                 CopySourceRange=f"bytes={source.start}-{source.start + source.length - 1}",
             )["CopyPartResult"]
-        except _ERRORS as error:
+        except SDK_ERRORS as error:
             if _code(error) in _CHANGED | _OFFLINE:
                 raise source.bucket._pinned_failure(error, source.name) from error  # noqa: SLF001 - the same class
             raise self._failure(error, f"{key} from s3://{source.bucket.name}/{source.key}") from error
@@ -447,7 +452,7 @@ class Bucket:
                 for page in pages
                 for part in page.get("Parts", ())
             )
-        except _ERRORS as error:
+        except SDK_ERRORS as error:
             if _code(error) in _NO_UPLOAD:
                 return ()
             raise self._failure(error, key) from error
@@ -473,7 +478,7 @@ class Bucket:
                 ChecksumType="FULL_OBJECT",
                 MultipartUpload={"Parts": [_completed(part) for part in parts]},
             )
-        except _ERRORS as error:
+        except SDK_ERRORS as error:
             if _code(error) in _CONDITION_FAILED | _NO_UPLOAD:
                 there = self.head(key)
                 if there is not None and there.crc64nvme == crc64nvme:
@@ -488,7 +493,7 @@ class Bucket:
         """Forget an upload and its parts; one that is gone already is fine."""
         try:
             self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
-        except _ERRORS as error:
+        except SDK_ERRORS as error:
             if _code(error) not in _NO_UPLOAD:
                 raise self._failure(error, key) from error
 
@@ -498,13 +503,18 @@ class Bucket:
 
     def begun_uploads(self, prefix: str) -> Iterator[OpenUpload]:
         """Each unfinished multipart upload under ``prefix``, with the time at which it was begun."""
-        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
-        try:
-            for page in pages:
-                for upload in page.get("Uploads", ()):
-                    yield OpenUpload(upload["Key"], upload["UploadId"], upload["Initiated"])
-        except _ERRORS as error:
-            raise self._failure(error, prefix) from error
+        after: dict[str, str] = {}
+        more = True
+        while more:
+            ask = partial(self._client.list_multipart_uploads, Bucket=self.name, Prefix=prefix, EncodingType="url")
+            page = self._ask(partial(ask, **after), prefix)
+            # Not every service encodes them when it is asked to.
+            decoded = unquote_plus if page.get("EncodingType") == "url" else str
+            for upload in page.get("Uploads", ()):
+                yield OpenUpload(decoded(upload["Key"]), upload["UploadId"], upload["Initiated"])
+            more = page["IsTruncated"]
+            if more:
+                after = {"KeyMarker": decoded(page["NextKeyMarker"]), "UploadIdMarker": page["NextUploadIdMarker"]}
 
     def abort_uploads(self, prefix: str) -> None:
         """Forget every unfinished upload under ``prefix``."""
@@ -532,7 +542,7 @@ class Bucket:
         request: Any = {"Days": days, "GlacierJobParameters": {"Tier": tier}}
         try:
             self._client.restore_object(Bucket=self.name, Key=key, RestoreRequest=request)
-        except _ERRORS as error:
+        except SDK_ERRORS as error:
             if _code(error) in _NO_EXPEDITED and tier == "Expedited":
                 self.restore(key, days, "Standard")
             elif _code(error) not in _NOTHING_TO_RESTORE:
@@ -557,14 +567,14 @@ class Bucket:
         """The answer to a call."""
         try:
             return call()
-        except _ERRORS as error:
+        except SDK_ERRORS as error:
             raise self._failure(error, name) from error
 
     def _ask_unless[T](self, refused: Set[str], call: Callable[[], T], name: str) -> T | None:
         """The answer to a call; None when S3 refuses it by one of the error codes ``refused``."""
         try:
             return call()
-        except _ERRORS as error:
+        except SDK_ERRORS as error:
             if _code(error) in refused:
                 return None
             raise self._failure(error, name) from error
@@ -587,21 +597,15 @@ class Bucket:
         if isinstance(error, FlexibleChecksumError):
             message = f"{name} was altered on its way from S3, {READINGS} times in a row."
             return ServiceRefused(Code.TRANSPORT_CORRUPTION, message, [name])
-        if isinstance(error, NoCredentialsError | CredentialRetrievalError):
+        if isinstance(error, _NO_CREDENTIALS):
             code = "AccessDenied"
         for codes, means, sentence in _REFUSALS:
             if code in codes:
                 return ServiceRefused(means, f"{sentence}: {said}.")
-        if not isinstance(error, ClientError) or code in _TRY_LATER or status >= 500:
+        if isinstance(error, _NOT_ANSWERED) or code in _TRY_LATER or status >= 500:
             sentence = "This machine's clock is wrong" if code in _SKEWED else "S3 did not answer"
             return ServiceUnavailable(self._unavailable, f"{sentence}: {said}.")
         return ServiceRefused(Code.INTERNAL, f"S3 refused the request: {said}.")
-
-
-def _ask_for_plain_keys(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
-    """Take back that botocore asks for percent-encoded keys: LocalStack then compares encoded keys, and loses some."""
-    if context.pop("encoding_type_auto_set", False):
-        del params["EncodingType"]
 
 
 def _arrived_wrong(error: Exception) -> bool:

@@ -5,7 +5,6 @@ from typing import cast
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-from botocore.exceptions import BotoCoreError, ClientError
 
 from archiver import clients
 from archiver.errors import Code, ServiceUnavailable
@@ -53,7 +52,7 @@ def _version(arn: str, stage: str) -> str | None:
         return client.get_secret_value(SecretId=arn, VersionStage=stage)["SecretString"]
     except client.exceptions.ResourceNotFoundException:
         return None
-    except (BotoCoreError, ClientError):
+    except clients.SDK_ERRORS:
         raise _unavailable(arn) from None
 
 

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from archiver import clients
 from archiver.errors import Code, ServiceUnavailable
 
 # A few workers at once write some events for each step they do; the newest step is among these.
 _LATEST_EVENTS = 200
+# A good answer without what it must have is none.
+_ERRORS = (*clients.SDK_ERRORS, KeyError)
 
 
 def start(state_machine_arn: str, name: str, state: Mapping[str, Any]) -> str:
@@ -22,7 +22,7 @@ def start(state_machine_arn: str, name: str, state: Mapping[str, Any]) -> str:
         client.start_execution(stateMachineArn=state_machine_arn, name=name, input=json.dumps(state))
     except client.exceptions.ExecutionAlreadyExists:
         return arn
-    except (ClientError, BotoCoreError) as error:
+    except _ERRORS as error:
         raise _unavailable(error) from None
     return arn
 
@@ -44,7 +44,7 @@ def status(arn: str) -> str | None:
         return client.describe_execution(executionArn=arn)["status"]
     except client.exceptions.ExecutionDoesNotExist:
         return None
-    except (ClientError, BotoCoreError) as error:
+    except _ERRORS as error:
         raise _unavailable(error) from None
 
 
@@ -60,7 +60,7 @@ def ended_at(arn: str) -> datetime | None:
         return client.describe_execution(executionArn=arn).get("stopDate")
     except client.exceptions.ExecutionDoesNotExist:
         return None
-    except (ClientError, BotoCoreError) as error:
+    except _ERRORS as error:
         raise _unavailable(error) from None
 
 
@@ -71,7 +71,7 @@ def stop(arn: str) -> None:
         client.stop_execution(executionArn=arn)
     except client.exceptions.ExecutionDoesNotExist:
         return
-    except (ClientError, BotoCoreError) as error:
+    except _ERRORS as error:
         raise _unavailable(error) from None
 
 
@@ -82,7 +82,7 @@ def end_wait(token: str) -> bool:
         client.send_task_success(taskToken=token, output="{}")
     except (client.exceptions.TaskTimedOut, client.exceptions.TaskDoesNotExist, client.exceptions.InvalidToken):
         return False
-    except (ClientError, BotoCoreError) as error:
+    except _ERRORS as error:
         raise _unavailable(error) from None
     return True
 
@@ -94,7 +94,7 @@ def latest_step(arn: str) -> str | None:
         history = client.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=_LATEST_EVENTS)
     except client.exceptions.ExecutionDoesNotExist:
         return None
-    except (ClientError, BotoCoreError) as error:
+    except _ERRORS as error:
         raise _unavailable(error) from None
     steps = (event for event in history["events"] if event["type"] == "TaskStateEntered")
     return next((event["stateEnteredEventDetails"]["name"] for event in steps), None)

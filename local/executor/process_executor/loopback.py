@@ -11,6 +11,8 @@ from rolo.serving.twisted import TwistedGateway  # type: ignore[import-not-found
 from twisted.internet import reactor  # type: ignore[import-not-found]
 from twisted.internet.endpoints import TCP4ServerEndpoint  # type: ignore[import-not-found]
 
+from .listing import encode_whole_lists
+
 
 class LoopbackServer(TwistedRuntimeServer):  # type: ignore[misc]  # LocalStack is not typed
     """LocalStack's own server, without TLS, which nobody needs within one machine."""
@@ -28,5 +30,6 @@ class LoopbackServerPlugin(RuntimeServerPlugin):  # type: ignore[misc]
     name = "loopback"
 
     def load(self, *_args: object, **_kwargs: object) -> LoopbackServer:
-        """The server."""
+        """The server. It is the first that LocalStack asks for: no service is loaded yet."""
+        encode_whole_lists()
         return LoopbackServer()
