@@ -120,6 +120,7 @@ def create_job(visit: Visit, pid: str) -> str:
     )
 
 
+@pytest.mark.usefixtures("idle")
 def test_jobs_are_listed_whole_however_many_pages_they_fill(
     visit: Visit, pid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +132,7 @@ def test_jobs_are_listed_whole_however_many_pages_they_fill(
     assert [job for job in unfinished if job in created] == created[:0:-1]
 
 
+@pytest.mark.usefixtures("idle")
 def test_a_job_belongs_to_the_owner_and_keeps_what_it_is_told(visit: Visit, pid: str) -> None:
     job_id = create_job(visit, pid)
     visit.catalogue.update_job(job_id, JobStatus.FINISHED, "jobFinished", {"result": [{"datasetId": pid}]})
