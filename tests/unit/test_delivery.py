@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types_boto3_s3.literals import StorageClassType
 
 KEY = "openem-network/datasets/20.500.11935/5d73/datablocks/run-1/20.500.11935-5d73_0.tar"
+OTHER_KEY = "archive/5d73.tar"
 FILES = {"movie.mrc": os.urandom(11 * MIB + 321), "notes/ünï.txt": b"some notes", "notes/empty.txt": b""}
 FOREVER = float("inf")
 
@@ -53,6 +54,7 @@ class Shelf:
 
     def __init__(self, s3: "S3Client") -> None:
         self.s3 = s3
+        self.key = KEY
         self.retrieval = Bucket(s3, "retrieval")
         self.folder = Notes()
         bucket = Bucket(s3, "lts", Code.LTS_UNAVAILABLE, offline=Code.RECALL_FAILED, changed=Code.CORRUPT_DATABLOCK)
@@ -65,7 +67,7 @@ class Shelf:
         self, body: bytes, recorded: str | None = CHECKSUM, storage_class: "StorageClassType" = "STANDARD"
     ) -> None:
         metadata = {"crc64nvme": recorded} if recorded else {}
-        self.s3.put_object(Bucket="lts", Key=KEY, Body=body, Metadata=metadata, StorageClass=storage_class)
+        self.s3.put_object(Bucket="lts", Key=self.key, Body=body, Metadata=metadata, StorageClass=storage_class)
 
     def deliver(
         self, datablock: CatalogueDatablock | None = None, deadline: float = FOREVER
@@ -73,10 +75,10 @@ class Shelf:
         return deliver(datablock or a_datablock(), self.lts, self.retrieval, self.folder, deadline)
 
     def delivered(self) -> bytes:
-        return self.s3.get_object(Bucket="retrieval", Key=KEY)["Body"].read()
+        return self.s3.get_object(Bucket="retrieval", Key=self.key)["Body"].read()
 
     def has_delivered(self) -> bool:
-        kept = self.lts.stored(KEY)
+        kept = self.lts.stored(self.key)
         return kept is not None and already_delivered(kept, self.retrieval) is not None
 
     def nothing_is_left(self) -> bool:
@@ -93,6 +95,13 @@ def shelf(aws: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Shelf:
     return Shelf(aws)
 
 
+@pytest.fixture
+def other_shelf(shelf: Shelf) -> Shelf:
+    """The same with a tar that another archiver wrote."""
+    shelf.key = OTHER_KEY
+    return shelf
+
+
 def flipped(body: bytes, at: int) -> bytes:
     return body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
 
@@ -100,8 +109,8 @@ def flipped(body: bytes, at: int) -> bytes:
 def refusal_of(shelf: Shelf, datablock: CatalogueDatablock | None = None) -> tuple[Code, tuple[str, ...]]:
     refused = shelf.deliver(datablock)
     assert isinstance(refused, Refused)
-    assert refused.archive_id == KEY
-    assert KEY in refused.reason.message
+    assert refused.archive_id == shelf.key
+    assert shelf.key in refused.reason.message
     assert shelf.nothing_is_left()
     return refused.reason.code, refused.reason.files
 
@@ -292,24 +301,6 @@ def test_call_that_ends_within_a_hash_goes_on_where_that_hash_began(
     assert isinstance(settled, Refused) is wrong
 
 
-# What another archiver wrote
-
-
-@pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT])
-def test_tar_of_another_archiver_is_proven_by_the_md5_of_its_files(shelf: Shelf, tar_format: Literal[0, 1]) -> None:
-    tar, datablock = a_foreign_datablock(tar_format)
-    shelf.keep(tar, recorded=None)
-    assert shelf.deliver(datablock) == Delivered(KEY, len(tar), crc64nvme_to_base64(crc64nvme(tar)))
-    assert shelf.delivered() == tar
-
-
-@pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT])
-def test_flipped_byte_in_a_tar_of_another_archiver_names_the_file(shelf: Shelf, tar_format: Literal[0, 1]) -> None:
-    tar, datablock = a_foreign_datablock(tar_format)
-    shelf.keep(flipped(tar, 2 * MIB), recorded=None)
-    assert refusal_of(shelf, datablock) == (Code.CORRUPT_DATABLOCK, ("movie.mrc",))
-
-
 def test_without_any_checksum_names_and_sizes_are_compared(shelf: Shelf) -> None:
     shelf.keep(TAR, recorded=None)
     known = a_datablock(None)
@@ -321,7 +312,29 @@ def test_without_any_checksum_names_and_sizes_are_compared(shelf: Shelf) -> None
     assert refusal_of(shelf, longer) == (Code.CORRUPT_DATABLOCK, tuple(sorted(FILES)))
 
 
-def test_hard_link_has_the_bytes_of_the_file_before_it(shelf: Shelf) -> None:
+# What another archiver wrote
+
+
+@pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT])
+def test_tar_of_another_archiver_is_proven_by_the_md5_of_its_files(
+    other_shelf: Shelf, tar_format: Literal[0, 1]
+) -> None:
+    tar, datablock = a_foreign_datablock(tar_format)
+    other_shelf.keep(tar, recorded=None)
+    assert other_shelf.deliver(datablock) == Delivered(OTHER_KEY, len(tar), crc64nvme_to_base64(crc64nvme(tar)))
+    assert other_shelf.delivered() == tar
+
+
+@pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT])
+def test_flipped_byte_in_a_tar_of_another_archiver_names_the_file(
+    other_shelf: Shelf, tar_format: Literal[0, 1]
+) -> None:
+    tar, datablock = a_foreign_datablock(tar_format)
+    other_shelf.keep(flipped(tar, 2 * MIB), recorded=None)
+    assert refusal_of(other_shelf, datablock) == (Code.CORRUPT_DATABLOCK, ("movie.mrc",))
+
+
+def test_hard_link_has_the_bytes_of_the_file_before_it(other_shelf: Shelf) -> None:
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w", format=tarfile.GNU_FORMAT) as tar:
         first, second = tarfile.TarInfo("./first"), tarfile.TarInfo("./second")
@@ -329,26 +342,98 @@ def test_hard_link_has_the_bytes_of_the_file_before_it(shelf: Shelf) -> None:
         tar.addfile(first, io.BytesIO(b"both"))
         tar.addfile(second)
     files = tuple(CatalogueFile(path, 4, "", hashlib.md5(b"both").hexdigest()) for path in ("first", "second"))
-    datablock = CatalogueDatablock(KEY, 4, len(made.getvalue()), "md5", "1", files)
-    shelf.keep(made.getvalue(), recorded=None)
-    assert isinstance(shelf.deliver(datablock), Delivered)
-    shelf.s3.delete_object(Bucket="retrieval", Key=KEY)
+    datablock = CatalogueDatablock(OTHER_KEY, 4, len(made.getvalue()), "md5", "1", files)
+    other_shelf.keep(made.getvalue(), recorded=None)
+    assert isinstance(other_shelf.deliver(datablock), Delivered)
+    other_shelf.s3.delete_object(Bucket="retrieval", Key=OTHER_KEY)
     other = replace(datablock, files=(files[0], replace(files[1], chk=hashlib.md5(b"else").hexdigest())))
-    assert refusal_of(shelf, other) == (Code.CORRUPT_DATABLOCK, ("second",))
+    assert refusal_of(other_shelf, other) == (Code.CORRUPT_DATABLOCK, ("second",))
 
 
-def test_of_a_path_that_comes_twice_the_last_one_counts(shelf: Shelf) -> None:
+def a_link(path: str, to: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
+    member = a_member(path, kind)
+    member.linkname = to
+    return member
+
+
+def a_member(path: str, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(path)
+    member.type = kind
+    return member
+
+
+def a_tar_with(*more: tarfile.TarInfo) -> tuple[bytes, tuple[CatalogueFile, ...]]:
+    """A tar of one file, "a" in a folder, and then of ``more`` empty members; and the record of the file."""
     made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for body in (b"old", b"new"):
-            member = tarfile.TarInfo("a")
-            member.size = len(body)
-            tar.addfile(member, io.BytesIO(body))
-    shelf.keep(made.getvalue(), recorded=None)
-    for body, expected in ((b"old", Refused), (b"new", Delivered)):
-        entry = CatalogueFile("a", 3, "", hashlib.md5(body).hexdigest(), "MD5")
-        settled = shelf.deliver(CatalogueDatablock(KEY, 3, len(made.getvalue()), None, "1", (entry,)))
-        assert isinstance(settled, expected)
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(a_member("folder", tarfile.DIRTYPE))
+        tar.addfile(a_member("folder/a"))
+        for member in more:
+            tar.addfile(member)
+    return made.getvalue(), (CatalogueFile("folder/a", 0, "", hashlib.md5(b"").hexdigest(), "MD5"),)
+
+
+HARMFUL = {
+    "is there twice": [a_member("./folder/a")],
+    "leads out of the folder": [a_member("folder/../../b")],
+    "lies beyond a link": [a_link("b", "/etc"), a_member("b/passwd")],
+    "is no plain file": [a_member("b", tarfile.FIFOTYPE)],
+    "has the bytes of a file that is not in the tar": [a_link("b", "/etc/passwd", tarfile.LNKTYPE)],
+    "lies in the archiver's own folder": [a_member(".datablock/1/manifest-sha256.txt")],
+}
+
+
+@pytest.mark.parametrize("why", HARMFUL)
+def test_another_archivers_tar_that_does_harm_is_not_handed_over(other_shelf: Shelf, why: str) -> None:
+    tar, files = a_tar_with(*HARMFUL[why])
+    other_shelf.keep(tar, recorded=None)
+    refused = other_shelf.deliver(CatalogueDatablock(OTHER_KEY, 0, len(tar), None, "0.2.0", files))
+    assert isinstance(refused, Refused)
+    assert (refused.reason.code, why in refused.reason.message) == (Code.CORRUPT_DATABLOCK, True)
+    assert other_shelf.nothing_is_left()
+
+
+def test_another_archivers_tar_may_have_links_and_files_that_are_not_recorded(other_shelf: Shelf) -> None:
+    tar, files = a_tar_with(a_link("folder/b", "/etc"), a_link("c", "folder/a", tarfile.LNKTYPE), a_member("d"))
+    other_shelf.keep(tar, recorded=None)
+    assert isinstance(other_shelf.deliver(CatalogueDatablock(OTHER_KEY, 0, len(tar), None, "0.2.0", files)), Delivered)
+
+
+@pytest.mark.parametrize(
+    ("member", "why"),
+    [
+        (a_link("b", "a"), "is no plain file"),
+        (a_link("b", "folder/a", tarfile.LNKTYPE), "is no plain file"),
+        (a_member("b"), "is not recorded"),
+        (a_member(".datablock/1/else.txt"), "is not recorded"),
+        (a_member(".datablock/1"), "is not recorded"),
+    ],
+)
+def test_a_tar_of_ours_has_nothing_but_what_is_recorded(shelf: Shelf, member: tarfile.TarInfo, why: str) -> None:
+    tar, files = a_tar_with(member)
+    shelf.keep(tar, recorded=crc64nvme_to_base64(crc64nvme(tar)))
+    refused = shelf.deliver(CatalogueDatablock(KEY, 0, len(tar), None, "2", files))
+    assert isinstance(refused, Refused)
+    assert (refused.reason.code, why in refused.reason.message) == (Code.CORRUPT_DATABLOCK, True)
+
+
+def test_what_a_tar_may_hold_is_remembered_from_call_to_call(other_shelf: Shelf) -> None:
+    size = 11 * MIB
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        tar.addfile(a_link("b", "/etc"))
+        movie = tarfile.TarInfo("movie.mrc")
+        movie.size = size
+        tar.addfile(movie, io.BytesIO(bytes(size)))
+        tar.addfile(a_member("b/passwd"))
+    other_shelf.keep(made.getvalue(), recorded=None)
+    files = (CatalogueFile("movie.mrc", size, ""),)
+    calls, settled = calls_until_settled(
+        other_shelf, CatalogueDatablock(OTHER_KEY, size, len(made.getvalue()), None, "0.2.0", files)
+    )
+    assert isinstance(settled, Refused)
+    assert "lies beyond a link" in settled.reason.message
+    assert calls > 1
 
 
 def a_foreign_datablock(tar_format: Literal[0, 1]) -> tuple[bytes, CatalogueDatablock]:
@@ -362,4 +447,4 @@ def a_foreign_datablock(tar_format: Literal[0, 1]) -> tuple[bytes, CatalogueData
     entries = tuple(
         CatalogueFile(path, len(body), "", hashlib.md5(body).hexdigest().upper()) for path, body in FILES.items()
     )
-    return made.getvalue(), CatalogueDatablock(KEY, 1, len(made.getvalue()), "MD5", "0.2.0", entries)
+    return made.getvalue(), CatalogueDatablock(OTHER_KEY, 1, len(made.getvalue()), "MD5", "0.2.0", entries)

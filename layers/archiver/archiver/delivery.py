@@ -3,7 +3,8 @@
 Each byte is read once: it is sent on, and on its way it becomes part of the tar's CRC64NVME and of its
 member's checksum. The upload is completed only when both agree with what was recorded at archiving, so
 what lies in the retrieval bucket has been proven. A datablock that another archiver wrote is proven by
-what the catalogue knows of it: its size, and the names, sizes and checksums of its files.
+what the catalogue knows of it: its size, and the names, sizes and checksums of its files. Neither may
+hold what does harm when it is unpacked (``tarcontents``).
 """
 
 import hashlib
@@ -20,10 +21,12 @@ from aws_lambda_powertools import Logger
 from archiver.datasets import kind_of
 from archiver.digests import crc64nvme, crc64nvme_to_base64, known_algorithm, same_checksum
 from archiver.errors import Code, Reason, ServiceRefused, reason
+from archiver.keys import Keys
 from archiver.lts import STREAMED_PART, LongTermStorage, StoredDatablock, TapeState, part_ranges
 from archiver.memory import reserve
 from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.s3 import READINGS, Bucket, UploadedPart
+from archiver.tarcontents import TarContents
 from archiver.tarreader import Member, TarReader, plain_path
 
 # Parts that are read ahead, and as many that are on their way out; with those at hand eight, of 8 MiB.
@@ -145,6 +148,8 @@ class _Proof:
         wrong: Iterable[str] = (),
     ) -> None:
         self.expected = _files(datablock)
+        # Of a tar of our own the catalogue has all files; another archiver's may hold more.
+        self._recorded = self.expected if Keys.run_of(datablock.archive_id) else None
         self.unhashed = set(unhashed)
         self.stalled = stalled
         self.wrong = list(wrong)
@@ -155,13 +160,15 @@ class _Proof:
         self._algorithms = {
             path: None if path in self.unhashed else _algorithm(file, datablock) for path, file in self.expected.items()
         }
-        self.tar = TarReader(self._algorithms)
+        self._contents = TarContents(self._recorded)
+        self.tar = TarReader(self._algorithms, self._contents.refusal)
 
     @classmethod
     def resume(cls, datablock: CatalogueDatablock, saved: dict[str, Any]) -> Self:
         """Go on where ``save`` was called."""
         proof = cls(datablock, stalled=saved["stalled"], unhashed=saved["unhashed"], wrong=saved["wrong"])
-        proof.tar = TarReader.resume(proof._algorithms, saved["tar"])
+        proof._contents = TarContents.resume(proof._recorded, saved["contents"])
+        proof.tar = TarReader.resume(proof._algorithms, saved["tar"], proof._contents.refusal)
         proof.parts, proof.right = saved["parts"], set(saved["right"])
         return proof
 
@@ -169,6 +176,7 @@ class _Proof:
         """The state as JSON has it. Only where ``tar.resumable``."""
         return {
             "tar": self.tar.save(),
+            "contents": self._contents.save(),
             "parts": self.parts,
             "right": list(self.right),
             "stalled": self.stalled,
@@ -186,8 +194,8 @@ class _Proof:
         self.parts += 1
         self.is_doubtful = True
         for member in self.tar.feed(part):
-            # Of a path that comes twice the last one counts: it is the one that stays when the tar is unpacked.
-            (self.right.add if self._is_right(member) else self.right.discard)(member.path)
+            if self._is_right(member):
+                self.right.add(member.path)
         self.is_doubtful = False
 
     def finish(self, recorded: str | None) -> str:

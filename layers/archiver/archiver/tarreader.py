@@ -8,7 +8,7 @@ Description") and GNU's long names (https://www.gnu.org/software/tar/manual/html
 
 import re
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, NoReturn, Self
@@ -31,6 +31,15 @@ _LONG_NAMES: Final = {tarfile.GNUTYPE_LONGNAME: _PATH, tarfile.GNUTYPE_LONGLINK:
 _SPARSE: Final = b"GNU.sparse"
 # More bytes than any file has, or than follow the end of a tar.
 _ENDLESS: Final = 2**63
+# Characters of a name that an error repeats.
+_SHOWN: Final = 200
+
+# Why a member with this path, this type in its header and this path as a link's may not be in a tar; None when it may.
+type Refusal = Callable[[str, bytes, str], str | None]
+
+
+def _nothing_is_refused(_path: str, _kind: bytes, _link: str) -> None:
+    """A tar that is read for its wanted members alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +74,15 @@ class TarReader:
     """One reading of one tar, fed in order, in pieces of any size.
 
     ``wanted`` names the files to look for (``plain_path``), each with the algorithm of its checksum
-    (``known_algorithm``), or None where its size is enough.
+    (``known_algorithm``), or None where its size is enough. ``refusal`` judges every member.
     ``size`` (bytes) and ``crc64nvme`` are those of everything fed so far.
     """
 
-    def __init__(self, wanted: Mapping[str, str | None]) -> None:
+    def __init__(self, wanted: Mapping[str, str | None], refusal: Refusal = _nothing_is_refused) -> None:
         self.size = 0
         self.crc64nvme = 0
         self._wanted = wanted
+        self._refusal = refusal
         self._stage = _Stage.HEADER
         self._left = _BLOCK  # bytes of this stage
         self._held = b""  # a header or an extension that is not complete
@@ -84,8 +94,8 @@ class TarReader:
     def feed(self, data: bytes) -> list[Member]:
         """Take the next bytes; returns the wanted members that ended in them, in order.
 
-        Raises ServiceRefused(CORRUPT_DATABLOCK) as soon as the bytes are no tar, and on a sparse member:
-        its bytes are not all there.
+        Raises ServiceRefused(CORRUPT_DATABLOCK) as soon as the bytes are no tar, on a member that is refused, and on
+        a sparse one: its bytes are not all there.
         """
         self.crc64nvme = crc64nvme(data, self.crc64nvme)
         ended: list[Member] = []
@@ -130,9 +140,11 @@ class TarReader:
         }
 
     @classmethod
-    def resume(cls, wanted: Mapping[str, str | None], saved: Mapping[str, Any]) -> Self:
+    def resume(
+        cls, wanted: Mapping[str, str | None], saved: Mapping[str, Any], refusal: Refusal = _nothing_is_refused
+    ) -> Self:
         """Go on where ``save`` was called."""
-        reader = cls(wanted)
+        reader = cls(wanted, refusal)
         reader.size = saved["size"]
         reader.crc64nvme = saved["crc64nvme"]
         reader._stage = _Stage(saved["stage"])
@@ -199,10 +211,12 @@ class TarReader:
         if header.type == tarfile.GNUTYPE_SPARSE or any(keyword.startswith(_SPARSE) for keyword in given):
             self._refuse("has a sparse file")
         path = _given_path(given, _PATH) or plain_path(header.name)
+        link = _given_path(given, _LINK) or plain_path(header.linkname)
+        if why := self._refusal(path, header.type, link):
+            self._refuse(f"has {path[:_SHOWN]!r}, which {why}")
         # Folders, links and devices have no body, whatever size their header says. Unknown kinds have one.
         if not header.isreg() and header.type in tarfile.SUPPORTED_TYPES:
             self._begin(_Stage.HEADER, _BLOCK)
-            link = _given_path(given, _LINK) or plain_path(header.linkname)
             return [Member(path, 0, None, link)] if header.islnk() and path in self._wanted else []
         size = self._size_of(header, given)
         if header.isreg() and path in self._wanted:
