@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -299,6 +300,30 @@ def test_tars_of_one_name_and_datasets_of_like_names_do_not_meet(server: Server,
     assert run(("dash",), a_script(*downloads), tmp_path).returncode == 0
     assert downloaded(tmp_path / "any-1") == {"a": b"0", "b": b"1"}
     assert downloaded(tmp_path / "any-1-1") == {"c": b"2"}
+
+
+def test_datasets_whose_pids_differ_in_case_do_not_meet(server: Server, tmp_path: Path) -> None:
+    pids = ("any/A", "any/a", "any-a-1", "any/Á")
+    downloads = [a_download(server, str(n), our_tar({"a": pid.encode()}), pid=pid) for n, pid in enumerate(pids)]
+
+    assert run(("dash",), a_script(*downloads), tmp_path).returncode == 0
+    folders = {path.name.lower(): downloaded(path) for path in tmp_path.iterdir() if path.is_dir()}
+    assert sorted(found["a"].decode() for found in folders.values()) == sorted(pids)
+
+
+def test_no_name_tells_the_terminal_what_to_do(shell: tuple[str, ...], server: Server, tmp_path: Path) -> None:
+    named = "\x1b]0;hacked\x07\x9b2J\r東京"
+    tar = a_hostile_tar(
+        (named, b"0", "1"),
+        (f"{named}/below", b"0", "2"),
+        (".datablock/1/manifest-sha256.txt", b"0", f"{'0' * 64}  {named.replace(chr(13), '')}\n"),
+    )
+
+    ended = run(shell, a_script(a_download(server, "0", tar)), tmp_path)
+
+    assert ended.returncode == 1
+    assert "東京" in ended.stderr
+    assert [letter for letter in ended.stderr if unicodedata.category(letter) == "Cc" and letter != "\n"] == []
 
 
 def test_a_download_that_broke_off_goes_on_where_it_stopped(

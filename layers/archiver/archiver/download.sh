@@ -6,12 +6,24 @@ set -u
 tab=$(printf '\t')
 list_file=./.download-list.$$
 attributes_file=$list_file.attributes
-trap 'rm -f "$list_file" "$attributes_file" "$attributes_file".*' EXIT
+complaints_file=$list_file.complaints
+trap 'rm -f "$list_file" "$attributes_file" "$attributes_file".* "$complaints_file"' EXIT
 trap 'exit 130' HUP INT TERM
 missing=
 
-say() {
-    printf '%s\n' "$1" >&2
+# Names may hold anything: none of it is to tell a terminal what to do. U+0080 to U+009F have two bytes in UTF-8.
+say() (
+    LC_ALL=C
+    export LC_ALL
+    printf '%s\n' "$1" | sed -e "s/$(printf '[\001-\011\013-\037\177]')/?/g" -e "s/$(printf '\302[\200-\237]')/?/g" >&2
+)
+
+# Run a command that may name files, and say what it complains of.
+run() {
+    "$@" 2> "$complaints_file"
+    set -- "$?"
+    [ ! -s "$complaints_file" ] || say "$(cat "$complaints_file")"
+    return "$1"
 }
 
 stop() {
@@ -47,7 +59,7 @@ check_files() {
     # A tar of another archiver has no list; an empty one says that it was unpacked.
     [ -s "$2" ] || return 0
     report=$({ cd "$1" && sha256_check -; } < "$2" 2> /dev/null) && return 0
-    printf '%s\n' "$report" | grep -v ': OK$' >&2
+    say "$(printf '%s\n' "$report" | grep -v ': OK$')"
     return 1
 }
 
@@ -122,12 +134,12 @@ unpack() {
     fresh=$dataset/.datablock/unpacking
     discard "$fresh"
     mkdir "$fresh" || return 1
-    if ! tar -xof "$tar" -C "$fresh"; then
+    if ! run tar -xof "$tar" -C "$fresh"; then
         say "$name cannot be unpacked."
         return 1
     fi
-    make_plain "$fresh" && take_lists && check_files "$fresh" "$lists.sha256.new" || return 1
-    into=$(cd "$dataset" && pwd) && merge "$into/.datablock/unpacking" "$into" && discard "$fresh" &&
+    run make_plain "$fresh" && take_lists && check_files "$fresh" "$lists.sha256.new" || return 1
+    into=$(cd "$dataset" && pwd) && run merge "$into/.datablock/unpacking" "$into" && discard "$fresh" &&
         mv "$lists.sha256.new" "$lists.sha256"
 }
 
@@ -241,6 +253,7 @@ mkdir -p -- "${1:-.}" && cd -- "${1:-.}" || exit 1
 list "$list_file" || stop "The list of tars cannot be had. Its link may have expired."
 [ "$(($(wc -l < "$list_file")))" -eq "$expected_tars" ] || stop "The list of tars is not complete."
 attributes_file=$(pwd)/${list_file#./}.attributes
+complaints_file=$(pwd)/${list_file#./}.complaints
 
 cut -f 2 "$list_file" | sort -u | while IFS= read -r folder; do
     loosen "./$folder"
@@ -253,7 +266,7 @@ while IFS=$tab read -r size folder name url <&3; do
 done 3< "$list_file"
 
 cut -f 2 "$list_file" | sort -u | while IFS= read -r folder; do
-    give_attributes_back "./$folder" || say "Not all modes and times that were recorded in $folder could be given back."
+    run give_attributes_back "./$folder" || say "Not all modes and times that were recorded in $folder could be given back."
     warn_of_names "./$folder"
 done
 

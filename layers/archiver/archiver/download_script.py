@@ -9,6 +9,7 @@ import shlex
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import chain, count
 from pathlib import Path
 
 from archiver.models import Download
@@ -28,7 +29,8 @@ def rows(downloads: Iterable[Download]) -> str:
     names: set[tuple[str, str]] = set()
     lines: list[str] = []
     for download in downloads:
-        folder = folders.setdefault(download.pid, _folder(download.pid, len(folders), set(folders.values())))
+        folder = folders.get(download.pid) or _folder(download.pid, folders.values())
+        folders[download.pid] = folder
         name = download.name
         # The script's own notes beside the tars are told from what the tars bring by this ending.
         if (folder, name) in names or len(name.encode()) > _LONGEST_NAME or not name.endswith(".tar"):
@@ -71,7 +73,9 @@ def _body() -> str:
     return Path(__file__).with_name("download.sh").read_text()
 
 
-def _folder(pid: str, number: int, taken: set[str]) -> str:
-    """A folder's name for a dataset, of letters that every file system takes."""
+def _folder(pid: str, taken: Iterable[str]) -> str:
+    """A folder's name for a dataset, of letters that every file system takes, and also in no other case ``taken``."""
     folder = re.sub(r"[^A-Za-z0-9._-]", "-", pid).lstrip(".-")[:_LONGEST_NAME] or "dataset"
-    return f"{folder}-{number}" if folder in taken else folder
+    lower = {one.lower() for one in taken}
+    names = chain([folder], (f"{folder}-{number}" for number in count(1)))
+    return next(name for name in names if name.lower() not in lower)
