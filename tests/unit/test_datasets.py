@@ -141,6 +141,12 @@ def test_a_checksum_of_an_unknown_algorithm_is_refused() -> None:
     assert refused.reason.code is Code.BAD_CHECKSUM_ALGORITHM
 
 
+@pytest.mark.parametrize(("chk", "chk_alg"), [("sha256:00", None), ("sha256:00", "md5"), ("00", "sha256")])
+def test_a_checksum_may_name_its_algorithm_itself(chk: str, chk_alg: str | None) -> None:
+    (matched,) = match([catalogued("a", chk=chk, chk_alg=chk_alg)], [uploaded("a")])
+    assert (matched.chk, matched.chk_alg) == (chk, "sha256")
+
+
 @pytest.mark.parametrize("entries", [[], [catalogued("folder", 4096, perm="drwxr-xr-x")]])
 def test_c19_a_dataset_without_files_is_refused(entries: list[CatalogueFile]) -> None:
     assert refusal(entries, []).reason.code is Code.NO_FILES

@@ -1,5 +1,6 @@
 """Packaging on a bucket in memory: whatever the files, the crashes and the deadlines, the same right tar."""
 
+import base64
 import builtins
 import errno
 import hashlib
@@ -281,6 +282,25 @@ def test_what_is_stored_otherwise_than_the_catalogue_says_is_the_users_to_mend_a
         bench.complete()
     assert rejected.value.reason.code is Code.CHECKSUM_MISMATCH
     assert bench.landing.passed["get bytes"] <= sum(map(len, bench.bodies.values()))
+
+
+@pytest.mark.parametrize("chk", ["sha256:{}", "{}"])
+def test_checksums_in_base64_and_with_a_prefix_are_compared(chk: str) -> None:
+    right, wrong = (base64.b64encode(hashlib.sha256(body).digest()).decode() for body in (b"any", b"other"))
+    bench = Bench({"any": b"any"})
+    bench.describe("any", chk=chk.format(right), chk_alg="sha256")
+    bench.build()
+    bench = Bench({"any": b"any"})
+    bench.describe("any", chk=chk.format(wrong), chk_alg="sha256")
+    with pytest.raises(DatasetRejected, match="expected"):
+        bench.complete()
+
+
+def test_what_is_no_checksum_is_said_to_be_none() -> None:
+    bench = Bench({"any": b"any"})
+    bench.describe("any", chk="unknown", chk_alg="sha256")
+    with pytest.raises(DatasetRejected, match="'unknown' is none, in hexadecimal digits or base64"):
+        bench.complete()
 
 
 def test_small_files_cost_no_request_but_their_reading_and_a_long_one_costs_one_more() -> None:

@@ -90,6 +90,14 @@ def test_permissions_that_cannot_be_read_are_remarked_with_what_they_say() -> No
     assert (remark.code, remark.files) == (RemarkCode.UNREADABLE_MODES, ("a (u=rw,g=r)",))
 
 
+def test_a_checksum_without_its_algorithm_is_told_as_not_compared() -> None:
+    noticed = FileRemarks()
+    files = [SourceFile("a", 1, 0, chk="00"), SourceFile("b", 1, 0, chk="00", chk_alg="md5"), SourceFile("c", 1, 0)]
+    assert list(noticed.watch(files)) == files
+    (remark,) = noticed.remarks(files)
+    assert (remark.code, remark.files) == (RemarkCode.UNNAMED_ALGORITHMS, ("a",))
+
+
 # A RELION project: six files, a link to one of them that was sent, one to a folder, and two folders.
 LISTED: dict[Kind, int] = {"file": 600, "directory": 2 * 4096, "symlink": 25 + 18}
 ARCHIVED = 600 + 100

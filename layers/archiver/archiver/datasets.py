@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from archiver import file_modes
+from archiver.checksums import taken_apart
 from archiver.digests import known_algorithm
 from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected
 from archiver.file_modes import Kind
@@ -160,7 +161,7 @@ def packed(entry: CatalogueFile, chk_alg: str | None) -> SourceFile:
 
     A checksum of an algorithm that is not known is left out.
     """
-    algorithm = known_algorithm(entry.chk_alg or chk_alg or "")
+    algorithm = known_algorithm(_algorithm(entry) or chk_alg or "")
     return SourceFile(
         path=entry.path,
         size=entry.size,
@@ -221,8 +222,8 @@ def _source(entry: CatalogueFile, kind: Kind, found: S3Object | None) -> SourceF
         mtime_ns=_nanoseconds(entry.time, found),
         mode=mode_of(entry, kind),
         etag="" if found is None else found.etag,
-        chk=(entry.chk or None) if entry.chk_alg else None,
-        chk_alg=entry.chk_alg if entry.chk else None,
+        chk=entry.chk or None,
+        chk_alg=_algorithm(entry),
         kind=kind,
         time=entry.time or (found.modified if found else _EPOCH).isoformat(),
         perm=entry.perm,
@@ -231,6 +232,11 @@ def _source(entry: CatalogueFile, kind: Kind, found: S3Object | None) -> SourceF
         gid=entry.gid,
         offline=found is not None and found.storage_class in _TAPE_CLASSES,
     )
+
+
+def _algorithm(entry: CatalogueFile) -> str | None:
+    """Of an entry's checksum: what stands in front of it, else what the list says; None for one without a checksum."""
+    return taken_apart(entry.chk, entry.chk_alg or None)[0] if entry.chk else None
 
 
 def _nanoseconds(time: str, found: S3Object | None) -> int:
@@ -267,8 +273,9 @@ class _ListChecks:
                 self.has_bytes(entry)
         if not _is_size(entry.size):
             self._bad_size.add(f"{entry.path} ({entry.size!r})")
-        if entry.chk and entry.chk_alg and known_algorithm(entry.chk_alg) is None:
-            self._bad_algorithm.add(f"{entry.path} ({entry.chk_alg})")
+        algorithm = _algorithm(entry)
+        if algorithm and known_algorithm(algorithm) is None:
+            self._bad_algorithm.add(f"{entry.path} ({algorithm})")
         return wrong is None
 
     def has_bytes(self, entry: CatalogueFile) -> None:

@@ -18,8 +18,9 @@ from typing import Any, Final, Protocol, Self
 import orjson
 from aws_lambda_powertools import Logger
 
+from archiver.checksums import hexadecimal, taken_apart
 from archiver.datasets import kind_of
-from archiver.digests import crc64nvme, crc64nvme_to_base64, known_algorithm, same_checksum
+from archiver.digests import crc64nvme, crc64nvme_to_base64, known_algorithm
 from archiver.errors import Code, Reason, ServiceRefused, reason
 from archiver.keys import Keys
 from archiver.lts import STREAMED_PART, LongTermStorage, StoredDatablock, TapeState, part_ranges
@@ -226,12 +227,14 @@ class _Proof:
             return is_same and member.link in self.right
         if member.size != file.size:
             return False
-        return member.checksum is None or same_checksum(file.chk or "", member.checksum)
+        algorithm = self._algorithms[member.path]
+        return algorithm is None or hexadecimal(file.chk or "", algorithm) == member.checksum
 
 
 def _algorithm(file: CatalogueFile, datablock: CatalogueDatablock) -> str | None:
     """By which algorithm a file is checked; one without a known checksum by its size alone, and with the whole tar."""
-    return known_algorithm(file.chk_alg or datablock.chk_alg or "") if file.chk else None
+    algorithm, _ = taken_apart(file.chk or "", file.chk_alg or datablock.chk_alg)
+    return known_algorithm(algorithm or "") if file.chk else None
 
 
 @dataclass(frozen=True, slots=True)

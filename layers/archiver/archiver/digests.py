@@ -61,6 +61,7 @@ _PLAIN_HASHES = {
 }
 # hashlib's only: it can neither be saved nor resumed.
 _BLAKE2B = "blake2b"
+_BLAKE2B_BYTES = 64
 _ALGORITHMS = {*_PLAIN_HASHES, _BLAKE2B, CRC64NVME}
 _OTHER_NAMES = {"blake2b512": _BLAKE2B}
 
@@ -71,12 +72,10 @@ def known_algorithm(name: str) -> str | None:
     return plain if plain in _ALGORITHMS else _OTHER_NAMES.get(plain)
 
 
-def same_checksum(given: str, actual: str) -> bool:
-    """Whether an uploader's checksum is ``actual`` (hexadecimal), in any case, or as S3 writes a CRC64NVME."""
-    given = given.strip()
-    if given.lower() == actual:
-        return True
-    return len(actual) == 2 * _CRC64NVME_BYTES and given == crc64nvme_to_base64(int(actual, 16))
+def digest_bytes(algorithm: str) -> int:
+    """The length of a checksum by one of the known algorithms."""
+    other = {_BLAKE2B: _BLAKE2B_BYTES, CRC64NVME: _CRC64NVME_BYTES}
+    return other[algorithm] if algorithm in other else _PLAIN_HASHES[algorithm].digest_bytes
 
 
 class Hash(Protocol):

@@ -40,6 +40,7 @@ class RemarkCode(StrEnum):
     SPECIAL_FILES = "special_files"
     UNREADABLE_MODES = "unreadable_modes"
     SIZE_DIFFERS = "size_differs"
+    UNNAMED_ALGORITHMS = "unnamed_algorithms"
     READ_TWICE = "read_twice"
     LEFT_BEHIND = "left_behind"
 
@@ -83,6 +84,10 @@ _SENTENCES: Mapping[RemarkCode, tuple[str, str]] = {
         "entry has permissions that cannot be read: what is restored is its owner's alone",
         "entries have permissions that cannot be read: what is restored is their owner's alone",
     ),
+    RemarkCode.UNNAMED_ALGORITHMS: (
+        "file has a checksum in SciCat without its algorithm: it was not compared with that",
+        "files have checksums in SciCat without their algorithms: they were not compared with these",
+    ),
 }
 
 
@@ -106,6 +111,8 @@ class FileRemarks:
                 self._add(RemarkCode.LONG_NAMES, file.path)
             if _NOT_FOR_WINDOWS.search(file.path):
                 self._add(RemarkCode.WINDOWS_NAMES, file.path)
+            if file.chk and not file.chk_alg:
+                self._add(RemarkCode.UNNAMED_ALGORITHMS, file.path)
             self._look_at_kind(file)
             self._digests.append(_digest(file.path))
             self.offline |= file.offline

@@ -3,13 +3,13 @@
 What can be read in one way only is read, however it is written; the rest is refused with the line or the file.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
-from archiver.digests import known_algorithm
+from archiver.checksums import algorithm_named, hexadecimal
+from archiver.digests import digest_bytes
 from archiver.drops.documents import ListedFile, decoded
 from archiver.drops.states import ChkAlg, DropContent
 from archiver.errors import Code, DatasetRejected
@@ -18,15 +18,6 @@ from archiver.wording import counted
 
 # About 250,000 files.
 CHECKSUM_FILE_LIMIT = 24 * 1024**2
-# How many hexadecimal digits a checksum has.
-_DIGITS: Mapping[ChkAlg, int] = {
-    "md5": 32,
-    "sha1": 40,
-    "sha256": 64,
-    "sha512": 128,
-    "blake2b": 128,
-    "crc64nvme": 16,
-}
 # What a list is taken for that does not say it; blake2b writes as many digits as sha512, and is used less.
 _BY_DIGITS: Mapping[int, ChkAlg] = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
 TAKEN_NAME = f"Under the name {Keys.DROP_STATUS} the service reports; the data cannot bear it at the top of the folder."
@@ -37,8 +28,6 @@ _PLAIN_LINE = re.compile(r"(?P<escaped>\\?)(?P<chk>[0-9A-Fa-f]+)(?: [ *]|[ \t](?
 # The same as BSD's tools, sha256sum --tag and openssl write it: SHA256 (name) = digits.
 _TAGGED_LINE = re.compile(r"(?P<escaped>\\?)(?P<tag>[A-Za-z][\w/-]*) ?\((?P<path>.+)\) ?= ?(?P<chk>\S+)", re.DOTALL)
 _ESCAPES = {r"\\": "\\", r"\n": "\n", r"\r": "\r"}
-# An algorithm before its checksum: sha256:..., SHA-256-....
-_PREFIX = re.compile(r"(?P<tag>[A-Za-z][A-Za-z0-9-]*)[:-](?P<chk>.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +80,7 @@ def check_list(listed: Sequence[ListedFile], content: DropContent) -> list[Liste
             twice.append(file.path)
     if wrong:
         sentence = f"{counted(len(wrong), 'checksum is', 'checksums are')} not of {content.chk_alg}"
-        hint = f"{_DIGITS[content.chk_alg]} hexadecimal digits are; chkAlg names another algorithm"
+        hint = f"{2 * digest_bytes(content.chk_alg)} hexadecimal digits are; chkAlg names another algorithm"
         raise DatasetRejected(Code.BAD_DROP, f"{sentence}: {hint}.", wrong)
     if twice:
         sentence = f"{counted(len(twice), 'file is', 'files are')} listed twice, with another size or checksum"
@@ -99,46 +88,23 @@ def check_list(listed: Sequence[ListedFile], content: DropContent) -> list[Liste
     return list(files.values())
 
 
-def hexadecimal(chk: str, chk_alg: ChkAlg) -> str | None:
-    """A checksum in small hexadecimal digits, from digits or base64, with or without its algorithm in front.
-
-    None when it is none of this algorithm.
-    """
-    chk = chk.strip()
-    prefixed = _PREFIX.fullmatch(chk)
-    if prefixed and _by_tag(prefixed["tag"]) is not None:
-        return hexadecimal(prefixed["chk"], chk_alg) if _by_tag(prefixed["tag"]) == chk_alg else None
-    if len(chk) == _DIGITS[chk_alg] and re.fullmatch("[0-9A-Fa-f]+", chk):
-        return chk.lower()
-    try:
-        decoded_bytes = base64.b64decode(chk, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return decoded_bytes.hex() if 2 * len(decoded_bytes) == _DIGITS[chk_alg] else None
-
-
-def _by_tag(tag: str) -> str | None:
-    """The algorithm that BSD's tools (SHA256) or openssl (SHA2-256) mean."""
-    return known_algorithm(re.sub("^sha2-", "sha", tag, flags=re.IGNORECASE))
-
-
 def _algorithm_of(line: re.Match[str] | None) -> ChkAlg | None:
     if line is None:
         return None
-    tag = _by_tag(line.groupdict().get("tag") or "")
+    tag = algorithm_named(line.groupdict().get("tag") or "")
     if tag is not None:
-        return next(known for known in _DIGITS if known == tag)
+        return cast("ChkAlg", tag)
     return _BY_DIGITS.get(len(line["chk"])) if "tag" not in line.groupdict() else None
 
 
 def _tagged(line: re.Match[str]) -> str:
     tag = line.groupdict().get("tag")
-    return f"{_by_tag(tag) or 'unknown'}:{line['chk']}" if tag else str(line["chk"])
+    return f"{algorithm_named(tag) or 'unknown'}:{line['chk']}" if tag else str(line["chk"])
 
 
 def _not_understood(line: re.Match[str] | None, chk_alg: ChkAlg | None) -> str:
     expected = chk_alg or "sha256"
-    sentence = f"not '<{_DIGITS[expected]} digits of {expected}>  <path>'"
+    sentence = f"not '<{2 * digest_bytes(expected)} digits of {expected}>  <path>'"
     other = _algorithm_of(line)
     return (
         sentence

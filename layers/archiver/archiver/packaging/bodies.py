@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from archiver.checksums import hexadecimal
 from archiver.datablocks import Extent
-from archiver.digests import Fingerprinting, known_algorithm, same_checksum
+from archiver.digests import Fingerprinting, known_algorithm
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models import FileFingerprint, SourceFile
 from archiver.packaging.sources import Tar
 from archiver.packaging.transfers import Transfers, chunks
 from archiver.stored_checksums import Comparison
+
+# Characters of a checksum that an error repeats.
+_SHOWN = 80
 
 
 class AlteredError(Exception):
@@ -122,11 +126,12 @@ def _mismatch(file: SourceFile, hashes: Fingerprinting) -> DatasetRejected | Non
     """What to say of a file whose bytes do not have the uploader's checksum; None when they have, or need not."""
     if hashes.algorithm is None or file.chk is None:
         return None
-    actual = hashes.checksum()
-    if same_checksum(file.chk, actual):
+    expected, actual = hexadecimal(file.chk, hashes.algorithm), hashes.checksum()
+    if expected == actual:
         return None
+    said = f"expected {file.chk}, actual {actual}"
+    if expected is None:
+        said = f"{file.chk[:_SHOWN]!r} is none, in hexadecimal digits or base64; it is {actual}"
     return DatasetRejected(
-        Code.CHECKSUM_MISMATCH,
-        f"{file.path} does not have the given {hashes.algorithm}: expected {file.chk}, actual {actual}.",
-        [file.path],
+        Code.CHECKSUM_MISMATCH, f"{file.path} does not have the given {hashes.algorithm}: {said}.", [file.path]
     )
