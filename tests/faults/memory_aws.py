@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from tests.account import SECRETS
 from tests.faults.stepper import AlreadyStarted, Stepper
-from tests.faults.wire import Wire
+from tests.faults.wire import Request, Wire
 
 _UNREADABLE = {"GLACIER", "DEEP_ARCHIVE"}
 _MIN_PART = 5 * 1024**2
@@ -82,6 +82,15 @@ class Change:
     run_id: str
 
 
+def _altered(answer: Any) -> Any:
+    """The same answer with a bit of its body flipped, if it has any."""
+    body = bytearray(answer["Body"].read() if "Body" in answer else b"")
+    if not body:
+        return answer
+    body[len(body) // 2] ^= 1
+    return answer | {"Body": io.BytesIO(bytes(body))}
+
+
 class MemoryAws:
     """The account. ``buckets`` are its objects by key; ``changes`` is everything that was written, in order."""
 
@@ -107,7 +116,13 @@ class MemoryAws:
                 named: Any = client.exceptions.from_code(refused.code)
                 raise named(_said(refused.code), operation) from None
 
-        return self.wire.carry(service, done, refusal, silence)
+        def altered() -> Any:
+            if "Body" in request:
+                named: Any = client.exceptions.from_code("BadDigest")
+                raise named(_said("BadDigest"), operation)
+            return _altered(done())
+
+        return self.wire.carry(service, Request(done, refusal, silence, altered))
 
     def _service(self, client: BaseClient, request: Mapping[str, Any]) -> str:
         name = client.meta.service_model.service_name
@@ -172,7 +187,9 @@ class MemoryAws:
     def _get_object(self, request: dict[str, Any]) -> Any:
         stored = self._pinned(request, request.get("IfMatch"))
         body = _cut(stored.body, request["Range"]) if "Range" in request else stored.body
-        return {"ContentLength": len(body), "ETag": f'"{stored.etag}"', "Body": io.BytesIO(body)}
+        answer: dict[str, Any] = {"ContentLength": len(body), "ETag": f'"{stored.etag}"', "Body": io.BytesIO(body)}
+        is_whole = "Range" not in request and request.get("ChecksumMode") == "ENABLED"
+        return answer | {"ChecksumCRC64NVME": stored.checksum} if is_whole else answer
 
     def _put_object(self, request: dict[str, Any]) -> Any:
         body = request["Body"]

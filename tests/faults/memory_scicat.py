@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from mocks.scicat.configuration import Configuration
 from mocks.scicat.service import Service
 from mocks.scicat.store import Document, Kind
 from tests.catalogue import ACCOUNTS
-from tests.faults.wire import Wire
+from tests.faults.wire import Request, Wire
 
 _REFUSAL = b'"Internal server error"'
+# Good answers with nothing in them.
+_HOLLOW = (b"", b"{}", b"[]", b"null", b"<html></html>", b'{"pid":', b'[{"id":')
 
 
 class MemoryScicat:
@@ -31,6 +34,7 @@ class MemoryScicat:
         self._app = create_app(folder, ACCOUNTS, Configuration())
         self._loop = asyncio.new_event_loop()
         self._wire = wire
+        self._hollow = itertools.cycle(_HOLLOW)
         self.heard: Callable[[str, str], None] = lambda *_: None
         service: Service = self._app.state.service
         self.store = service.store
@@ -56,9 +60,13 @@ class MemoryScicat:
                 self.heard(self._wire.worker.run_id, f"{method} {path}")
             return _response(*self._ask(method, url, body or b"", headers or {}))
 
+        def altered() -> urllib3.HTTPResponse:
+            answer = do()
+            return _response(answer.status, {}, next(self._hollow)) if answer.status < 300 else answer
+
         silence = ProtocolError("Connection aborted.")
         try:
-            return self._wire.carry("scicat", do, _RefusedError(), silence)
+            return self._wire.carry("scicat", Request(do, _RefusedError(), silence, altered))
         except _RefusedError:
             return _response(500, {}, _REFUSAL)
 

@@ -25,6 +25,7 @@ class Befall(StrEnum):
     REPEATED = "the answer is lost, and the client's own repetition answered"
     STUCK_BEFORE = "it takes minutes to reach the service"
     STUCK_AFTER = "its answer takes a minute to arrive"
+    ALTERED = "what it brings, or is answered, arrives as something else"
 
 
 _KILLS = {Befall.KILLED_BEFORE, Befall.KILLED_AFTER}
@@ -63,6 +64,16 @@ class Worker:
         self.freed.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class Request[R]:
+    """What is asked of a service: how it is done, refused, not answered, and done with bytes altered on their way."""
+
+    do: Callable[[], R]
+    refusal: Exception
+    silence: Exception
+    altered: Callable[[], R]
+
+
 @dataclass(slots=True)
 class Wire:
     """Carries requests. ``down`` are the services that do not answer: ``s3``, ``lts``, ``scicat``, ``states``."""
@@ -86,27 +97,18 @@ class Wire:
         """Who asks; None when it is the test."""
         return self._worker.get()
 
-    def carry[R](self, service: str, do: Callable[[], R], refusal: Exception, silence: Exception) -> R:
-        """Do a request, unless something befalls it: a ``refusal``, or ``silence`` instead of an answer."""
+    def carry[R](self, service: str, request: Request[R]) -> R:
+        """Do a request, unless something befalls it."""
         worker = self._worker.get()
-        if worker is not None and worker.dead:
+        if worker is None:
+            return request.do()
+        if worker.dead:
             raise WorkerKilled
-        self.carried += worker is not None
-        if worker is not None and service in self.down:
-            raise silence
-        befallen = None if worker is None else self._befallen(worker, service)
-        if worker is None or befallen is None:
-            return do()
-        if befallen in _KILLS:
-            _die(worker, befallen, do)
-        if befallen in STUCK:
-            return _be_stuck(worker, befallen, do)
-        if befallen is Befall.REFUSED:
-            raise refusal
-        _quietly(do)
-        if befallen is Befall.LOST:
-            raise silence
-        return do()
+        self.carried += 1
+        if service in self.down:
+            raise request.silence
+        befallen = self._befallen(worker, service)
+        return request.do() if befallen is None else _befall(worker, befallen, request)
 
     def _befallen(self, worker: Worker, service: str) -> Befall | None:
         mishap = worker.mishap
@@ -116,6 +118,21 @@ class Wire:
             return None
         worker.requests += 1
         return mishap.befall if mishap.at <= worker.requests < mishap.at + mishap.times else None
+
+
+def _befall[R](worker: Worker, befallen: Befall, request: Request[R]) -> R:
+    if befallen in _KILLS:
+        _die(worker, befallen, request.do)
+    if befallen in STUCK:
+        return _be_stuck(worker, befallen, request.do)
+    if befallen is Befall.REFUSED:
+        raise request.refusal
+    if befallen is Befall.ALTERED:
+        return request.altered()
+    _quietly(request.do)
+    if befallen is Befall.LOST:
+        raise request.silence
+    return request.do()
 
 
 def _die(worker: Worker, befallen: Befall, do: Callable[[], object]) -> NoReturn:
