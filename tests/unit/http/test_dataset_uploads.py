@@ -1,15 +1,18 @@
 """Whole datasets: space is asked for, the upload is declared complete or given up."""
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import time_machine
 
-from archiver import landing_zone
+from archiver import landing_zone, storage
 from archiver.http import dataset_uploads, remembered
+from archiver.models import S3Object
 from archiver.scicat.answers import Answer
 from archiver.scicat.server import Request, Server
 from archiver.settings import GIB
@@ -150,6 +153,29 @@ def test_files_that_are_not_scicats_are_named(uploaded: User, aws: "S3Client", s
     assert (answer.status, answer.json["code"]) == (422, code)
     assert "grids/c.mrc" in answer.json["details"]
     assert scicat.lifecycle(PID)["archivable"] is False
+
+
+def test_what_cannot_be_compared_in_time_is_left_to_the_archiving(
+    uploaded: User, aws: "S3Client", scicat: Scicat, environment: pytest.MonkeyPatch
+) -> None:
+    missing(aws)
+    answered, listed = Event(), Event()
+
+    def slowly(*_: object) -> Iterator[S3Object]:
+        answered.wait()
+        listed.set()
+        return iter(())
+
+    environment.setattr(storage, "uploaded_at_once", slowly)
+    environment.setattr(dataset_uploads, "_COMPARE_SECONDS", 0.1)
+
+    answer = uploaded.finalize(create_archiving_job=True)
+    answered.set()
+
+    assert (answer.status, answer.json) == (201, DONE)
+    assert scicat.lifecycle(PID)["archivable"] is True
+    assert len(archive_jobs(scicat)) == 1
+    assert listed.wait(10)
 
 
 def test_b27_after_finalizing_nothing_can_be_uploaded(uploaded: User) -> None:

@@ -4,6 +4,7 @@ import re
 from http import HTTPStatus
 from typing import Annotated, Any
 
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
@@ -31,9 +32,11 @@ from archiver.settings import GIB, settings
 from archiver.wording import counted
 
 router = APIGatewayRouter()
+logger = Logger(service="archiver", child=True)
 
-# A hundred thousand files take about half of it. API Gateway and the function wait for 29 seconds.
+# API Gateway and the function wait for 29 seconds. A hundred thousand files are compared in about half of the time.
 _FINALIZE_SECONDS = 26.0
+_COMPARE_SECONDS = 15.0
 # SciCat looks closer; what is no address at all is not worth a refusal of the whole dataset.
 _EMAIL = re.compile(r"[^@\s;,]+@[^@\s;,]+")
 
@@ -89,7 +92,8 @@ def _size_of_files(pid: str) -> int:
     "/s3/finalizeDatasetUpload",
     tags=["uploads"],
     summary="Every file of a dataset is uploaded",
-    description="Compares what is there with SciCat's list, marks the dataset, and creates its job. May be repeated.",
+    description="Compares what is there with SciCat's list, marks the dataset, and creates its job. May be repeated. "
+    "What cannot be compared within 15 seconds is compared when it is archived.",
     status_code=HTTPStatus.CREATED,
     responses={HTTPStatus.CREATED: {"description": "It is complete"}, **FOR_INGESTOR},
     security=[BEARER],
@@ -107,7 +111,12 @@ def _finalize(pid: str, asked: FinalizeAsked, username: str) -> None:
     if _was_taken_over(dataset):
         return
     _refuse_open_uploads(pid)
-    _refuse_other_files(dataset)
+    compared = Asked(lambda: _refuse_other_files(dataset), Code.SCICAT_UNAVAILABLE, _COMPARE_SECONDS)
+    # Archiving compares them in any case, and can be given other files then; the Ingestor asks here only once.
+    if compared.is_late():
+        logger.warning("there are too many files to compare them now", extra={"pid": pid})
+    else:
+        compared.answer()
     catalogue().update_lifecycle(pid, archiveStatusMessage="datasetCreated", archivable=True, retrievable=False)
     landing_zone.finalize(pid)
     receiving.forget(pid)

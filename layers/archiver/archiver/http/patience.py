@@ -6,7 +6,7 @@ has not answered in time is unavailable; its thread ends by itself.
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 
 from archiver.errors import Code, ServiceUnavailable
@@ -28,10 +28,14 @@ class Asked[T]:
         self._unavailable = unavailable
         self._future: Future[T] = _threads().submit(question)
 
+    def is_late(self) -> bool:
+        """Whether there is no answer in time, which is waited for."""
+        wait([self._future], max(0.0, self._deadline - time.monotonic()))
+        return not self._future.done()
+
     def answer(self) -> T:
         """The answer, or what the question raised. Raises ServiceUnavailable when it is late."""
-        try:
-            return self._future.result(max(0.0, self._deadline - time.monotonic()))
-        except TimeoutError:
+        if self.is_late():
             sentence = f"There was no answer within {self._seconds:.0f} seconds."
-            raise ServiceUnavailable(self._unavailable, sentence) from None
+            raise ServiceUnavailable(self._unavailable, sentence)
+        return self._future.result()
