@@ -7,7 +7,7 @@ few steps that matter, and printed as a program.
 import json
 import shutil
 import tempfile
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -36,8 +36,8 @@ FILES = st.dictionaries(st.sampled_from(_NAMES), st.sampled_from(_SIZES), min_si
 WHICH = st.integers(0, 30)
 MISHAPS = st.builds(
     Mishap,
-    befall=st.sampled_from(Befall),
-    at=st.integers(1, 14),
+    befall=st.sampled_from([*Befall, Befall.ALTERED]),
+    at=st.sampled_from([1, 1, 1, 2, 2, 3, 4, 6, 9, 14]),
     times=st.sampled_from([1, 1, 1, 5]),
     service=st.sampled_from(["", "", "s3", "scicat", "states"]),
 )
@@ -78,6 +78,7 @@ class Service(RuleBasedStateMachine):
         self.world: World = self._exit.enter_context(a_world(folder))
         self.promises = Promises(self.world)
         self._numbers = 0
+        self._coming: deque[Mishap] = deque()
 
     # Users
 
@@ -170,12 +171,10 @@ class Service(RuleBasedStateMachine):
         for _ in range(steps):
             self._take(first)
 
-    @precondition(lambda self: self.world.stepper.ready())
-    @rule(which=WHICH, mishaps=st.lists(MISHAPS, min_size=1, max_size=8))
-    def go_on_badly(self, which: int, mishaps: list[Mishap]) -> None:
-        """A worker is killed, or a request of it goes wrong; and again."""
-        for mishap in mishaps:
-            self._take(which, mishap)
+    @rule(mishaps=st.lists(MISHAPS, min_size=3, max_size=12))
+    def trouble_comes(self, mishaps: list[Mishap]) -> None:
+        """Workers to come are killed, or a request of theirs goes wrong: one mishap after the other."""
+        self._coming.extend(mishaps)
 
     @precondition(lambda self: self.world.stuck)
     @rule(which=WHICH, lost=st.booleans())
@@ -246,6 +245,8 @@ class Service(RuleBasedStateMachine):
         self.world.wire.down.clear()
         while self.world.stuck:
             self.world.free(self.world.stuck[0])
+        self._drain()
+        self._coming.clear()
         for _ in range(_SWEEPS):
             self._drain()
             self._shift(_BETWEEN_SWEEPS)
@@ -263,10 +264,15 @@ class Service(RuleBasedStateMachine):
 
     # How it is done
 
-    def _take(self, which: int, mishap: Mishap | None = None) -> None:
+    def _take(self, which: int) -> None:
         ready = self.world.stepper.ready()
         if ready:
-            self.world.take(_chosen(ready, which), mishap)
+            befallen = self.world.wire.befallen
+            self.world.take(_chosen(ready, which), self._coming[0] if self._coming else None)
+            if self.world.wire.befallen > befallen:
+                self._coming.popleft()
+            # This worker asked too little to meet it; the next one may meet another.
+            self._coming.rotate(-1)
             self._shift(1)
             self.promises_are_kept()
 

@@ -79,8 +79,9 @@ class Wire:
     """Carries requests. ``down`` are the services that do not answer: ``s3``, ``lts``, ``scicat``, ``states``."""
 
     down: set[str] = field(default_factory=set)
-    # How many requests of workers there were.
+    # How many requests of workers there were, and how many of them something befell.
     carried: int = 0
+    befallen: int = 0
     _worker: ContextVar[Worker | None] = field(default_factory=lambda: ContextVar("worker", default=None))
 
     @contextmanager
@@ -108,7 +109,10 @@ class Wire:
         if service in self.down:
             raise request.silence
         befallen = self._befallen(worker, service)
-        return request.do() if befallen is None else _befall(worker, befallen, request)
+        if befallen is None:
+            return request.do()
+        self.befallen += 1
+        return _befall(worker, befallen, request)
 
     def _befallen(self, worker: Worker, service: str) -> Befall | None:
         mishap = worker.mishap
