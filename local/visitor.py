@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -98,6 +98,11 @@ class Visitor:
     def create_dataset(self, dataset: Mapping[str, Any]) -> str:
         """Describe a dataset to SciCat; returns its PID."""
         return str(self._scicat("POST", "/api/v3/datasets", dataset)["pid"])
+
+    def list_files(self, pid: str, files: Sequence[Mapping[str, Any]]) -> None:
+        """List some files of a dataset in SciCat."""
+        block = {"size": sum(file["size"] for file in files), "dataFileList": list(files)}
+        self._scicat("POST", f"/api/v3/datasets/{quote(pid, safe='')}/origdatablocks", block)
 
     def job(self, job_id: str) -> dict[str, Any]:
         """A job, as api v4 shows it."""

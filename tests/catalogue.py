@@ -104,6 +104,10 @@ class Scicat:
         """Change the lifecycle of a dataset, as somebody else would."""
         self._ask("archiver", "PATCH", f"/api/v3/datasets/{quote(pid, safe='')}/datasetlifecycle", fields)
 
+    def share(self, pid: str, *groups: str) -> None:
+        """Let the members of these groups read a dataset, as its owner may."""
+        self._ask("user1", "PATCH", f"/api/v3/datasets/{quote(pid, safe='')}", {"accessGroups": list(groups)})
+
     def reset_lifecycle(self, pid: str) -> None:
         """Change a dataset as its owner may in SciCat, which sets the lifecycle to what a new dataset has."""
         path = f"/api/v3/datasets/{quote(pid, safe='')}"

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -33,7 +34,7 @@ from tests.catalogue import Scicat, a_scicat
 from tests.catalogue_calls import Call, call_of, uncovered
 from tests.conditional_deletes import compare_etags
 from tests.permissions import enforced_permissions
-from tests.s3_faults import S3Faults, faulty_s3
+from tests.s3_faults import Exchange, S3Faults, S3Request, Send, faulty_s3
 
 if TYPE_CHECKING:
     from moto.core.config import DefaultConfig
@@ -110,6 +111,18 @@ def s3_faults(aws: "S3Client", environment: pytest.MonkeyPatch) -> Iterator[S3Fa
     assert aws
     with faulty_s3(environment) as faults:
         yield faults
+
+
+@pytest.fixture
+def atomic_s3(s3_faults: S3Faults) -> None:
+    """One request at a time: between a condition and what it is for moto lets others in, which S3 does not."""
+    one_at_a_time = Lock()
+
+    def alone(_: S3Request, send: Send) -> Exchange:
+        with one_at_a_time:
+            return send()
+
+    s3_faults.intercept(alone)
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from typing import Any
 
 import requests
 
+from archiver.http import tokens
+from archiver.http.callers import Caller
 from tests.archiver_api import Answer, Api, bearer, event
 from tests.catalogue import Scicat
 
@@ -17,22 +19,38 @@ PREFIX = f"openem-network/datasets/{PID}/raw_files/"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user of the API, by SciCat's token of the account."""
+    """A user of the API: by SciCat's token of the account, or by one of ours that names the ``groups``."""
 
     api: Api
     scicat: Scicat
     account: str
+    groups: frozenset[str] = frozenset()
+
+    @property
+    def _token(self) -> str:
+        if self.groups:
+            return tokens.issue(Caller(self.account, self.groups)).access_token
+        return self.scicat.token(self.account)
 
     def post(self, path: str, **body: Any) -> Answer:
         """POST of a JSON object."""
-        headers = {"Content-Type": "application/json"} | bearer(self.scicat.token(self.account))
+        headers = {"Content-Type": "application/json"} | bearer(self._token)
         return self.api.answer(event("POST", path, json.dumps(body), headers))
 
     def get(self, path: str, **query: str) -> Answer:
         """GET with a query."""
-        request = event("GET", path, headers=bearer(self.scicat.token(self.account)))
+        request = event("GET", path, headers=bearer(self._token))
         many = {name: [value] for name, value in query.items()}
         return self.api.answer(request | {"queryStringParameters": query, "multiValueQueryStringParameters": many})
+
+    def lists(self, sizes: Mapping[str, int | None], pid: str = PID) -> None:
+        """List files of a dataset in SciCat, by path and size; without a size a link, whose target may have any."""
+        link = {"perm": "Lrwxrwxrwx", "size": 5}
+        files = [
+            {"path": path} | (link if size is None else {"perm": "-rw-r--r--", "size": size})
+            for path, size in sizes.items()
+        ]
+        self.scicat.add_files(pid, *files)
 
     def presign(self, path: str = "any.mrc", parts: int = 1, **more: Any) -> Answer:
         """Ask for the URLs of a file of the dataset."""

@@ -7,7 +7,7 @@ only if they still are the objects that were read: S3 compares their ETags when 
 
 from collections.abc import Iterator
 
-from archiver import archived, landing_zone, leftovers, runs, storage, workflows
+from archiver import archived, grants, leftovers, runs, storage, workflows
 from archiver.drops import Drop
 from archiver.errors import MAX_NAMED_FILES
 from archiver.keys import Keys
@@ -28,7 +28,7 @@ def handler(run: Run) -> Run:
         _empty_landing(run, folder)
         storage.staging().delete(datablock.key for datablock in sealed_datablocks(folder))
         runs.abort_uploads(run)  # one whose beginning nobody heard of, or that another worker's tar made needless
-        landing_zone.release(run.pid)
+        grants.release(run.pid)
     storage.release_lease(run.pid, run.run_id)
     return run
 

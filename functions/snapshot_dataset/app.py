@@ -4,13 +4,20 @@ Raises DatasetRejected naming the first hundred files that are missing, extra, o
 and for a folder that another dataset was dropped in since. What is odd but may stand is remarked.
 """
 
-from archiver import datasets, filelist, storage
+from collections.abc import Iterable, Iterator
+
+from archiver import datasets, filelist, landing_zone, storage
 from archiver.errors import Code, DatasetRejected
 from archiver.keys import Keys
-from archiver.models import Run, RunMatched, Snapshot, Upload
+from archiver.models import Run, RunMatched, Snapshot, SourceFile, Upload
 from archiver.remarks import FileRemarks, Remark, size_remarks
 from archiver.scicat import catalogue
 from archiver.step import logger, step
+
+_CHANGED = (
+    "Files were replaced, added or taken away after the upload was declared complete. "
+    "Please upload what is not right, and declare it complete once more."
+)
 
 
 @step
@@ -27,7 +34,7 @@ def handler(run: Run) -> RunMatched:
         upload.prefix,
         others_stay=upload.prefix.startswith(Keys.DROPS),
     )
-    entries, size = folder.write_files(noticed.watch(matched))
+    entries, size = folder.write_files(noticed.watch(_unchanged(run.pid, upload, matched)))
     sums = size_remarks(dataset.totals.size, fingerprint.sizes, size)
     _remark(folder, [*noticed.remarks(folder.files(0, entries)), *sums])
     snapshot = Snapshot(
@@ -42,6 +49,23 @@ def _upload(pid: str) -> Upload:
     if not storage.owns_upload(pid, upload):
         raise DatasetRejected(Code.BAD_DROP, f"Another dataset was dropped in {upload.prefix} since.")
     return upload
+
+
+def _unchanged(pid: str, upload: Upload, matched: Iterable[SourceFile]) -> Iterator[SourceFile]:
+    """The same files. Raises DatasetRejected when they are not those that were declared complete, where any were."""
+    pins = None if upload.prefix.startswith(Keys.DROPS) else landing_zone.pins(pid)
+    if pins is None:
+        yield from matched
+        return
+    there, changed = 0, []
+    for file in matched:
+        if file.etag:
+            there += 1
+            if not pins.have(file):
+                changed.append(file.path)
+        yield file
+    if changed or there != pins.files:
+        raise DatasetRejected(Code.CHANGED_AFTER_VALIDATE, _CHANGED, changed)
 
 
 def _remark(folder: storage.RunFolder, remarks: list[Remark]) -> None:

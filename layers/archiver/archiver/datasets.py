@@ -118,6 +118,16 @@ def needs_bytes(entry: CatalogueFile) -> bool:
     return kind == "file" or (kind == "special" and entry.size != 0)
 
 
+def may_be_sent(entry: CatalogueFile) -> bool:
+    """Whether an object may lie under the entry's path: under a folder's none may."""
+    return kind_of(entry) != "directory"
+
+
+def size_to_send(entry: CatalogueFile) -> int | None:
+    """How many bytes a client has to send of an entry; None where the list does not tell, as of a link's target."""
+    return entry.size if needs_bytes(entry) and _is_size(entry.size) else None
+
+
 def size_of(entry: CatalogueFile) -> int:
     """The listed size in bytes; 0 for what is no size."""
     return entry.size if _is_size(entry.size) else 0

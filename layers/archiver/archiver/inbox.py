@@ -46,6 +46,18 @@ class Parts:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is signed: for how long a request works, and which ``size`` and ``sha256`` (base64) its bytes must have.
+
+    None means any. A checksum that is stated must be sent as ``x-amz-checksum-sha256``; S3 refuses other bytes.
+    """
+
+    seconds: int
+    size: int | None = None
+    sha256: str | None = None
+
+
 class Inbox(Bucket):
     """The landing bucket. Every method raises only the exceptions of ``errors``, as ``Bucket`` does."""
 
@@ -55,21 +67,19 @@ class Inbox(Bucket):
         answer = self._ask(partial(create, Bucket=self.name, Key=key), key)
         return answer["UploadId"]
 
-    def presign_put(self, key: str, seconds: int, sha256: str | None = None) -> str:
-        """A URL that takes the whole file in one PUT. A secret: never log it.
+    def presign_put(self, key: str, terms: Terms) -> str:
+        """A URL that takes the whole file in one PUT. A secret: never log it."""
+        return self._presign("put_object", terms, Key=key)
 
-        A checksum that is stated must be sent with the request as ``x-amz-checksum-sha256``, and is then verified.
-        """
-        return self._presign("put_object", seconds, sha256, Key=key)
-
-    def presign_part(self, key: str, upload_id: str, number: int, seconds: int, sha256: str | None = None) -> str:
+    def presign_part(self, key: str, upload_id: str, number: int, terms: Terms) -> str:
         """A URL that takes one part; otherwise as ``presign_put``."""
-        return self._presign("upload_part", seconds, sha256, Key=key, UploadId=upload_id, PartNumber=number)
+        return self._presign("upload_part", terms, Key=key, UploadId=upload_id, PartNumber=number)
 
-    def _presign(self, operation: str, seconds: int, sha256: str | None, **request: object) -> str:
-        checksum = {"ChecksumSHA256": sha256} if sha256 else {}
-        params = {"Bucket": self.name, **request, **checksum}
-        return self._client.generate_presigned_url(operation, Params=params, ExpiresIn=seconds)
+    def _presign(self, operation: str, terms: Terms, **request: object) -> str:
+        checksum = {"ChecksumSHA256": terms.sha256} if terms.sha256 else {}
+        length = {} if terms.size is None else {"ContentLength": terms.size}
+        params = {"Bucket": self.name, **request, **length, **checksum}
+        return self._client.generate_presigned_url(operation, Params=params, ExpiresIn=terms.seconds)
 
     def client_parts(self, key: str, upload_id: str, after: int = 0, limit: int = _PARTS_PER_PAGE) -> Parts | None:
         """The first ``limit`` parts (at most 1,000) behind number ``after``; None when there is no such upload."""
@@ -94,16 +104,15 @@ class Inbox(Bucket):
             page = self.client_parts(key, upload_id, page.parts[-1].number) or Parts((), more=False)
             yield from page.parts
 
-    def finish(self, key: str, upload_id: str, parts: Sequence[ClientPart]) -> bool:
-        """Make the file visible. False when S3 does not take these parts, or knows no such upload (any more)."""
+    def finish(self, key: str, upload_id: str, parts: Sequence[ClientPart]) -> str | None:
+        """Make the file visible. S3's own code where it does not take the parts, or knows no such upload (any more)."""
         completed: Any = [
             {"PartNumber": part.number, "ETag": f'"{part.etag}"'}
             | ({"ChecksumSHA256": part.sha256} if part.sha256 else {})
             for part in parts
         ]
         complete = partial(self._client.complete_multipart_upload, MultipartUpload={"Parts": completed})
-        request = partial(complete, Bucket=self.name, Key=key, UploadId=upload_id)
-        return self._ask_unless(_NOT_ACCEPTED, request, key) is not None
+        return self._refusal(_NOT_ACCEPTED, partial(complete, Bucket=self.name, Key=key, UploadId=upload_id), key)
 
     def arrived(self, key: str) -> Arrived | None:
         """What lies under the key, or None when nothing does."""

@@ -102,42 +102,33 @@ class Keys:
         """Staging: which dataset a dropped folder belongs to; only the service writes it."""
         return f"sources/owners/{_digest(prefix)}.json"
 
-    GRANTS: ClassVar[str] = "grants/"
-
-    @classmethod
-    def grants(cls, pid: str) -> str:
-        """Staging: the prefix of the space in the landing bucket that was granted to a dataset."""
-        return f"{cls.GRANTS}{_digest(pid)}/"
-
-    @classmethod
-    def grant(cls, pid: str, size: int) -> str:
-        """Staging: that ``size`` bytes were granted. The size stands in the key, so that a listing tells the sum."""
-        return f"{cls.grants(pid)}{size}"
+    # Staging: how much space in the landing bucket is granted to which dataset.
+    GRANTS: ClassVar[str] = "grants/granted.json"
 
     @staticmethod
-    def granted_bytes(grant: str) -> int:
-        """The size that stands in the key of a grant."""
-        return int(grant.rpartition("/")[2])
-
-    @staticmethod
-    def open_uploads(pid: str) -> str:
-        """Staging: the prefix of what is noted of a dataset's uploads."""
+    def upload_notes(pid: str) -> str:
+        """Staging: the prefix of what is noted of a dataset's upload."""
         return f"uploads/{_digest(pid)}/"
 
     @classmethod
-    def open_upload(cls, pid: str, key: str, username: str) -> str:
-        """Staging: the multipart upload of one file by one user."""
-        return f"{cls.open_uploads(pid)}{_digest(f'{username}/{key}')}.json"
+    def upload(cls, pid: str) -> str:
+        """Staging: the state of a dataset's upload."""
+        return f"{cls.upload_notes(pid)}upload.json"
 
     @classmethod
-    def finalized(cls, pid: str) -> str:
-        """Staging: that the uploads of a dataset were declared complete."""
-        return f"{cls.open_uploads(pid)}finalized.json"
+    def noted_files(cls, pid: str, name: str, shard: int) -> str:
+        """Staging: a shard of a table of the files of a dataset's upload."""
+        return f"{cls.upload_notes(pid)}files/{name}/{shard:04d}"
+
+    @classmethod
+    def open_upload(cls, pid: str, key: str) -> str:
+        """Staging: the multipart upload of one file."""
+        return f"{cls.upload_notes(pid)}{_digest(key)}.json"
 
     @classmethod
     def asking(cls, pid: str) -> str:
         """Staging: that a request is asking SciCat for the archive job of a dataset."""
-        return f"{cls.open_uploads(pid)}asking.json"
+        return f"{cls.upload_notes(pid)}asking.json"
 
 
 def _digest(name: str) -> str:

@@ -1,137 +1,346 @@
-"""What is noted of uploads by clients: whose multipart upload is whose, how much space was granted, what is complete.
+"""The uploads of datasets by clients, and what is noted of each: its state, its files, its multipart uploads.
 
-The notes lie in the staging bucket, where no client can write.
+The notes lie in the staging bucket, where no client can write. An upload is open from the request for space on, until
+it is declared complete or given up; both take a while, and exclude each other.
 """
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import batched
+from typing import Literal
 from uuid import uuid4
 
-import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from archiver import storage
+from archiver import datasets, filetable, grants, storage
 from archiver.inbox import inbox
 from archiver.keys import Keys
+from archiver.models import CatalogueFile, SourceFile
+from archiver.notes import Note
 from archiver.s3 import MAX_KEYS_PER_DELETE
 
-_NOTE_BYTES = 10_000
-_DELETED_AT_ONCE = 8
-# No request lasts longer: one that was asking then has ended without a word.
-_ASKING = timedelta(minutes=1)
+_SHARD_BYTES = 16 * 1024**2
+_AT_ONCE = 8
+# No request lasts longer: one that was at work then has ended without a word.
+_LONGEST_REQUEST = timedelta(minutes=1)
+_SIZE_BYTES, _ANY_SIZE = 8, -1
+_SEEN_BYTES = 16
+
+
+class FilesNoted(BaseModel):
+    """A table of files (``filetable``) that lies in staging under this name; ``size`` in bytes, of all of them."""
+
+    name: str
+    shards: int
+    files: int
+    size: int
+
+    def shard_of(self, path: str) -> int:
+        """The number of the shard in which a file stands, if it stands in any."""
+        return filetable.shard_of(path, self.shards)
+
+
+class DatasetUpload(BaseModel):
+    """The upload of a dataset.
+
+    ``listed`` are SciCat's files, at the request for space that ``username`` made, one of the dataset's owners or not;
+    it works ``until`` the grant ends. ``pinned`` is what lay there when it was declared complete. ``changed`` tells one
+    state from another.
+    """
+
+    state: Literal["open", "finalizing", "finalized", "emptying"] = "open"
+    since: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    changed: str = Field(default_factory=lambda: uuid4().hex)
+    username: str = ""
+    by_owner: bool = True
+    until: datetime | None = None
+    listed: FilesNoted | None = None
+    pinned: FilesNoted | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is declaring it complete, or giving it up, at this moment."""
+        return self.state in {"finalizing", "emptying"} and datetime.now(UTC) - self.since < _LONGEST_REQUEST
+
+    @property
+    def may_be_sent_to(self) -> bool:
+        """Whether space is granted, and neither complete nor given up what it is for."""
+        granted = self.until is not None and self.until > datetime.now(UTC)
+        return granted and self.state in {"open", "finalizing"} and not self.is_busy
+
+    def becoming(self, state: Literal["open", "finalizing", "finalized", "emptying"]) -> "DatasetUpload":
+        """The same in another state, from now on."""
+        return self.model_copy(update={"state": state, "since": datetime.now(UTC), "changed": uuid4().hex})
+
+
+def _note(pid: str) -> Note[DatasetUpload]:
+    return Note(Keys.upload(pid), DatasetUpload)
+
+
+def upload(pid: str) -> DatasetUpload | None:
+    """The dataset's upload, or None when nobody asked for space."""
+    return _note(pid).read()
+
+
+def open_upload(pid: str, username: str, listed: FilesNoted, *, by_owner: bool) -> bool:
+    """Begin the dataset's upload, or go on with it; False when it is complete, being declared so, or given up."""
+    wanted = DatasetUpload(
+        username=username, by_owner=by_owner, listed=listed, until=datetime.now(UTC) + grants.GRANTED_FOR
+    )
+    opened = _note(pid).change(
+        lambda known: None if known and (known.is_busy or known.state == "finalized") else wanted
+    )
+    return opened == wanted
+
+
+def reopen(pid: str, seen: DatasetUpload) -> bool:
+    """Open an upload that was declared complete, if it is still the one that was ``seen``; whether it is open now."""
+
+    def reopened(known: DatasetUpload | None) -> DatasetUpload | None:
+        is_seen = known is not None and known.changed == seen.changed
+        return seen.becoming("open").model_copy(update={"pinned": None}) if is_seen else None
+
+    now = _note(pid).change(reopened)
+    return now is not None and now.state == "open"
+
+
+# Declaring it complete, and giving it up
+
+
+class Finalizing:
+    """A request that declares an upload complete."""
+
+    def __init__(self, pid: str, entered: DatasetUpload) -> None:
+        self._pid, self._entered = pid, entered
+
+    def pin(self, files: Iterable[SourceFile]) -> bool:
+        """Note the objects that lie there now; False when the upload is given up by another request."""
+        pinned = _note_files(self._pid, ((file.path, _seen(file), file.size) for file in files if file.etag))
+        return self._change(lambda known: known.model_copy(update={"pinned": pinned}))
+
+    def end(self) -> bool:
+        """Nothing can be uploaded any more. False when the upload is given up by another request."""
+        return self._change(lambda known: known.becoming("finalized"))
+
+    def leave(self) -> None:
+        """It is not complete: let it be open again, unless another request declares it complete."""
+
+        def left(known: DatasetUpload | None) -> DatasetUpload | None:
+            return known.becoming("open") if known and known.changed == self._entered.changed else None
+
+        _note(self._pid).change(left)
+
+    def _change(self, change: Callable[[DatasetUpload], DatasetUpload]) -> bool:
+        def changed(known: DatasetUpload | None) -> DatasetUpload | None:
+            return change(known) if known and known.state in {"finalizing", "finalized"} else None
+
+        now = _note(self._pid).change(changed)
+        return now is not None and now.state in {"finalizing", "finalized"}
+
+
+@contextmanager
+def finalizing(pid: str) -> Iterator[Finalizing | None]:
+    """Declare the dataset's upload complete, unless it is being given up (None). What is raised leaves it open."""
+    entered = _enter(pid, "finalizing")
+    if entered is None:
+        yield None
+        return
+    at_work = Finalizing(pid, entered)
+    try:
+        yield at_work
+    except BaseException:
+        at_work.leave()
+        raise
+
+
+def empty(pid: str) -> bool:
+    """Give the dataset's upload up: abort, delete and forget all of it, and free its space.
+
+    False while it is declared complete, or when it was.
+    """
+    if _enter(pid, "emptying") is None:
+        return False
+    prefix = Keys.uploads(pid)
+    for key, upload_id in inbox().uploads(prefix):
+        inbox().abort_upload(key, upload_id)
+    with ThreadPoolExecutor(_AT_ONCE) as deleters:
+        list(deleters.map(inbox().delete_unchanged, batched(inbox().list(prefix), MAX_KEYS_PER_DELETE, strict=False)))
+    own = Keys.upload(pid)
+    storage.staging().delete(found.key for found in storage.staging().list(Keys.upload_notes(pid)) if found.key != own)
+    grants.release(pid)
+    # Last: until then nothing of the upload can begin anew.
+    storage.staging().delete([own])
+    return True
+
+
+def _enter(pid: str, state: Literal["finalizing", "emptying"]) -> DatasetUpload | None:
+    """The upload in a state that only one kind of request may bring it into at a time; None when it cannot be."""
+    entered: DatasetUpload | None = None
+
+    def enter(known: DatasetUpload | None) -> DatasetUpload | None:
+        nonlocal entered
+        known = known or DatasetUpload()
+        other = known.state == "finalized" or (known.is_busy and known.state != state)
+        entered = None if other else known.becoming(state)
+        return entered
+
+    _note(pid).change(enter)
+    return entered
+
+
+# Its files
+
+
+def note_list(pid: str, listed: Iterable[CatalogueFile]) -> FilesNoted:
+    """Note which files SciCat lists, and how many bytes each has, so that one of them is found by one request."""
+    return _note_files(pid, map(_listed, filter(datasets.may_be_sent, listed)))
+
+
+def _listed(entry: CatalogueFile) -> tuple[str, bytes, int]:
+    size = datasets.size_to_send(entry)
+    noted = _ANY_SIZE if size is None else size
+    return entry.path, noted.to_bytes(_SIZE_BYTES, signed=True), size or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A file that SciCat lists; ``size`` in bytes, None where the list does not tell."""
+
+    size: int | None
+
+
+def expected(path: str, shard: bytes) -> Expected | None:
+    """The file, by the shard that it would stand in; None when it is not listed."""
+    noted = filetable.value_of(path, shard, _SIZE_BYTES)
+    if noted is None:
+        return None
+    size = int.from_bytes(noted, signed=True)
+    return Expected(None if size == _ANY_SIZE else size)
+
+
+def shard(pid: str, noted: FilesNoted, number: int) -> bytes:
+    """A shard of a table of the dataset's upload. Raises LookupError when the upload was given up meanwhile."""
+    key = Keys.noted_files(pid, noted.name, number)
+    body = storage.staging().read(key, _SHARD_BYTES)
+    if body is None:
+        raise LookupError(f"{key} is not there")
+    return body
+
+
+def _note_files(pid: str, files: Iterable[tuple[str, bytes, int]]) -> FilesNoted:
+    """Write a table of paths and values; the number is of the bytes that a file has."""
+    count = size = 0
+
+    def counted() -> Iterator[tuple[str, bytes]]:
+        nonlocal count, size
+        for path, value, file_size in files:
+            count, size = count + 1, size + file_size
+            yield path, value
+
+    shards = filetable.shards_of(counted())
+    name = hashlib.sha256(b"".join(hashlib.sha256(shard).digest() for shard in shards)).hexdigest()
+
+    def write(number: int) -> None:
+        key = Keys.noted_files(pid, name, number)
+        storage.staging().put(key, shards[number], content_type="application/octet-stream")
+
+    with ThreadPoolExecutor(_AT_ONCE) as writers:
+        list(writers.map(write, range(len(shards))))
+    return FilesNoted(name=name, shards=len(shards), files=count, size=size)
+
+
+def _seen(file: SourceFile) -> bytes:
+    return hashlib.blake2b(f"{file.size} {file.etag}".encode(), digest_size=_SEEN_BYTES).digest()
+
+
+class Pins:
+    """What lay there when the dataset's upload was declared complete."""
+
+    def __init__(self, pid: str, noted: FilesNoted) -> None:
+        self._noted = noted
+        self._shards = [shard(pid, noted, number) for number in range(noted.shards)]
+
+    def have(self, file: SourceFile) -> bool:
+        """Whether the file is what it was."""
+        own = self._shards[self._noted.shard_of(file.path)]
+        return filetable.value_of(file.path, own, _SEEN_BYTES) == _seen(file)
+
+    @property
+    def files(self) -> int:
+        """How many there were."""
+        return self._noted.files
+
+
+def pins(pid: str) -> Pins | None:
+    """What was pinned when the dataset's upload was declared complete; None when it never was."""
+    known = upload(pid)
+    return None if known is None or known.pinned is None else Pins(pid, known.pinned)
+
+
+# The multipart uploads of its files
 
 
 class ClientUpload(BaseModel):
-    """A multipart upload that a user began for one file; ``ended`` when it was completed or aborted here."""
+    """A multipart upload that was begun for one file; ``ended`` when it was completed or aborted here."""
 
     upload_id: str
     parts: int
     ended: bool = False
 
 
-def upload_of(pid: str, key: str, username: str) -> ClientUpload | None:
-    """The multipart upload that the user began last for the file, or None."""
-    body = storage.staging().read(Keys.open_upload(pid, key, username), _NOTE_BYTES)
-    return None if body is None else ClientUpload.model_validate_json(body)
+def _upload_note(pid: str, key: str) -> Note[ClientUpload]:
+    return Note(Keys.open_upload(pid, key), ClientUpload)
 
 
-def begin_upload(pid: str, key: str, username: str, parts: int) -> ClientUpload:
-    """The user's open multipart upload of the file: the one that was begun before, or a new one.
+def upload_of(pid: str, key: str) -> ClientUpload | None:
+    """The multipart upload that was begun last for the file, or None."""
+    return _upload_note(pid, key).read()
+
+
+def begin_upload(pid: str, key: str, parts: int) -> ClientUpload:
+    """The open multipart upload of the file: the one that was begun before, or a new one.
 
     It begins anew where the earlier one ended, is unknown to S3 by now, or had another number of parts.
     """
-    note = Keys.open_upload(pid, key, username)
-    head, known = storage.staging().head(note), upload_of(pid, key, username)
+    note = _upload_note(pid, key)
+    known, etag = note.look()
     if known is not None and not known.ended:
         if known.parts == parts and inbox().client_parts(key, known.upload_id, limit=1) is not None:
             return known
         inbox().abort_upload(key, known.upload_id)
     begun = ClientUpload(upload_id=inbox().begin(key), parts=parts)
-    if _write(note, begun.model_dump_json().encode(), head.etag if head else None):
+    if note.replace(etag, begun):
         return begun
     # The same request ran at the same time, and was first.
     inbox().abort_upload(key, begun.upload_id)
-    return upload_of(pid, key, username) or begin_upload(pid, key, username, parts)
+    return note.read() or begin_upload(pid, key, parts)
 
 
-def _write(note: str, body: bytes, etag: str | None) -> bool:
-    """Write a note in place of the one that had this ETag, or of none; whether it is there now, and no other."""
-    if etag is None:
-        written = storage.staging().put(note, body, only_if_absent=True)
-    else:
-        written = storage.staging().put_if_match(note, body, etag)
-    # A request whose answer was lost was repeated, and refused because of itself.
-    return written or storage.staging().read(note, _NOTE_BYTES) == body
+def end_upload(pid: str, key: str, known: ClientUpload) -> None:
+    """Note that a multipart upload was completed or aborted."""
+    _upload_note(pid, key).write(known.model_copy(update={"ended": True}))
 
 
-def end_upload(pid: str, key: str, username: str, upload: ClientUpload) -> None:
-    """Note that the user's upload was completed or aborted."""
-    ended = upload.model_copy(update={"ended": True})
-    storage.staging().put(Keys.open_upload(pid, key, username), ended.model_dump_json().encode())
+# Its archive job
 
 
-def empty(pid: str) -> None:
-    """Abort every multipart upload of the dataset, delete every file that was uploaded, and free the space."""
-    prefix = Keys.uploads(pid)
-    for key, upload_id in inbox().uploads(prefix):
-        inbox().abort_upload(key, upload_id)
-    with ThreadPoolExecutor(_DELETED_AT_ONCE) as deleters:
-        list(deleters.map(inbox().delete_unchanged, batched(inbox().list(prefix), MAX_KEYS_PER_DELETE, strict=False)))
-    notes = storage.staging().list(Keys.open_uploads(pid))
-    storage.staging().delete(found.key for found in notes)
-    release(pid)
-
-
-def is_finalized(pid: str) -> bool:
-    """Whether the uploads of the dataset were declared complete."""
-    return storage.staging().head(Keys.finalized(pid)) is not None
-
-
-def finalize(pid: str) -> None:
-    """Note that the uploads of the dataset are complete."""
-    storage.staging().put(Keys.finalized(pid), orjson.dumps({"at": datetime.now(UTC)}))
+class _Asking(BaseModel):
+    since: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    request: str = Field(default_factory=lambda: uuid4().hex)
 
 
 @contextmanager
 def asking(pid: str) -> Iterator[bool]:
     """Whether the caller is the one that asks SciCat for the archive job: of requests at the same time only one is."""
-    note = Keys.asking(pid)
-    body = orjson.dumps({"at": datetime.now(UTC), "request": uuid4()})
-    first = _write(note, body, None) or _take_over(note, body)
+    note, own = Note(Keys.asking(pid), _Asking), _Asking()
+    held = note.change(lambda known: None if known and own.since - known.since < _LONGEST_REQUEST else own)
+    first = held == own
     try:
         yield first
     finally:
         if first:
-            storage.staging().delete([note])
-
-
-def _take_over(note: str, body: bytes) -> bool:
-    head = storage.staging().head(note)
-    return head is not None and datetime.now(UTC) - head.modified > _ASKING and _write(note, body, head.etag)
-
-
-def grant(pid: str, size: int, budget: int) -> int | None:
-    """Keep ``size`` bytes of ``budget`` for a dataset, in place of what it was granted before.
-
-    Returns None, or how many bytes are free for the dataset where they are too few. It is noted first and summed up
-    then: of two that do not fit together, both may be refused, but never both granted.
-    """
-    wanted, own = Keys.grant(pid, size), Keys.grants(pid)
-    if storage.staging().head(wanted) is not None:
-        return None
-    storage.staging().put(wanted, pid.encode(), content_type="text/plain")
-    granted = [found.key for found in storage.staging().list(Keys.GRANTS)]
-    free = budget - sum(Keys.granted_bytes(key) for key in granted if not key.startswith(own))
-    if size > free:
-        storage.staging().delete([wanted])
-        return max(free, 0)
-    storage.staging().delete(key for key in granted if key.startswith(own) and key != wanted)
-    return None
-
-
-def release(pid: str) -> None:
-    """Give back the space that was granted to a dataset."""
-    storage.staging().delete(found.key for found in storage.staging().list(Keys.grants(pid)))
+            note.delete()

@@ -579,6 +579,16 @@ class Bucket:
                 return None
             raise self._failure(error, name) from error
 
+    def _refusal(self, refused: Set[str], call: Callable[[], object], name: str) -> str | None:
+        """The one of the error codes ``refused`` by which S3 refuses a call; None when it does what it is asked."""
+        try:
+            call()
+        except SDK_ERRORS as error:
+            if _code(error) in refused:
+                return _code(error)
+            raise self._failure(error, name) from error
+        return None
+
     # What a failure means
 
     def _pinned_failure(self, error: Exception, name: str) -> Exception:

@@ -75,7 +75,7 @@ class Settings(BaseModel):
     # Groups of SciCat whose members may upload to, and look at, every dataset.
     administrator_groups: Words = ()
     # Whether a dataset's access groups may upload to it, as its owner group may; they may look at it anyway.
-    access_groups_may_upload: bool = True
+    access_groups_may_upload: bool = False
     # Web pages whose scripts may call the API ("https://scicat.example.org").
     cors_origins: Words = ()
     # What one caller may ask for in the long run.

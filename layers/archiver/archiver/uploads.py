@@ -77,6 +77,19 @@ def part_size(size: int, parts: int) -> int:
     )
 
 
+def length_of(part: int, size: int, parts: int) -> int:
+    """How many bytes a part of a file has that is cut as ``part_size`` says, which raises as well."""
+    each = part_size(size, parts)
+    return each if part < parts else size - each * (parts - 1)
+
+
+def refuse_parts(size: int, parts: int) -> None:
+    """Raise DatasetRejected(BAD_SIZE) for more parts, or fewer, than S3 would take, whatever size they have."""
+    fewest, most = max(1, -(-size // MAX_PART_BYTES)), max(1, -(-size // MIN_PART_BYTES))
+    if not fewest <= parts <= most:
+        raise DatasetRejected(Code.BAD_SIZE, f"Of {size} bytes S3 takes {fewest} to {most} parts, not {parts}.")
+
+
 def checksum_of(checksums: Iterable[str]) -> str:
     """The SHA-256 of the parts' SHA-256 digests, all in base64: what S3 calls the composite checksum, without ``-N``.
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from archiver import landing_zone, storage
+from archiver import grants, storage
 from archiver.models import Lease, S3Object, Upload
 from archiver.packaging import sealed_datablocks
 from archiver.s3 import Bucket
@@ -19,11 +19,11 @@ def test_j01_an_archived_dataset_leaves_its_documents_and_nothing_else_however_o
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:
     dataset = a_dataset()
-    landing_zone.grant(dataset.pid, 1, budget=1)
+    grants.grant(dataset.pid, 1, budget=1)
     do_steps(dataset, *TO_COMPLETE, context=lambda_context)
     for _ in range(2):
         handler(dataset.run, lambda_context)
-    assert landing_zone.grant("any/other", 1, budget=1) is None
+    assert grants.grant("any/other", 1, budget=1) is None
     assert dataset.landing() == {dataset.prefix + "dataset.json"}
     assert list(storage.staging().list("openem-network/")) == []
     assert storage.read_lease(dataset.pid) is None

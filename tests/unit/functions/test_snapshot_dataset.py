@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from archiver import filelist, storage
+from archiver import datasets, filelist, landing_zone, storage
 from archiver.errors import DatasetRejected
+from archiver.keys import Keys
 from archiver.models import Snapshot, Upload
 from archiver.remarks import Remark, RemarkCode
+from archiver.scicat import catalogue
 from functions.snapshot_dataset.app import handler
 from tests.account import LambdaContext
 from tests.catalogue import ANY_TIME
@@ -73,3 +75,70 @@ def test_a_dataset_that_scicat_does_not_know_is_rejected(
 ) -> None:
     with pytest.raises(DatasetRejected, match="dataset_unknown"):
         handler(a_dataset().run | {"pid": "20.500.11935/nobody-knows"}, lambda_context)
+
+
+PID = "20.500.11935/any-dataset"
+
+
+@pytest.fixture
+def declared(a_dataset: Callable[..., ADataset]) -> ADataset:
+    """A dataset without checksums whose upload was declared complete; of a link only the link was listed."""
+    dataset = a_dataset(prefix=Keys.uploads(PID))
+    dataset.scicat.add_files(PID, {"path": "latest.mrc", "size": 5, "perm": "Lrwxrwxrwx"})
+    declare(dataset)
+    return dataset
+
+
+def declare(dataset: ADataset) -> None:
+    listed = catalogue().files_of(PID, lambda files: sorted(files, key=filelist.byte_order))
+    there = storage.uploaded(storage.upload_of(PID))
+    with landing_zone.finalizing(PID) as finalizing:
+        assert finalizing is not None
+        assert finalizing.pin(datasets.match(listed, there, dataset.prefix))
+        assert finalizing.end()
+
+
+def replace(dataset: ADataset) -> str:
+    dataset.s3.put_object(Bucket="landing", Key=f"{dataset.prefix}a.mrc", Body=b"FIRST")
+    return "a.mrc"
+
+
+def add(dataset: ADataset) -> str:
+    dataset.s3.put_object(Bucket="landing", Key=f"{dataset.prefix}latest.mrc", Body=b"any")
+    return "latest.mrc"
+
+
+@pytest.mark.parametrize("change", [replace, add])
+def test_what_came_after_the_upload_was_declared_complete_is_refused_and_nothing_is_lost(
+    declared: ADataset, lambda_context: LambdaContext, change: Callable[[ADataset], str]
+) -> None:
+    path = change(declared)
+    before = declared.landing()
+
+    with pytest.raises(DatasetRejected) as rejected:
+        handler(declared.run, lambda_context)
+
+    assert (rejected.value.reason.code, rejected.value.reason.files) == ("changed_after_validate", (path,))
+    assert "declare it complete once more" in rejected.value.reason.message
+    assert declared.landing() == before
+    assert declared.folder.load("snapshot.json", Snapshot) is None
+
+
+def test_a_links_target_that_was_taken_away_is_noticed(declared: ADataset, lambda_context: LambdaContext) -> None:
+    add(declared)
+    upload = landing_zone.upload(PID)
+    assert upload is not None
+    assert landing_zone.reopen(PID, upload)
+    declare(declared)
+    declared.s3.delete_object(Bucket="landing", Key=f"{declared.prefix}latest.mrc")
+
+    with pytest.raises(DatasetRejected, match="changed_after_validate"):
+        handler(declared.run, lambda_context)
+
+
+def test_what_is_still_what_was_declared_complete_is_archived(
+    declared: ADataset, lambda_context: LambdaContext
+) -> None:
+    handler(declared.run, lambda_context)
+
+    assert declared.folder.need("snapshot.json", Snapshot).files == 2

@@ -12,6 +12,7 @@ from archiver.http.callers import Caller
 from archiver.http.errors import Refusal
 from archiver.models import CatalogueDataset, CatalogueTotals, Lease
 from archiver.scicat import Catalogue
+from tests.account import forget_what_processes_remember
 
 PID = "20.500.11935/any"
 
@@ -47,7 +48,7 @@ def refusal(caller: Caller, pid: str = PID) -> tuple[int, str] | None:
     ("groups", "expected"),
     [
         ({"group1"}, None),
-        ({"group2"}, None),
+        ({"group2"}, (403, "forbidden")),
         ({"group1", "group3"}, None),
         ({"group3"}, (403, "forbidden")),
         (set(), (403, "forbidden")),
@@ -58,7 +59,9 @@ def refusal(caller: Caller, pid: str = PID) -> tuple[int, str] | None:
     ],
 )
 @pytest.mark.usefixtures("asked")
-def test_b26_only_the_groups_of_a_dataset_may_upload_to_it(groups: set[str], expected: tuple[int, str] | None) -> None:
+def test_b26_only_the_owner_group_of_a_dataset_may_upload_to_it(
+    groups: set[str], expected: tuple[int, str] | None
+) -> None:
     assert refusal(Caller("any", frozenset(groups))) == expected
 
 
@@ -69,12 +72,15 @@ def test_b26_whoever_starts_jobs_and_whoever_bears_the_owners_name_may_upload_no
 
 
 @pytest.mark.usefixtures("asked")
-def test_b26_access_groups_may_only_look_where_the_deployment_says_so(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("ACCESS_GROUPS_MAY_UPLOAD", "false")
+def test_b26_access_groups_may_only_look_unless_the_deployment_says_otherwise(environment: pytest.MonkeyPatch) -> None:
     reader = Caller("any", frozenset({"group2"}))
 
     assert refusal(reader) == (403, "forbidden")
     assert access.readable(reader, PID).pid == PID
+
+    environment.setenv("ACCESS_GROUPS_MAY_UPLOAD", "true")
+    forget_what_processes_remember()
+    assert refusal(reader) is None
     assert refusal(Caller("any", frozenset({"group1"}))) is None
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from types import SimpleNamespace
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 
-from archiver import landing_zone, storage
+from archiver import grants, landing_zone, storage
 from archiver.http import dataset_uploads, remembered
 from archiver.models import S3Object
 from archiver.scicat.answers import Answer
 from archiver.scicat.server import Request, Server
-from archiver.settings import GIB
+from archiver.settings import GIB, settings
 from tests.archiver_api import Api
 from tests.catalogue import ANY_TIME, Scicat
 from tests.uploading import PID, PREFIX, User
@@ -44,6 +45,7 @@ def user1(api: Api, scicat: Scicat) -> User:
 @pytest.fixture
 def uploaded(user1: User, aws: "S3Client") -> User:
     """The owner, when the files are there."""
+    assert user1.ask_for_space().status == 201
     for path, body in FILES.items():
         aws.put_object(Bucket="landing", Key=PREFIX + path, Body=body)
     return user1
@@ -118,9 +120,11 @@ def test_what_was_archived_without_being_uploaded_here_cannot_be_finalized(uploa
     assert (answer.status, answer.json["code"]) == (422, "dataset_locked")
 
 
-def test_b42_while_files_are_being_uploaded_the_dataset_is_not_complete(uploaded: User, scicat: Scicat) -> None:
+def test_b42_while_files_are_being_uploaded_the_dataset_is_not_complete(
+    uploaded: User, scicat: Scicat, aws: "S3Client"
+) -> None:
     for path in ("grids/b.mrc", "a.mrc"):
-        uploaded.presign(path, parts=2)
+        aws.create_multipart_upload(Bucket="landing", Key=PREFIX + path)
 
     answer = uploaded.finalize(create_archiving_job=True)
 
@@ -198,7 +202,7 @@ def test_what_the_archiving_found_wrong_can_be_uploaded_and_finalized_again(
     scicat.set_lifecycle(PID, archiveStatusMessage="missingFilesError", archivable=False)
     forget(environment)
 
-    assert uploaded.presign().status == 201
+    assert uploaded.presign("a.mrc").status == 201
     assert uploaded.finalize().status == 201
     assert scicat.lifecycle(PID)["archiveStatusMessage"] == "datasetCreated"
     assert keys(aws)
@@ -214,9 +218,11 @@ def forget(environment: pytest.MonkeyPatch) -> None:
 def test_urls_are_given_for_two_seconds_at_most_after_another_process_closed_the_dataset(
     uploaded: User, environment: pytest.MonkeyPatch
 ) -> None:
-    assert uploaded.presign().status == 201
-    landing_zone.finalize(PID)
-    assert uploaded.presign().status == 201
+    assert uploaded.presign("a.mrc").status == 201
+    with landing_zone.finalizing(PID) as elsewhere:
+        assert elsewhere is not None
+        elsewhere.end()
+    assert uploaded.presign("a.mrc").status == 201
     # What changes or deletes looks for itself.
     assert uploaded.complete("").json["code"] == "dataset_locked"
     assert uploaded.give_up().json["code"] == "dataset_locked"
@@ -224,12 +230,12 @@ def test_urls_are_given_for_two_seconds_at_most_after_another_process_closed_the
     now = time.monotonic()
     environment.setattr(remembered, "time", SimpleNamespace(monotonic=lambda: now + 2))
 
-    assert uploaded.presign().json["code"] == "dataset_locked"
+    assert uploaded.presign("a.mrc").json["code"] == "dataset_locked"
 
 
 def test_b41_a_slow_scicat_is_answered_by_500_with_details(uploaded: User, environment: pytest.MonkeyPatch) -> None:
-    assert uploaded.presign().status == 201
-    environment.setattr(dataset_uploads, "_FINALIZE_SECONDS", 0.0)
+    assert uploaded.presign("a.mrc").status == 201
+    environment.setattr(dataset_uploads, "_LONG_SECONDS", 0.0)
 
     answer = uploaded.finalize()
 
@@ -326,7 +332,7 @@ def test_another_size_takes_the_place_of_the_one_before(
     assert user1.ask_for_space(11).status == 507
     assert user1.ask_for_space(2).status == 201
     assert user1.ask_for_space(8, second).status == 201
-    assert len([key for key in keys(aws, "staging") if key.startswith("grants/")]) == 2
+    assert [key for key in keys(aws, "staging") if key.startswith("grants/")] == ["grants/granted.json"]
 
 
 def test_b40_as_much_is_kept_as_scicat_says_when_less_is_asked_for(
@@ -360,8 +366,9 @@ def test_giving_up_deletes_what_was_uploaded_and_frees_the_space(
 ) -> None:
     environment.setenv("LANDING_BUDGET_GIB", "10")
     aws.put_object(Bucket="landing", Key=PREFIX.replace(PID, second) + "kept.mrc", Body=b"any")
+    uploaded.lists({"large.mrc": None})
     uploaded.ask_for_space(10)
-    uploaded.presign("large.mrc", parts=2)
+    assert uploaded.presign("large.mrc", parts=2).status == 201
 
     answers = [uploaded.give_up() for _ in range(2)]
 
@@ -400,12 +407,140 @@ def test_b26_another_groups_user_can_do_nothing_to_the_dataset(uploaded: User, a
         (403, "forbidden"),
     ]
     assert len(keys(aws)) == len(FILES)
-    assert not landing_zone.is_finalized(PID)
+    upload = landing_zone.upload(PID)
+    assert upload is not None
+    assert upload.state == "open"
 
 
-def test_of_two_that_do_not_fit_together_never_both_are_granted(user1: User) -> None:
+def test_of_two_that_do_not_fit_together_one_is_granted(user1: User) -> None:
     assert user1
-    assert landing_zone.grant("any/1", 6 * GIB, 10 * GIB) is None
-    assert landing_zone.grant("any/2", 6 * GIB, 10 * GIB) == 4 * GIB
-    landing_zone.release("any/1")
-    assert landing_zone.grant("any/2", 6 * GIB, 10 * GIB) is None
+    assert grants.grant("any/1", 6 * GIB, 10 * GIB) is None
+    assert grants.grant("any/2", 6 * GIB, 10 * GIB) == 4 * GIB
+    grants.release("any/1")
+    assert grants.grant("any/2", 6 * GIB, 10 * GIB) is None
+
+
+@pytest.mark.usefixtures("aws", "atomic_s3")
+def test_in_a_race_nothing_is_granted_twice_and_nobody_is_told_so_in_vain() -> None:
+    """Of sixteen requests of eight datasets, two each with another size, as many are granted as fit."""
+    asked = [(f"any/{number % 8}", (1 + number // 8) * GIB) for number in range(16)]
+    with ThreadPoolExecutor(16) as racing:
+        refused = list(racing.map(lambda one: grants.grant(one[0], one[1], 5 * GIB), asked))
+
+    granted = {pid for (pid, _), free in zip(asked, refused, strict=True) if free is None}
+    kept = grants.granted()
+    assert set(kept) == granted
+    assert sum(kept.values()) <= 5 * GIB
+    assert any(free is not None for free in refused)
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_grant_ends_after_90_days() -> None:
+    assert grants.grant("any/1", 6 * GIB, 10 * GIB) is None
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=91), tick=False):
+        assert grants.grant("any/2", 6 * GIB, 10 * GIB) is None
+        assert grants.granted() == {"any/2": 6 * GIB}
+
+
+def test_while_it_is_declared_complete_an_upload_cannot_be_given_up_nor_the_other_way_round(
+    uploaded: User, aws: "S3Client"
+) -> None:
+    with landing_zone.finalizing(PID) as first:
+        assert first is not None
+        answers = [uploaded.give_up(), uploaded.ask_for_space()]
+        assert [(answer.status, answer.json["code"]) for answer in answers] == [(409, "dataset_busy")] * 2
+        assert len(keys(aws)) == len(FILES)
+        first.end()
+    assert uploaded.give_up().json["code"] == "dataset_locked"
+
+    landing_zone.empty("any/other")
+    assert landing_zone._enter("any/other", "emptying") is not None
+    with landing_zone.finalizing("any/other") as second:
+        assert second is None
+
+
+def test_what_a_request_left_in_the_middle_is_gone_on_with_a_minute_later(uploaded: User) -> None:
+    assert landing_zone._enter(PID, "finalizing") is not None
+    assert uploaded.give_up().json["code"] == "dataset_busy"
+
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=2), tick=False):
+        assert uploaded.give_up().status == 201
+
+
+def test_what_could_not_be_declared_complete_is_open_again_at_once(uploaded: User, aws: "S3Client") -> None:
+    code = missing(aws)
+
+    assert uploaded.finalize().json["code"] == code
+
+    assert uploaded.presign("grids/c.mrc").status == 201
+    assert uploaded.give_up().status == 201
+
+
+def test_what_was_declared_complete_is_pinned_and_not_looked_at_again(uploaded: User, aws: "S3Client") -> None:
+    assert uploaded.finalize().status == 201
+    before = landing_zone.upload(PID)
+    longer(aws)
+
+    assert uploaded.finalize(create_archiving_job=True).status == 201
+
+    assert landing_zone.upload(PID) == before
+    assert before is not None
+    assert before.pinned is not None
+    assert before.pinned.files == len(FILES)
+
+
+READER = frozenset({"readers"})
+
+
+@pytest.fixture
+def reader(uploaded: User, scicat: Scicat, environment: pytest.MonkeyPatch) -> User:
+    """Somebody of the dataset's access groups, where these may upload, when its owner has begun to."""
+    environment.setenv("ACCESS_GROUPS_MAY_UPLOAD", "true")
+    settings.cache_clear()
+    scicat.share(PID, *READER)
+    return User(uploaded.api, scicat, "reader", READER)
+
+
+def test_who_only_reads_a_dataset_can_do_nothing_to_its_owners_upload(
+    uploaded: User, reader: User, aws: "S3Client"
+) -> None:
+    uploaded.lists({"large.mrc": None})
+    uploaded.ask_for_space()
+    upload_id = uploaded.presign("large.mrc", parts=2).json["upload_id"]
+
+    answers = [
+        reader.ask_for_space(),
+        reader.presign("a.mrc"),
+        reader.presign("large.mrc", parts=2),
+        reader.parts(upload_id, "large.mrc"),
+        reader.complete(upload_id, "large.mrc"),
+        reader.abort(upload_id, "large.mrc"),
+        reader.finalize(),
+        reader.give_up(),
+    ]
+
+    assert {answer.json["code"] for answer in answers} == {"forbidden"}
+    assert len(keys(aws)) == len(FILES)
+    assert uploaded.abort(upload_id, "large.mrc").status == 201
+    assert uploaded.finalize().status == 201
+
+
+def test_an_owner_takes_over_what_somebody_of_an_access_group_began(uploaded: User, reader: User) -> None:
+    uploaded.give_up()
+    reader.lists({"large.mrc": None})
+    assert reader.ask_for_space().status == 201
+    upload_id = reader.presign("large.mrc", parts=2).json["upload_id"]
+
+    assert uploaded.abort(upload_id, "large.mrc").status == 201
+    assert uploaded.ask_for_space().status == 201
+    assert reader.presign("large.mrc", parts=2).json["code"] == "forbidden"
+    assert uploaded.give_up().status == 201
+
+
+def test_nobody_of_an_access_group_may_upload_unless_the_deployment_says_so(
+    reader: User, environment: pytest.MonkeyPatch
+) -> None:
+    environment.delenv("ACCESS_GROUPS_MAY_UPLOAD")
+    settings.cache_clear()
+
+    assert reader.ask_for_space().json["code"] == "forbidden"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from archiver import landing_zone
+from archiver import grants
 from archiver.scicat import catalogue
 from archiver.settings import GIB
 from tests import relion
@@ -143,13 +143,13 @@ def test_b40_a_client_without_space_asks_until_there_is_some(
     ingestor: Ingestor, aws: "S3Client", environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("LANDING_BUDGET_GIB", "1")
-    landing_zone.grant("any/other", GIB, GIB)
+    grants.grant("any/other", GIB, GIB)
     waited: list[int] = []
 
     def wait() -> None:
         waited.append(1)
         if len(waited) == 3:
-            landing_zone.release("any/other")
+            grants.release("any/other")
 
     ingestor.wait = wait
     pid, _ = ingestor.upload(FILES, archive=False)

@@ -71,8 +71,11 @@ STRANGERS: Mapping[str, Callable[[Scicat], Headers]] = {
 def begun(api: Api, aws: "S3Client", scicat: Scicat) -> dict[str, str]:
     """A dataset of user1 with a file and an upload that is not completed, and a job that runs. Returns their ids."""
     scicat.add_dataset(PID)
+    scicat.add_files(PID, {"path": "any.mrc", "size": 3, "perm": "Lrwxrwxrwx"})
+    owner = bearer(tokens.issue(OWNER).access_token)
+    assert ask(api, owner, "POST", "/s3/requestDatasetUpload", {}).status == 201
     aws.put_object(Bucket="landing", Key=PREFIX + "other.mrc", Body=b"any")
-    upload = ask(api, bearer(tokens.issue(OWNER).access_token), "POST", "/s3/presignedUrls", {})
+    upload = ask(api, owner, "POST", "/s3/presignedUrls", {})
     job_id = scicat.add_job("archive", PID)
     wait = {"StartAt": "Any", "States": {"Any": {"Type": "Wait", "Seconds": 60, "End": True}}}
     stepfunctions = boto3.client("stepfunctions")

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,12 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from botocore.awsrequest import AWSResponse, HTTPHeaders
 
-from archiver import clients, landing_zone
+from archiver import clients, filetable, grants, landing_zone, storage
 from archiver.inbox import Inbox, Parts
+from archiver.keys import Keys
 from archiver.s3 import Bucket
 from archiver.settings import MIB
 from tests.archiver_api import Answer, Api
 from tests.catalogue import Scicat
+from tests.s3_faults import S3Faults
 from tests.template import resources_of
 from tests.unit.test_uploads import WRONG_NAMES
 from tests.uploading import PID, PREFIX, User, decoded, send
@@ -33,9 +36,12 @@ def sha256(body: bytes) -> str:
 
 @pytest.fixture
 def user1(api: Api, scicat: Scicat) -> User:
-    """The owner of a dataset that waits for its files."""
+    """The owner of a dataset that waits for its files; nobody knows how long they are."""
     scicat.add_dataset(PID, archiveStatusMessage="filesNotYetAvailable", archivable=False)
-    return User(api, scicat, "user1")
+    user = User(api, scicat, "user1")
+    user.lists(dict.fromkeys(("any.mrc", "other.mrc", "ä" * 400)))
+    assert user.ask_for_space().status == 201
+    return user
 
 
 @pytest.fixture
@@ -137,19 +143,30 @@ def without(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return parts[:1]
 
 
+def with_one_more(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [*parts, parts[1] | {"part_number": 3}]
+
+
 def with_another_etag(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [parts[0], parts[1] | {"etag": "0" * 32}]
 
 
-@pytest.mark.parametrize("change", [without, with_another_etag])
+@pytest.mark.parametrize(
+    ("change", "code", "part"),
+    [(without, "other_parts", "2"), (with_another_etag, "other_parts", "2"), (with_one_more, "unknown_parts", "3")],
+)
 def test_parts_that_are_not_those_of_s3_complete_nothing(
-    user1: User, aws: "S3Client", change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+    user1: User,
+    aws: "S3Client",
+    change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]],
+    code: str,
+    part: str,
 ) -> None:
     upload_id, parts = upload_parts(user1)
 
     answer = user1.complete(upload_id, parts=change(parts), checksum_sha256=checksum_of(parts))
 
-    assert (answer.status, answer.json["code"], answer.json["details"]) == (422, "other_parts", "2")
+    assert (answer.status, answer.json["code"], answer.json["details"]) == (422, code, part)
     assert open_uploads(aws) == [upload_id]
 
 
@@ -169,8 +186,28 @@ def test_parts_that_are_too_short_are_refused(user1: User) -> None:
 
     answer = user1.complete(begun["upload_id"])
 
-    assert (answer.status, answer.json["code"]) == (422, "parts_refused")
+    assert (answer.status, answer.json["code"]) == (422, "parts_too_small")
     assert "5242880 bytes" in answer.json["message"]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code"),
+    [
+        ("EntityTooSmall", "parts_too_small"),
+        ("BadDigest", "checksum_mismatch"),
+        ("InvalidPart", "other_parts"),
+        ("InvalidPartOrder", "other_parts"),
+        ("InvalidRequest", "parts_refused"),
+    ],
+)
+def test_what_s3_refuses_is_told_by_its_own_code(user1: User, s3_faults: S3Faults, refusal: str, code: str) -> None:
+    upload_id, parts = upload_parts(user1)
+    s3_faults.refuse("CompleteMultipartUpload", refusal, 400)
+
+    answer = user1.complete(upload_id, parts=parts)
+
+    assert (answer.status, answer.json["code"]) == (422, code)
+    assert user1.complete(upload_id, parts=parts).status == 201
 
 
 def test_a_checksum_that_is_not_the_parts_own_makes_no_file(user1: User) -> None:
@@ -199,7 +236,7 @@ def test_b24_of_requests_at_the_same_time_one_upload_stays(
         """Another request comes through while this one waits for S3."""
         if not others:
             others.append("begins")
-            others.append(landing_zone.begin_upload(PID, key, "user1", 2).upload_id)
+            others.append(landing_zone.begin_upload(PID, key, 2).upload_id)
         return begin(inbox, key)
 
     environment.setattr(Inbox, "begin", begin_after_another)
@@ -384,7 +421,7 @@ def test_b33_a_file_that_was_sent_in_one_piece_has_nothing_to_abort(user1: User)
 
 
 @pytest.mark.parametrize("route", ["parts", "complete", "abort"])
-def test_b33_an_upload_that_is_not_the_callers_is_not_found(user1: User, aws: "S3Client", route: str) -> None:
+def test_b33_an_upload_that_nobody_began_here_is_not_found(user1: User, aws: "S3Client", route: str) -> None:
     foreign = aws.create_multipart_upload(Bucket="landing", Key=KEY)["UploadId"]
 
     for upload_id in ("any", foreign):
@@ -465,6 +502,143 @@ def test_b37_without_a_checksum_no_header_is_signed(user1: User) -> None:
 
     assert answer["required_headers"] is None
     assert [signed_headers(url) for url in decoded(answer["urls"])] == ["host"]
+
+
+def test_without_a_grant_nothing_can_be_sent(user1: User, aws: "S3Client") -> None:
+    grants.release(PID)
+    storage.staging().delete([Keys.upload(PID)])
+
+    answers = [user1.presign(parts=2), user1.complete("any"), user1.parts("any")]
+
+    assert [(answer.status, answer.json["code"]) for answer in answers] == [
+        (422, "no_space_granted"),
+        (422, "no_space_granted"),
+        (409, "no_space_granted"),
+    ]
+    assert open_uploads(aws) == []
+
+
+def test_a_grant_ends_and_can_be_had_again(user1: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(grants, "GRANTED_FOR", timedelta(seconds=-1))
+        assert user1.ask_for_space().status == 201
+        assert user1.presign().json["code"] == "no_space_granted"
+
+    assert user1.ask_for_space().status == 201
+    assert user1.presign().status == 201
+
+
+@pytest.mark.parametrize("path", ["not listed.mrc", "any.mrc2", "any", "folder"])
+def test_a_file_that_scicat_does_not_list_cannot_be_sent(user1: User, aws: "S3Client", path: str) -> None:
+    user1.scicat.add_files(PID, {"path": "folder", "size": 4096, "perm": "drwxr-xr-x"})
+    assert user1.ask_for_space().status == 201
+
+    answers = [user1.presign(path, parts=2), user1.complete("any", path), user1.parts("any", path)]
+
+    assert {(answer.status, answer.json["code"]) for answer in answers} == {(422, "file_not_listed")}
+    assert open_uploads(aws) == []
+
+
+def test_a_file_that_scicat_lists_since_can_be_sent_when_space_was_asked_for_again(user1: User) -> None:
+    user1.lists({"new.mrc": 3})
+    assert user1.presign("new.mrc").json["code"] == "file_not_listed"
+
+    assert user1.ask_for_space().status == 201
+
+    assert user1.presign("new.mrc").status == 201
+
+
+def test_many_thousand_files_are_listed_once_and_found_by_one_request(
+    user1: User, s3_faults: S3Faults, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setattr(filetable, "_RECORDS_PER_SHARD", 10)
+    user1.lists({f"grids/{number}.mrc": number for number in range(1, 101)})
+    assert user1.ask_for_space().status == 201
+    s3_faults.requests.clear()
+
+    urls = [decoded(user1.presign(f"grids/{number}.mrc").json["urls"])[0] for number in (1, 50, 100)]
+
+    assert [signed_headers(url) for url in urls] == ["content-length;host"] * 3
+    read = [asked.key for asked in s3_faults.requests if asked.operation == "GetObject" and "/files/" in asked.key]
+    assert 1 <= len(read) <= 3
+    assert user1.presign("grids/101.mrc").json["code"] == "file_not_listed"
+
+
+def test_the_size_that_scicat_lists_is_signed(user1: User) -> None:
+    user1.lists({"known.mrc": 9, "empty.mrc": 0})
+    user1.ask_for_space()
+
+    for path in ("known.mrc", "empty.mrc"):
+        (url,) = decoded(user1.presign(path).json["urls"])
+        assert signed_headers(url) == "content-length;host"
+
+
+def test_a_size_that_the_client_states_is_signed_with_each_part(user1: User) -> None:
+    urls = decoded(user1.presign(parts=2, size=2 * PART - 1).json["urls"])
+    assert [signed_headers(url) for url in urls] == ["content-length;host"] * 2
+
+    (whole,) = decoded(user1.presign(size=7).json["urls"])
+    assert signed_headers(whole) == "content-length;host"
+
+
+def test_a_size_that_is_not_scicats_gets_no_url(user1: User, aws: "S3Client") -> None:
+    user1.lists({"known.mrc": 2 * PART})
+    user1.ask_for_space()
+
+    assert user1.presign("known.mrc", parts=2, size=2 * PART + 1).json["code"] == "size_mismatch"
+    assert user1.presign("known.mrc", parts=2, size=2 * PART).status == 201
+    assert len(open_uploads(aws)) == 1
+
+
+@pytest.mark.parametrize(("size", "parts"), [(9, 2), (2 * PART, 3), (2 * PART, 10_000), (6 * 1024 * MIB, 1)])
+def test_more_or_fewer_parts_than_a_file_can_have_are_refused(
+    user1: User, aws: "S3Client", size: int, parts: int
+) -> None:
+    user1.lists({"known.mrc": size})
+    user1.ask_for_space()
+
+    answer = user1.presign("known.mrc", parts=parts)
+
+    assert (answer.status, answer.json["detail"][0]["type"]) == (422, "bad_size")
+    assert open_uploads(aws) == []
+
+
+def test_parts_of_any_size_are_a_file_of_the_listed_size(user1: User) -> None:
+    user1.lists({"any size.mrc": PART + 1})
+    user1.ask_for_space()
+
+    assert user1.presign("any size.mrc", parts=2).status == 201
+
+
+def test_parts_that_are_not_as_many_bytes_as_scicat_lists_make_no_file(user1: User, aws: "S3Client") -> None:
+    user1.lists({"known.mrc": PART + 2})
+    user1.ask_for_space()
+    begun = user1.presign("known.mrc", parts=2).json
+    for url, body in zip(decoded(begun["urls"]), (b"1" * PART, b"2"), strict=True):
+        send(url, body)
+
+    answer = user1.complete(begun["upload_id"], "known.mrc")
+
+    assert (answer.status, answer.json["code"]) == (422, "size_mismatch")
+    assert open_uploads(aws) == [begun["upload_id"]]
+
+
+def test_a_file_in_one_piece_that_has_not_the_listed_size_is_not_complete(user1: User, aws: "S3Client") -> None:
+    user1.lists({"known.mrc": 3})
+    user1.ask_for_space()
+    aws.put_object(Bucket="landing", Key=f"{PREFIX}known.mrc", Body=b"four")
+
+    assert user1.complete("", "known.mrc").json["code"] == "size_mismatch"
+
+
+def test_another_owner_goes_on_with_an_upload_and_ends_it(user1: User, aws: "S3Client") -> None:
+    colleague = User(user1.api, user1.scicat, "colleague", frozenset({"group1"}))
+    upload_id, _ = upload_parts(user1)
+
+    assert colleague.presign(parts=2).json["upload_id"] == upload_id
+    assert len(colleague.parts(upload_id).json["parts"]) == 2
+    assert colleague.abort(upload_id).status == 201
+    assert open_uploads(aws) == []
 
 
 def signed_headers(url: str) -> str:

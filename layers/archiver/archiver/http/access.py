@@ -18,19 +18,29 @@ _REMEMBERED_SECONDS, _REMEMBERED_DATASETS = 15.0, 1_000
 # What SciCat says of a dataset from its claim on, for as long as an upload could only do harm.
 _BEING_ARCHIVED = frozenset({"started", "datasetOnArchiveDisk", "isOnCentralDisk"})
 
+_FOUND_WRONG = "missingFilesError"
 
-def writable(caller: Caller, pid: str) -> CatalogueDataset:
+
+def writable(caller: Caller, pid: str, *, anew: bool = False) -> CatalogueDataset:
     """The dataset, without its files, for a caller who may upload to it. Refuses others (403), and unknown pids (404).
 
     Uploads are the owner group's, and the access groups' where the deployment says so: SciCat itself lets these
-    only look.
+    only look. SciCat is asked ``anew`` before anything is deleted, else now and then.
     """
+    if anew:
+        _datasets().forget((caller, pid))
     return _allowed(caller, pid, access_groups=settings().access_groups_may_upload)
 
 
 def readable(caller: Caller, pid: str) -> CatalogueDataset:
     """The dataset, without its files, for a caller who may look at it. Refuses as ``writable`` does."""
     return _allowed(caller, pid, access_groups=True)
+
+
+def owns(caller: Caller, dataset: CatalogueDataset) -> bool:
+    """Whether the caller is of the dataset's owner group, or administers all datasets."""
+    # SciCat may hold a dataset of nobody, and a provider a group without a name.
+    return not caller.groups.isdisjoint({dataset.owner_group, *settings().administrator_groups} - {""})
 
 
 def is_locked(dataset: CatalogueDataset) -> bool:
@@ -46,6 +56,13 @@ def refuse_locked(dataset: CatalogueDataset) -> None:
         raise Refusal(HTTPStatus.CONFLICT, "dataset_locked", "The dataset is archived, or being archived.")
 
 
+def is_to_be_sent_again(dataset: CatalogueDataset) -> bool:
+    """Whether its archiving found files missing or wrong, so that they may be uploaded again. SciCat is asked anew."""
+    known = dataset.lifecycle.get("archiveStatusMessage") == _FOUND_WRONG
+    now = _ask_scicat(dataset.pid) if known else None
+    return now is not None and now.lifecycle.get("archiveStatusMessage") == _FOUND_WRONG
+
+
 def _has_a_run(pid: str) -> bool:
     """Whether a run holds the dataset's lease; one that was stopped may have left it behind."""
     lease = storage.read_lease(pid)
@@ -56,11 +73,8 @@ def _allowed(caller: Caller, pid: str, *, access_groups: bool) -> CatalogueDatas
     dataset = _datasets().get((caller, pid), lambda: _ask_scicat(pid))
     if dataset is None or dataset.pid != pid:
         raise Refusal(HTTPStatus.NOT_FOUND, "dataset_unknown", "SciCat does not know this dataset.")
-    groups = {dataset.owner_group, *settings().administrator_groups}
-    if access_groups:
-        groups.update(dataset.access_groups)
-    # SciCat may hold a dataset of nobody, and a provider a group without a name.
-    if caller.groups.isdisjoint(groups - {""}):
+    reads = access_groups and not caller.groups.isdisjoint(set(dataset.access_groups) - {""})
+    if not reads and not owns(caller, dataset):
         raise Refusal(HTTPStatus.FORBIDDEN, "forbidden", "The dataset belongs to others.")
     return dataset
 

@@ -1,6 +1,7 @@
 """Uploads of whole datasets: space for one is asked for, and in the end it is declared complete or given up."""
 
 import re
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -9,11 +10,12 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from archiver import datasets, landing_zone, storage
+from archiver import datasets, grants, landing_zone, storage
 from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected
 from archiver.filelist import byte_order
 from archiver.http import access, auth, receiving
 from archiver.http.auth import BEARER
+from archiver.http.callers import Caller
 from archiver.http.errors import FOR_INGESTOR, Refusal
 from archiver.http.patience import Asked
 from archiver.http.upload_bodies import (
@@ -26,6 +28,7 @@ from archiver.http.upload_bodies import (
 )
 from archiver.inbox import inbox
 from archiver.keys import Keys
+from archiver.landing_zone import DatasetUpload, Finalizing
 from archiver.models import CatalogueDataset, JobKind, Upload
 from archiver.scicat import catalogue
 from archiver.settings import GIB, settings
@@ -35,7 +38,7 @@ router = APIGatewayRouter()
 logger = Logger(service="archiver", child=True)
 
 # API Gateway and the function wait for 29 seconds. A hundred thousand files are compared in about half of the time.
-_FINALIZE_SECONDS = 26.0
+_LONG_SECONDS = 26.0
 _COMPARE_SECONDS = 15.0
 # SciCat looks closer; what is no address at all is not worth a refusal of the whole dataset.
 _EMAIL = re.compile(r"[^@\s;,]+@[^@\s;,]+")
@@ -61,31 +64,36 @@ _EMAIL = re.compile(r"[^@\s;,]+@[^@\s;,]+")
     security=[BEARER],
 )
 def request(asked: Annotated[SpaceAsked, Body()]) -> Response[dict[str, Any]]:
-    """Keeps space for a dataset: as much as is asked for, or as SciCat knows it has if that is more."""
+    """Keeps space for a dataset: as much as is asked for, or as SciCat's list of files has if that is more."""
     dataset = receiving.dataset(asked.dataset_id)
-    free = _grant(dataset.pid, max(asked.dataset_size_gib * GIB, dataset.totals.size))
-    if free is not None and dataset.totals.size > asked.dataset_size_gib * GIB:
-        # SciCat's sum has listed folders in it, at 4,096 bytes each: what fits without them need not wait for ever.
-        files = Asked(lambda: _size_of_files(dataset.pid), Code.SCICAT_UNAVAILABLE).answer()
-        free = _grant(dataset.pid, max(asked.dataset_size_gib * GIB, files))
-    if free is None:
-        granted = SpaceGranted(message="There is space for the dataset.")
-        return Response(HTTPStatus.CREATED.value, content_types.APPLICATION_JSON, granted.model_dump())
+    note = partial(landing_zone.note_list, dataset.pid)
+    listing = Asked(lambda: catalogue().files_of(dataset.pid, note), Code.SCICAT_UNAVAILABLE, _LONG_SECONDS)
+    listed = listing.answer()
+    size = max(asked.dataset_size_gib * GIB, listed.size)
+    free = grants.grant(dataset.pid, size, settings().landing_budget_gib * GIB)
+    if free is not None:
+        return _no_space(dataset.pid, asked, free)
+    owns = access.owns(auth.caller(), dataset)
+    if not landing_zone.open_upload(dataset.pid, auth.caller().username, listed, by_owner=owns):
+        raise _busy()
+    receiving.forget(dataset.pid)
+    granted = SpaceGranted(message="There is space for the dataset.")
+    return Response(HTTPStatus.CREATED.value, content_types.APPLICATION_JSON, granted.model_dump())
+
+
+def _no_space(pid: str, asked: SpaceAsked, free: int) -> Response[dict[str, Any]]:
     refused = SpaceRefused(
         message="There is not enough space for the dataset now. Please ask again later.",
-        dataset_id=dataset.pid,
+        dataset_id=pid,
         requested_size_gib=asked.dataset_size_gib,
         free_size_gib=free // GIB,
     )
     return Response(HTTPStatus.INSUFFICIENT_STORAGE.value, content_types.APPLICATION_JSON, refused.model_dump())
 
 
-def _grant(pid: str, size: int) -> int | None:
-    return landing_zone.grant(pid, size, settings().landing_budget_gib * GIB)
-
-
-def _size_of_files(pid: str) -> int:
-    return catalogue().files_of(pid, lambda files: sum(map(datasets.size_of, filter(datasets.needs_bytes, files))))
+def _busy() -> Refusal:
+    message = "The upload of the dataset is being declared complete or given up. Please ask again in a minute."
+    return Refusal(HTTPStatus.CONFLICT, "dataset_busy", message)
 
 
 @router.post(
@@ -102,34 +110,55 @@ def finalize(asked: Annotated[FinalizeAsked, Body()]) -> DatasetDone:
     """Declares the upload of a dataset complete; afterwards nothing can be uploaded to it."""
     caller = auth.caller()
     pid = access.writable(caller, asked.dataset_id).pid
-    Asked(lambda: _finalize(pid, asked, caller.username), Code.SCICAT_UNAVAILABLE, _FINALIZE_SECONDS).answer()
+    Asked(lambda: _finalize(pid, asked, caller), Code.SCICAT_UNAVAILABLE, _LONG_SECONDS).answer()
     return DatasetDone(dataset_id=pid, message="The upload of the dataset is complete.")
 
 
-def _finalize(pid: str, asked: FinalizeAsked, username: str) -> None:
-    dataset = catalogue().need_dataset(pid)
-    if _was_taken_over(dataset):
+def _finalize(pid: str, asked: FinalizeAsked, caller: Caller) -> None:
+    dataset, upload = catalogue().need_dataset(pid), landing_zone.upload(pid)
+    receiving.refuse_others(caller, dataset, upload)
+    if _was_taken_over(dataset, upload):
         return
-    _refuse_open_uploads(pid)
-    compared = Asked(lambda: _refuse_other_files(dataset), Code.SCICAT_UNAVAILABLE, _COMPARE_SECONDS)
-    # Archiving compares them in any case, and can be given other files then; the Ingestor asks here only once.
-    if compared.is_late():
-        logger.warning("there are too many files to compare them now", extra={"pid": pid})
+    if upload is not None and upload.state == "finalized" and not _is_opened_again(dataset, upload):
+        _tell(pid)
     else:
-        compared.answer()
-    catalogue().update_lifecycle(pid, archiveStatusMessage="datasetCreated", archivable=True, retrievable=False)
-    landing_zone.finalize(pid)
-    receiving.forget(pid)
+        _declare_complete(dataset)
     if asked.create_archiving_job:
-        _ask_for_archiving(dataset, username, asked.contact_email)
+        _ask_for_archiving(dataset, caller.username, asked.contact_email)
 
 
-def _was_taken_over(dataset: CatalogueDataset) -> bool:
+def _declare_complete(dataset: CatalogueDataset) -> None:
+    """Pin what lies there, if it is what SciCat lists, and tell SciCat. Refuses it otherwise, and leaves it open."""
+    with landing_zone.finalizing(dataset.pid) as finalizing:
+        if finalizing is None:
+            raise _busy()
+        _refuse_open_uploads(dataset.pid)
+        pinned = Asked(lambda: _pin(finalizing, dataset), Code.SCICAT_UNAVAILABLE, _COMPARE_SECONDS)
+        # Archiving compares them in any case, and can be given other files then; the Ingestor asks here only once.
+        if pinned.is_late():
+            logger.warning("there are too many files to compare them now", extra={"pid": dataset.pid})
+        elif not pinned.answer():
+            raise _busy()
+        _tell(dataset.pid)
+        if not finalizing.end():
+            raise _busy()
+    receiving.forget(dataset.pid)
+
+
+def _tell(pid: str) -> None:
+    catalogue().update_lifecycle(pid, archiveStatusMessage="datasetCreated", archivable=True, retrievable=False)
+
+
+def _is_opened_again(dataset: CatalogueDataset, upload: DatasetUpload) -> bool:
+    return access.is_to_be_sent_again(dataset) and landing_zone.reopen(dataset.pid, upload)
+
+
+def _was_taken_over(dataset: CatalogueDataset, upload: DatasetUpload | None) -> bool:
     """Whether an earlier request declared it complete, and it is archived by now, or being archived."""
     try:
         access.refuse_locked(dataset)
     except Refusal:
-        if landing_zone.is_finalized(dataset.pid):
+        if upload is not None and upload.state == "finalized":
             return True
         raise
     return False
@@ -143,14 +172,13 @@ def _refuse_open_uploads(pid: str) -> None:
         raise Refusal(HTTPStatus.CONFLICT, "uploads_open", message, "\n".join(names[:MAX_NAMED_FILES]))
 
 
-def _refuse_other_files(dataset: CatalogueDataset) -> None:
-    """Refuse when the files are not those of SciCat's list, or have other sizes (422)."""
+def _pin(finalizing: Finalizing, dataset: CatalogueDataset) -> bool:
+    """Pin the files. Refuses when they are not those of SciCat's list, or have other sizes (422)."""
     prefix = Keys.uploads(dataset.pid)
     listed = catalogue().files_of(dataset.pid, lambda files: sorted(files, key=byte_order))
     uploaded = storage.uploaded_at_once(Upload(prefix=prefix), [file.path for file in listed])
     try:
-        for _ in datasets.match(listed, uploaded, prefix):
-            pass
+        return finalizing.pin(datasets.match(listed, uploaded, prefix))
     except DatasetRejected as error:
         why = error.reason
         details = "\n".join(why.files)
@@ -178,5 +206,7 @@ def _ask_for_archiving(dataset: CatalogueDataset, username: str, contact_email: 
 def abort(asked: Annotated[DatasetAsked, Body()]) -> DatasetDone:
     """Deletes what was uploaded of a dataset that is neither archived nor declared complete."""
     dataset = receiving.dataset(asked.dataset_id)
-    Asked(lambda: landing_zone.empty(dataset.pid), Code.S3_UNAVAILABLE).answer()
+    if not Asked(lambda: landing_zone.empty(dataset.pid), Code.S3_UNAVAILABLE).answer():
+        raise _busy()
+    receiving.forget(dataset.pid)
     return DatasetDone(dataset_id=dataset.pid, message="What was uploaded is deleted.")

@@ -6,9 +6,11 @@ from http import HTTPStatus
 
 from archiver import landing_zone, uploads
 from archiver.http import access, auth
+from archiver.http.callers import Caller
 from archiver.http.errors import Refusal, documented
 from archiver.http.remembered import Remembered
-from archiver.landing_zone import ClientUpload
+from archiver.keys import Keys
+from archiver.landing_zone import ClientUpload, DatasetUpload, FilesNoted
 from archiver.models import CatalogueDataset
 
 # What a route that uploads may refuse with, unless it speaks to the Ingestor alone.
@@ -26,58 +28,110 @@ REFUSALS = documented(
 
 # Clients ask for URLs file by file, and a URL works for hours anyway: so long nobody looks whether a dataset is open.
 _OPEN_SECONDS, _OPEN_DATASETS = 2.0, 1_000
+# A shard of a list of files has some 100 KB, and is never another one under its name.
+_SHARD_SECONDS, _SHARDS = 600.0, 100
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that the caller may upload."""
+    """A file of a dataset that the caller may upload."""
 
     pid: str
     key: str
-    username: str
 
     def upload(self, upload_id: str) -> ClientUpload:
-        """The caller's multipart upload of the file. Refuses another's and an unknown one (404)."""
-        known = landing_zone.upload_of(self.pid, self.key, self.username)
+        """The multipart upload of the file, whoever began it. Refuses an unknown one (404)."""
+        known = landing_zone.upload_of(self.pid, self.key)
         if known is None or known.upload_id != upload_id:
-            raise Refusal(HTTPStatus.NOT_FOUND, "upload_unknown", "You have no such upload of this file.")
+            raise Refusal(HTTPStatus.NOT_FOUND, "upload_unknown", "There is no such upload of this file.")
         return known
 
 
+@dataclass(frozen=True, slots=True)
+class ListedFile(File):
+    """A file that SciCat lists; ``size`` in bytes, None where the list does not tell."""
+
+    size: int | None
+
+
 def dataset(pid: str) -> CatalogueDataset:
-    """The dataset, without its files. Refuses callers who may not write it (403), and one that is closed (409)."""
-    found = access.writable(auth.caller(), pid)
-    _refuse_closed(found)
+    """The dataset, as SciCat knows it now. Refuses callers who may not write it (403), and one that is closed (409)."""
+    found = access.writable(auth.caller(), pid, anew=True)
+    refuse_others(auth.caller(), found, _open(found))
     return found
 
 
 def file(pid: str, object_name: str) -> File:
     """A file of such a dataset. Raises DatasetRejected(BAD_PATH) for a name that is not one of its files'."""
     key = uploads.key_of(pid, object_name)
-    return File(dataset(pid).pid, key, auth.caller().username)
+    return File(dataset(pid).pid, key)
 
 
-def file_to_send(pid: str, object_name: str) -> File:
-    """A file that URLs are asked for, otherwise as ``file``: its dataset may have been closed two seconds ago."""
+def listed_file(pid: str, object_name: str, *, for_urls: bool = False) -> ListedFile:
+    """A file that space is granted for, otherwise as ``file``. Refuses one that SciCat does not list (422).
+
+    ``for_urls``: its dataset may have been closed 2 seconds ago.
+    """
     key = uploads.key_of(pid, object_name)
     found = access.writable(auth.caller(), pid)
-    _open_datasets().get(found.pid, lambda: _refuse_closed(found))
-    return File(found.pid, key, auth.caller().username)
+    upload = _open_datasets().get(found.pid, lambda: _open(found)) if for_urls else _open(found)
+    return _listed(found, key, upload)
 
 
 def forget(pid: str) -> None:
-    """Whether the dataset is open is asked anew: it was closed here."""
+    """What the dataset's upload is, is asked anew: it was changed here."""
     _open_datasets().forget(pid)
 
 
-def _refuse_closed(found: CatalogueDataset) -> None:
+def refuse_others(caller: Caller, found: CatalogueDataset, upload: DatasetUpload | None) -> None:
+    """Refuse whoever is only in the dataset's access groups, where its owners upload it (403)."""
+    if upload is not None and upload.by_owner and not access.owns(caller, found):
+        raise Refusal(HTTPStatus.FORBIDDEN, "forbidden", "The dataset is being uploaded by its owners.")
+
+
+def _open(found: CatalogueDataset) -> DatasetUpload | None:
+    """The dataset's upload, if there is one. Refuses when it is complete (409)."""
     access.refuse_locked(found)
-    # What a failed archiving found wrong can be uploaded again.
-    if found.lifecycle.get("archiveStatusMessage") != "missingFilesError" and landing_zone.is_finalized(found.pid):
-        raise Refusal(HTTPStatus.CONFLICT, "dataset_locked", "The uploads of the dataset were declared complete.")
+    upload = landing_zone.upload(found.pid)
+    if upload is None or upload.state != "finalized":
+        return upload
+    if access.is_to_be_sent_again(found) and landing_zone.reopen(found.pid, upload):
+        return landing_zone.upload(found.pid)
+    raise Refusal(HTTPStatus.CONFLICT, "dataset_locked", "The uploads of the dataset were declared complete.")
+
+
+def _listed(found: CatalogueDataset, key: str, upload: DatasetUpload | None) -> ListedFile:
+    refuse_others(auth.caller(), found, upload)
+    if upload is None or upload.listed is None or not upload.may_be_sent_to:
+        raise _no_space()
+    path = key.removeprefix(Keys.uploads(found.pid))
+    expected = landing_zone.expected(path, _shard(found.pid, upload.listed, path))
+    if expected is None:
+        message = "SciCat did not list this file when space was asked for. If it does now, please ask for space again."
+        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "file_not_listed", message, path)
+    return ListedFile(found.pid, key, expected.size)
+
+
+def _shard(pid: str, listed: FilesNoted, path: str) -> bytes:
+    number = listed.shard_of(path)
+    try:
+        return _shards().get((pid, listed.name, number), lambda: landing_zone.shard(pid, listed, number))
+    except LookupError:
+        raise _no_space() from None  # given up at this moment
+
+
+def _no_space() -> Refusal:
+    message = "No space is granted for the dataset. Please ask for it first."
+    return Refusal(HTTPStatus.CONFLICT, "no_space_granted", message)
 
 
 @cache
-def _open_datasets() -> Remembered[str, None]:
-    """Datasets that were open a moment ago."""
+def _open_datasets() -> Remembered[str, DatasetUpload | None]:
+    """The uploads of datasets that were open a moment ago."""
     return Remembered(_OPEN_SECONDS, _OPEN_DATASETS)
+
+
+@cache
+def _shards() -> Remembered[tuple[str, str, int], bytes]:
+    """Parts of the lists of files, by dataset, name and number."""
+    return Remembered(_SHARD_SECONDS, _SHARDS)

@@ -1,6 +1,7 @@
 """Uploads of files: clients ask here for presigned requests, send their bytes to S3, and say when all is sent.
 
-The key of a file is built from its dataset; a multipart upload belongs to the user who began it.
+The key of a file is built from its dataset, and the file is one that SciCat lists; a multipart upload is the file's,
+whichever of the dataset's uploaders began it.
 """
 
 import base64
@@ -17,7 +18,7 @@ from archiver.errors import MAX_NAMED_FILES
 from archiver.http import receiving
 from archiver.http.auth import BEARER
 from archiver.http.errors import FOR_INGESTOR, Refusal, WrongRequest
-from archiver.http.receiving import File
+from archiver.http.receiving import ListedFile
 from archiver.http.upload_bodies import (
     URLS_PER_PAGE,
     AbortAsked,
@@ -35,7 +36,7 @@ from archiver.http.upload_bodies import (
     Urls,
     UrlsAsked,
 )
-from archiver.inbox import ClientPart, inbox
+from archiver.inbox import ClientPart, Terms, inbox
 from archiver.landing_zone import ClientUpload
 from archiver.wording import counted
 
@@ -43,6 +44,16 @@ router = APIGatewayRouter()
 
 # As long as the largest file may take; on AWS a URL also ends with the session of the role that signed it.
 _URL_SECONDS = 12 * 3600
+# What S3 says of parts that it does not take, and what is said then.
+_REFUSED_BY_S3 = {
+    "EntityTooSmall": (
+        "parts_too_small",
+        f"S3 does not take the parts. Each but the last must have {uploads.MIN_PART_BYTES} bytes.",
+    ),
+    "BadDigest": ("checksum_mismatch", "S3 computed another checksum than that of the parts."),
+    "InvalidPart": ("other_parts", "S3 does not have one of the parts any more, or has another one."),
+    "InvalidPartOrder": ("other_parts", "The parts do not stand in order."),
+}
 # An answer has less than 2 MB; the keys and the credentials in its URLs may be long.
 _PAGE_BYTES = 1_600_000
 
@@ -62,14 +73,15 @@ _PAGE_BYTES = 1_600_000
     security=[BEARER],
 )
 def presign(asked: Annotated[UrlsAsked, Body()]) -> Urls:
-    """Signs a page of requests; begins the multipart upload unless the caller has one of the file already."""
+    """Signs a page of requests; begins the multipart upload unless there is one of the file already."""
     each = uploads.part_size(asked.size, asked.parts) if asked.size else None
     numbers, checksums = _wanted(asked)
-    file = receiving.file_to_send(asked.dataset_id, asked.object_name)
-    upload_id, sign = "", partial(_sign_whole, file.key)
+    file = receiving.listed_file(asked.dataset_id, asked.object_name, for_urls=True)
+    size = _size(file, asked)
+    upload_id, sign = "", partial(_sign_whole, file.key, size)
     if asked.parts > 1:
-        upload_id = landing_zone.begin_upload(file.pid, file.key, file.username, asked.parts).upload_id
-        sign = partial(_sign_part, file.key, upload_id)
+        upload_id = landing_zone.begin_upload(file.pid, file.key, asked.parts).upload_id
+        sign = partial(_sign_part, file.key, upload_id, partial(_cut, asked.size, asked.parts))
     urls = list(_page(sign, zip(numbers, checksums, strict=True)))
     return Urls(
         upload_id=upload_id,
@@ -78,6 +90,16 @@ def presign(asked: Annotated[UrlsAsked, Body()]) -> Urls:
         next_part=_following(numbers.start + len(urls), asked.parts),
         part_size=each,
     )
+
+
+def _size(file: ListedFile, asked: UrlsAsked) -> int | None:
+    """The bytes of the file, by SciCat's word or by the client's. Refuses two words (422), and parts that cannot be."""
+    if file.size is None:
+        return asked.size
+    if asked.size not in {None, file.size}:
+        raise _wrong("size_mismatch", f"SciCat lists the file with {file.size} bytes.")
+    uploads.refuse_parts(file.size, asked.parts)
+    return file.size
 
 
 def _wanted(asked: UrlsAsked) -> tuple[range, Sequence[str | None]]:
@@ -92,12 +114,17 @@ def _wanted(asked: UrlsAsked) -> tuple[range, Sequence[str | None]]:
     return range(asked.first_part, asked.first_part + count), stated or [None] * count
 
 
-def _sign_whole(key: str, _number: int, checksum: str | None) -> str:
-    return inbox().presign_put(key, _URL_SECONDS, checksum)
+def _sign_whole(key: str, size: int | None, _number: int, checksum: str | None) -> str:
+    return inbox().presign_put(key, Terms(_URL_SECONDS, size, checksum))
 
 
-def _sign_part(key: str, upload_id: str, number: int, checksum: str | None) -> str:
-    return inbox().presign_part(key, upload_id, number, _URL_SECONDS, checksum)
+def _sign_part(key: str, upload_id: str, cut: Callable[[int], int | None], number: int, checksum: str | None) -> str:
+    return inbox().presign_part(key, upload_id, number, Terms(_URL_SECONDS, cut(number), checksum))
+
+
+def _cut(size: int | None, parts: int, number: int) -> int | None:
+    """The bytes of a part, where its client was told how to cut the file."""
+    return None if size is None else uploads.length_of(number, size, parts)
 
 
 def _page(sign: Callable[[int, str | None], str], parts: Iterable[tuple[int, str | None]]) -> Iterator[str]:
@@ -135,7 +162,7 @@ def show_parts(
     limit: Annotated[int, Query(ge=1, le=URLS_PER_PAGE, description="So many parts are shown")] = URLS_PER_PAGE,
 ) -> PartsStored:
     """A page of the parts that are stored, and of those that are missing."""
-    file = receiving.file_to_send(dataset_id, object_name)
+    file = receiving.listed_file(dataset_id, object_name, for_urls=True)
     known = file.upload(upload_id)
     numbers = range(first_part, min(first_part + limit, known.parts + 1))
     page = inbox().client_parts(file.key, upload_id, first_part - 1, limit)
@@ -143,7 +170,8 @@ def show_parts(
         raise Refusal(HTTPStatus.NOT_FOUND, "upload_unknown", "The upload was completed or aborted.")
     stored = {part.number: part for part in page.parts if part.number in numbers}
     missing = [number for number in numbers if number not in stored]
-    urls = list(_page(partial(_sign_part, file.key, upload_id), ((number, None) for number in missing)))
+    sign = partial(_sign_part, file.key, upload_id, partial(_cut, None, known.parts))
+    urls = list(_page(sign, ((number, None) for number in missing)))
     end = missing[len(urls)] if len(urls) < len(missing) else numbers.stop
     return PartsStored(
         upload_id=upload_id,
@@ -169,27 +197,27 @@ def _shown(part: ClientPart) -> PartStored:
 )
 def complete(sent: Annotated[Completed, Body()]) -> FileStored:
     """Completes a multipart upload, or looks whether a file that was sent in one piece is there."""
-    file = receiving.file(sent.dataset_id, sent.object_name)
+    file = receiving.listed_file(sent.dataset_id, sent.object_name)
     known = file.upload(sent.upload_id) if sent.upload_id else None
     if known and not known.ended:
         _assemble(file, known, sent)
     _refuse_other_bytes(file, sent)
     if known and not known.ended:
-        landing_zone.end_upload(file.pid, file.key, file.username, known)
+        landing_zone.end_upload(file.pid, file.key, known)
     return FileStored(location=f"s3://{inbox().name}/{file.key}", key=file.key)
 
 
-def _assemble(file: File, known: ClientUpload, sent: Completed) -> None:
+def _assemble(file: ListedFile, known: ClientUpload, sent: Completed) -> None:
     """Let S3 make the file of its parts; one that it has made already, in an earlier request, is fine."""
     stored = inbox().all_client_parts(file.key, known.upload_id)
     if stored is None:
         return
     parts = list(stored)
     _refuse_other_parts(known, parts, sent)
-    taken = inbox().finish(file.key, known.upload_id, parts)
-    if not taken and inbox().client_parts(file.key, known.upload_id, limit=1) is not None:
-        message = f"S3 does not take the parts. Each but the last must have {uploads.MIN_PART_BYTES} bytes."
-        raise _wrong("parts_refused", message)
+    _refuse_other_size(file, sum(part.size for part in parts))
+    refused = inbox().finish(file.key, known.upload_id, parts)
+    if refused and inbox().client_parts(file.key, known.upload_id, limit=1) is not None:
+        raise _wrong(*_REFUSED_BY_S3.get(refused, ("parts_refused", f"S3 does not take the parts ({refused}).")))
 
 
 def _refuse_other_parts(known: ClientUpload, parts: Sequence[ClientPart], sent: Completed) -> None:
@@ -199,6 +227,13 @@ def _refuse_other_parts(known: ClientUpload, parts: Sequence[ClientPart], sent: 
     if missing:
         raise _wrong("missing_parts", f"S3 does not have {len(missing)} of {counted(known.parts, 'part')}.", missing)
     claimed = {part.part_number: part for part in sent.parts}
+    unknown = sorted(claimed.keys() - there)
+    if unknown:
+        raise _wrong(
+            "unknown_parts",
+            f"S3 does not have {counted(len(unknown), 'part that is', 'parts that are')} claimed.",
+            unknown,
+        )
     other = [part.number for part in parts if claimed and not _is_same(part, claimed.get(part.number))]
     if other:
         raise _wrong("other_parts", f"{counted(len(other), 'part is', 'parts are')} not what S3 has.", other)
@@ -207,17 +242,24 @@ def _refuse_other_parts(known: ClientUpload, parts: Sequence[ClientPart], sent: 
         raise _wrong("checksum_mismatch", "The checksum is not that of the parts that S3 has.")
 
 
+def _refuse_other_size(file: ListedFile, size: int) -> None:
+    """Refuse when there are other bytes than SciCat lists, where its list tells (422)."""
+    if file.size not in {None, size}:
+        raise _wrong("size_mismatch", f"SciCat lists the file with {file.size} bytes, {size} were sent.")
+
+
 def _is_same(stored: ClientPart, claimed: PartSent | None) -> bool:
     if claimed is None or claimed.etag.strip('"') != stored.etag:
         return False
     return claimed.checksum_sha256 is None or not stored.sha256 or claimed.checksum_sha256 == stored.sha256
 
 
-def _refuse_other_bytes(file: File, sent: Completed) -> None:
+def _refuse_other_bytes(file: ListedFile, sent: Completed) -> None:
     """Refuse when the file is not there, or has other bytes than those that were sent (422)."""
     arrived = inbox().arrived(file.key)
     if arrived is None:
         raise _wrong("file_missing", "The file is not there.")
+    _refuse_other_size(file, arrived.size)
     whole = sent.parts[0] if sent.parts and not sent.upload_id else None
     if whole and whole.etag.strip('"') != arrived.etag:
         raise _wrong("checksum_mismatch", "The file's ETag is another one.")
@@ -240,10 +282,10 @@ def _wrong(code: str, message: str, numbers: Sequence[int] = ()) -> Refusal:
     security=[BEARER],
 )
 def abort(asked: Annotated[AbortAsked, Body()]) -> Aborted:
-    """Aborts the caller's multipart upload; of a file that was sent in one piece there is nothing to abort."""
+    """Aborts a file's multipart upload, whoever began it; of one that was sent in one piece there is none."""
     file = receiving.file(asked.dataset_id or uploads.pid_of(asked.object_name), asked.object_name)
     if asked.upload_id:
         known = file.upload(asked.upload_id)
         inbox().abort_upload(file.key, known.upload_id)
-        landing_zone.end_upload(file.pid, file.key, file.username, known)
+        landing_zone.end_upload(file.pid, file.key, known)
     return Aborted(message="The upload is aborted.", upload_id=asked.upload_id, object_name=asked.object_name)
