@@ -14,7 +14,7 @@ from rich.table import Table
 
 from local import demo as demonstration
 from local import environments as venvs
-from local import reloading
+from local import reloading, sweeping
 from local.configuration import Configuration, StageFailed
 from local.deployment import Aws
 from local.endpoints import Endpoints
@@ -107,9 +107,12 @@ def sweep() -> None:
     execution = client.start_execution(stateMachineArn=arn)["executionArn"]
     while (ended := client.describe_execution(executionArn=execution))["status"] == "RUNNING":
         time.sleep(0.5)
-    console.print(f"{ended['status']} {ended.get('error', '')}".rstrip())
+    told = ended["cause"] if ended.get("error") == sweeping.PARTS_NOT_SWEPT else sweeping.told_by(ended.get("output"))
+    for line in sweeping.lines(told):
+        console.print(line)
     if ended["status"] != "SUCCEEDED":
-        raise StageFailed(ended.get("cause", "The sweep did not end well"))
+        failures = sweeping.failures(client.get_execution_history(executionArn=execution, maxResults=1000)["events"])
+        raise StageFailed(f"Not all could be swept. {' '.join(failures) or ended.get('error', ended['status'])}")
 
 
 @app.command()

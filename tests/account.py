@@ -36,6 +36,7 @@ ENVIRONMENT = {
     "LINK_SECRET": "link",
     "TOKEN_SECRET": "token",
     "PUBLIC_API_URL": f"{NOWHERE}/api/v1",
+    "POWERTOOLS_METRICS_NAMESPACE": "any-stack",
 }
 
 

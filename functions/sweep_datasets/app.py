@@ -6,13 +6,15 @@ Only of what is proven to be archived. A dataset that a run works on is left to 
 import time
 
 from archiver import archived, storage
-from archiver.models import DatasetsSwept
+from archiver.models import SweepProgress
 from archiver.scicat import catalogue
 from archiver.step import deadline, logger, step
+from archiver.sweeping import Sweeping
 
 
 @step
-def handler(sweep: DatasetsSwept) -> DatasetsSwept:
+def handler(sweep: SweepProgress) -> SweepProgress:
+    sweeping = Sweeping(sweep)
     cursor, done = sweep.cursor, True
     for pid in catalogue().archivable_with_datablocks():
         if pid <= sweep.cursor:
@@ -20,12 +22,17 @@ def handler(sweep: DatasetsSwept) -> DatasetsSwept:
         if time.monotonic() >= deadline():
             done = False
             break
-        _restore(pid)
+        with sweeping.alone(pid):
+            _restore(pid, sweeping)
         cursor = pid
-    return sweep.model_copy(update={"cursor": "" if done else cursor, "done": done})
+    return sweeping.reached(SweepProgress, cursor, done=done)
 
 
-def _restore(pid: str) -> None:
+def _restore(pid: str, sweeping: Sweeping) -> None:
     dataset = catalogue().recorded_dataset(pid) if storage.read_lease(pid) is None else None
-    if dataset is not None and not archived.restore(dataset):
+    if dataset is None:
+        return
+    if archived.restore(dataset):
+        sweeping.did("archived datasets called so again")
+    else:
         logger.warning("a dataset with datablocks is called archivable, and cannot be proven", extra={"pid": pid})

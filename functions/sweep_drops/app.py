@@ -6,6 +6,7 @@ that was stopped before it took its lease is given one here, by which SweepRuns 
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -16,6 +17,7 @@ from archiver.keys import Keys
 from archiver.models import Lease, S3Object, SweepProgress
 from archiver.settings import settings
 from archiver.step import deadline, logger, step
+from archiver.sweeping import Sweeping
 
 # An event arrives within seconds. Whoever uploads dataset.json first may still be uploading.
 PATIENCE = timedelta(minutes=10)
@@ -27,37 +29,50 @@ _LOOKED_THROUGH = 10_000
 _PROBED = 2
 
 
+@dataclass(frozen=True, slots=True)
+class _Looking:
+    """A look at the drops; ``archived`` are those that may have news to tell, which needs SciCat: it comes last."""
+
+    sweeping: Sweeping
+    now: datetime
+    archived: list[tuple[str, DropStatus]] = field(default_factory=list)
+
+
 @step
 def handler(sweep: SweepProgress) -> SweepProgress:
-    now = datetime.now(UTC)
+    looking = _Looking(Sweeping(sweep), datetime.now(UTC))
     # A dropped dataset.json may be replaced, and that event be lost too: an answer counts for an hour.
-    hour = now.strftime("%Y-%m-%dT%H")
+    hour = looking.now.strftime("%Y-%m-%dT%H")
     known = storage.answered_drops(hour)
     answered = set(known)
     done, last = True, sweep.cursor
     if not sweep.cursor:
-        _answer_outside(now)
+        _answer_outside(looking)
     for folder in storage.landing().folders(Keys.DROPS, sweep.cursor):
         if time.monotonic() >= deadline():
             done = False
             break
-        if folder not in known and _is_answered(folder, now):
-            answered.add(folder)
+        with looking.sweeping.alone(folder):
+            if folder not in known and _is_answered(folder, looking):
+                answered.add(folder)
         last = folder
     if answered != known:
         storage.record_answered_drops(hour, frozenset(answered))
-    return SweepProgress(run_id=sweep.run_id, execution_arn=sweep.execution_arn, cursor="" if done else last, done=done)
+    for folder, said in looking.archived:
+        with looking.sweeping.alone(folder):
+            _tell_of_news(said, looking.sweeping)
+    return looking.sweeping.reached(SweepProgress, last, done=done)
 
 
-def _is_answered(folder: str, now: datetime) -> bool:
+def _is_answered(folder: str, looking: _Looking) -> bool:
     """Whether the folder need not be looked at again within this hour."""
     marker, status = _document(folder + Keys.DROP_MARKER), _document(folder + Keys.DROP_STATUS)
     if marker is None:
-        return _misplaced_are_answered(folder, now)
+        return _misplaced_are_answered(folder, looking)
     if status is not None and status.modified >= marker.modified:
-        return _still_holds(folder, marker, status, now)
-    if now - marker.modified >= PATIENCE:
-        _answer(drop_folder.drop_of(marker))
+        return _still_holds(folder, marker, status, looking)
+    if looking.now - marker.modified >= PATIENCE:
+        _answer(drop_folder.drop_of(marker), looking.sweeping)
     return False
 
 
@@ -67,13 +82,14 @@ def _document(key: str) -> S3Object | None:
     return found if found is not None and found.key == key else None
 
 
-def _answer(drop: Drop | None) -> None:
+def _answer(drop: Drop | None, sweeping: Sweeping) -> None:
     if drop is None:
         return
     status = workflows.status(drop.execution_arn)
     if status is None:
         logger.warning("a drop that nobody took in is taken in", extra={"prefix": drop.prefix})
         workflows.start(settings().ingest_state_machine_arn, drop.run_id, drop.model_dump(mode="json"))
+        sweeping.did("drops taken in")
     elif status != "RUNNING":
         _leave_to_settle(drop)
 
@@ -86,20 +102,25 @@ def _leave_to_settle(drop: Drop) -> None:
 # Answers that time overtakes
 
 
-def _still_holds(folder: str, marker: S3Object, status: S3Object, now: datetime) -> bool:
+def _still_holds(folder: str, marker: S3Object, status: S3Object, looking: _Looking) -> bool:
     """Take a drop in that has what it lacked; tell of files that came after the archive."""
     said = drop_folder.read_status(folder)
     if said is None:
         return True
-    if said.status == "archived" and said.pid is not None:
-        leftovers.tell_of_news(said.pid, said)
+    if said.status == "archived":
+        looking.archived.append((folder, said))
         return True
     if said.code is None or said.code not in TAKEN_IN_LATER:
         return True
     if _has_what_it_lacked(folder, said):
-        _answer(drop_folder.drop_of(marker, after=status.etag))
+        _answer(drop_folder.drop_of(marker, after=status.etag), looking.sweeping)
         return False
-    return now - status.modified >= LOOKED_AT_OFTEN
+    return looking.now - status.modified >= LOOKED_AT_OFTEN
+
+
+def _tell_of_news(said: DropStatus, sweeping: Sweeping) -> None:
+    if said.pid is not None and leftovers.tell_of_news(said.pid, said):
+        sweeping.did("archived drops told of other files")
 
 
 def _has_what_it_lacked(folder: str, said: DropStatus) -> bool:
@@ -118,7 +139,7 @@ def _has_what_it_lacked(folder: str, said: DropStatus) -> bool:
 # What is not in its place
 
 
-def _misplaced_are_answered(folder: str, now: datetime) -> bool:
+def _misplaced_are_answered(folder: str, looking: _Looking) -> bool:
     """Answer each dataset.json deeper in a folder that is no drop, and each with a wrong name, when all has arrived."""
     newest, meant, reports = datetime.min.replace(tzinfo=UTC), [], {}
     for found in islice(storage.landing().list(folder), _LOOKED_THROUGH):
@@ -127,23 +148,25 @@ def _misplaced_are_answered(folder: str, now: datetime) -> bool:
             meant.append(found)
         elif found.key.endswith(f"/{Keys.DROP_STATUS}"):
             reports[found.key.removesuffix(Keys.DROP_STATUS)] = found.modified
-    if now - newest < PATIENCE:
+    if looking.now - newest < PATIENCE:
         return False
     for marker in meant:
         drop = drop_folder.misplaced_drop_of(marker)
         if drop is not None and reports.get(drop.prefix, datetime.min.replace(tzinfo=UTC)) < marker.modified:
-            _answer(drop)
+            _answer(drop, looking.sweeping)
     return True
 
 
-def _answer_outside(now: datetime) -> None:
+def _answer_outside(looking: _Looking) -> None:
     """Answer a dataset.json directly in ``incoming/``, and drops in a folder that is called nearly so."""
     for folder in [Keys.DROPS, *_nearly_so_called()]:
-        marker, status = _document(folder + Keys.DROP_MARKER), _document(folder + Keys.DROP_STATUS)
-        if marker is not None and (status is None or status.modified < marker.modified):
-            _answer(drop_folder.misplaced_drop_of(marker))
+        with looking.sweeping.alone(folder):
+            marker, status = _document(folder + Keys.DROP_MARKER), _document(folder + Keys.DROP_STATUS)
+            if marker is not None and (status is None or status.modified < marker.modified):
+                _answer(drop_folder.misplaced_drop_of(marker), looking.sweeping)
         for below in storage.landing().folders(folder) if folder != Keys.DROPS else ():
-            _misplaced_are_answered(below, now)
+            with looking.sweeping.alone(below):
+                _misplaced_are_answered(below, looking)
 
 
 def _nearly_so_called() -> Iterator[str]:

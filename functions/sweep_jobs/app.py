@@ -14,9 +14,12 @@ from archiver.models import JobBegun, JobEnded, JobKind, JobReported, JobRequest
 from archiver.scicat import Job, JobStatus, catalogue
 from archiver.step import deadline, logger, step
 from archiver.storage import RunFolder
+from archiver.sweeping import Sweeping, tell_failure
 
 # SciCat calls the archiver when it has stored a job; a call that arrives takes seconds.
 PATIENCE = timedelta(minutes=5)
+# Many sweeps tried to finish a job that ended so long ago.
+OVERDUE = timedelta(hours=1)
 # So many are finished at once.
 MAX_JOBS = 20
 
@@ -33,6 +36,7 @@ class _Run(StrEnum):
 
 @step
 def handler(sweep: JobsSwept) -> JobsSwept:
+    sweeping = Sweeping(sweep)
     jobs = sorted(catalogue().unfinished_jobs(), key=lambda job: job.id)
     cursor, runs_found, ended = sweep.cursor, sweep.runs_found, list[JobEnded]()
     done = True
@@ -42,35 +46,35 @@ def handler(sweep: JobsSwept) -> JobsSwept:
         if len(ended) == MAX_JOBS or time.monotonic() >= deadline():
             done = False
             break
-        end, ends = _look_at(job)
-        ended += [end] if end is not None else []
-        runs_found |= _Run.FOUND in ends
+        with sweeping.alone(job.id):
+            end, ends = _look_at(job, sweeping)
+            ended += [end] if end is not None else []
+            runs_found |= _Run.FOUND in ends
         cursor = job.id
-    return JobsSwept(
-        run_id=sweep.run_id,
-        execution_arn=sweep.execution_arn,
-        cursor="" if done else cursor,
-        done=done,
-        jobs=tuple(ended),
-        runs_found=runs_found,
-    )
+    sweeping.did("jobs to be finished", times=len(ended))
+    return sweeping.reached(JobsSwept, cursor, done=done, jobs=tuple(ended), runs_found=runs_found)
 
 
-def _look_at(job: Job) -> tuple[JobEnded | None, set[_Run]]:
+def _look_at(job: Job, sweeping: Sweeping) -> tuple[JobEnded | None, set[_Run]]:
     """How the job is to be finished, if it is; and how its runs are, if its execution ended."""
     if job.kind is None:  # The list is of jobs for this service.
         return None, set()
     request = JobRequest(job_id=job.id, kind=job.kind)
     machine = runs.machine_of_job(request.kind)
-    status = workflows.status(workflows.execution_arn(machine, job.id))
+    arn = workflows.execution_arn(machine, job.id)
+    status = workflows.status(arn)
     if status == "RUNNING":
         return None, set()
     if status is None and job.status == JobStatus.SUBMITTED:
         if job.created is not None and datetime.now(UTC) - job.created >= PATIENCE:
             logger.warning("a job that nobody started is started", extra={"job": job.id})
             workflows.start(machine, job.id, request.model_dump(mode="json"))
+            sweeping.did("jobs started")
         return None, set()
-    return _look_at_end(request, status)
+    end, ends = _look_at_end(request, status)
+    if end is not None and datetime.now(UTC) - (workflows.ended_at(arn) or datetime.now(UTC)) > OVERDUE:
+        tell_failure("jobs", job.id)
+    return end, ends
 
 
 def _look_at_end(request: JobRequest, status: str | None) -> tuple[JobEnded | None, set[_Run]]:

@@ -4,9 +4,8 @@ From here on such a run may write no more, except where its archive is verified 
 What has waited for an hour is counted: an alarm tells that somebody must look.
 """
 
-from collections.abc import Iterator
+import time
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Literal
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
@@ -17,8 +16,9 @@ from archiver.errors import Code, Reason
 from archiver.keys import Keys
 from archiver.models import Failure, Lease, RunOutcome, RunsSwept, RunToSettle, SweepProgress
 from archiver.settings import MIB, settings
-from archiver.step import logger, step
+from archiver.step import deadline, logger, step
 from archiver.storage import RunFolder
+from archiver.sweeping import Sweeping
 
 # Each may name a hundred files, and a state holds 262,144 bytes.
 MAX_RUNS = 8
@@ -31,21 +31,25 @@ OVERDUE = timedelta(hours=1)
 
 @step
 def handler(sweep: SweepProgress) -> RunsSwept:
-    left = list(islice(_left_behind(sweep.cursor), MAX_RUNS))
-    runs = tuple(run for key, lease in left if (run := _settled(key, lease, sweep)) is not None)
-    done = len(left) < MAX_RUNS
-    return RunsSwept(
-        run_id=sweep.run_id,
-        execution_arn=sweep.execution_arn,
-        cursor="" if done else left[-1][0],
-        done=done,
-        runs=runs,
-    )
+    sweeping = Sweeping(sweep)
+    runs: list[RunToSettle] = []
+    cursor, done = sweep.cursor, True
+    for key in storage.lease_keys(sweep.cursor):
+        if len(runs) == MAX_RUNS or time.monotonic() >= deadline():
+            done = False
+            break
+        with sweeping.alone(key):
+            runs += _left_behind(key, sweep)
+        cursor = key
+    sweeping.did("runs to be settled", times=len(runs))
+    return sweeping.reached(RunsSwept, cursor, done=done, runs=tuple(runs))
 
 
-def _left_behind(cursor: str) -> Iterator[tuple[str, Lease]]:
-    """The leases after the key ``cursor`` on whose subject nobody works any more."""
-    return ((key, lease) for key, lease in storage.leases(cursor) if workflows.has_ended(lease.worker_arn))
+def _left_behind(key: str, sweep: SweepProgress) -> list[RunToSettle]:
+    """How the run that holds this lease is to end, if nobody works on its subject any more."""
+    lease = storage.lease_at(key)
+    run = _settled(key, lease, sweep) if lease is not None and workflows.has_ended(lease.worker_arn) else None
+    return [] if run is None else [run]
 
 
 def _settled(key: str, lease: Lease, sweep: SweepProgress) -> RunToSettle | None:

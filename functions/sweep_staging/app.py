@@ -16,6 +16,7 @@ from archiver.models import SweepProgress
 from archiver.s3 import Bucket
 from archiver.settings import settings
 from archiver.step import deadline, logger, step
+from archiver.sweeping import Sweeping
 
 # The longest function takes 15 minutes.
 LONGEST_CALL = timedelta(minutes=20)
@@ -27,27 +28,29 @@ _ENDS = _FAILURES | {"SUCCEEDED"}
 
 @step
 def handler(sweep: SweepProgress) -> SweepProgress:
-    done = True
-    for remove in _left_behind():
-        remove()
-        if time.monotonic() >= deadline():
-            done = False
-            break
-    return SweepProgress(run_id=sweep.run_id, execution_arn=sweep.execution_arn, done=done)
-
-
-def _left_behind() -> Iterator[Callable[[], None]]:
-    """What removes each thing that is left behind."""
+    sweeping = Sweeping(sweep)
     is_over = cache(_is_over)
-    staging = storage.staging()
-    for bucket in (staging, long_term_storage().bucket):
-        for key, upload_id in bucket.uploads(Keys.UPLOADS):
-            if is_over(Keys.run_of(key), _ENDS):
-                yield partial(_abort, bucket, key, upload_id)
+    done = True
+    for key, ends, remove in _found():
+        with sweeping.alone(key):
+            if is_over(Keys.run_of(key), ends):
+                sweeping.did(remove())
+                done = time.monotonic() < deadline()
+        if not done:
+            break
+    return sweeping.reached(SweepProgress, "", done=done)
+
+
+def _found() -> Iterator[tuple[str, frozenset[str], Callable[[], str]]]:
+    """What may be left behind: its key, how its run must have ended for that, and what removes it."""
+    staging, lts = storage.staging(), long_term_storage().bucket
+    for key, upload_id in staging.uploads(Keys.UPLOADS):
+        yield key, _ENDS, partial(_abort, staging, key, upload_id)
     for found in staging.list(Keys.UPLOADS):
         # One that succeeded has cleaned up; where it did not, the storage had lost a tar that lies here.
-        if is_over(Keys.run_of(found.key), _FAILURES):
-            yield partial(_delete, staging, found.key)
+        yield found.key, _FAILURES, partial(_delete, staging, found.key)
+    for key, upload_id in lts.uploads(Keys.UPLOADS):
+        yield key, _ENDS, partial(_abort, lts, key, upload_id)
 
 
 def _is_over(run: tuple[str, str] | None, ends: frozenset[str]) -> bool:
@@ -62,11 +65,13 @@ def _is_over(run: tuple[str, str] | None, ends: frozenset[str]) -> bool:
     return ended is not None and datetime.now(UTC) - ended > LONGEST_CALL and not storage.holds_lease(pid, run_id)
 
 
-def _abort(bucket: Bucket, key: str, upload_id: str) -> None:
+def _abort(bucket: Bucket, key: str, upload_id: str) -> str:
     logger.warning("an upload that was left behind is aborted", extra={"key": key})
     bucket.abort_upload(key, upload_id)
+    return "uploads aborted"
 
 
-def _delete(bucket: Bucket, key: str) -> None:
+def _delete(bucket: Bucket, key: str) -> str:
     logger.warning("a tar that was left behind is deleted", extra={"key": key})
     bucket.delete([key])
+    return "tars deleted"

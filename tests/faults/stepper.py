@@ -29,10 +29,10 @@ _FIELDS: Mapping[str, set[str]] = {
     "Parallel": _ENDS | _RESULT | {"Branches"},
     "Map": _ENDS | _RESULT | {"ItemsPath", "ItemSelector", "ItemProcessor", "MaxConcurrency"},
     "Choice": {"Comment", "Type", "Choices", "Default"},
-    "Pass": _ENDS | {"Result"},
+    "Pass": _ENDS | {"Result", "ResultPath", "Parameters"},
     "Wait": _ENDS | {"SecondsPath", "Seconds"},
     "Succeed": {"Comment", "Type"},
-    "Fail": {"Comment", "Type", "ErrorPath", "CausePath"},
+    "Fail": {"Comment", "Type", "Error", "ErrorPath", "Cause", "CausePath"},
 }
 _RETRY = {"ErrorEquals", "IntervalSeconds", "BackoffRate", "MaxDelaySeconds", "MaxAttempts", "JitterStrategy"}
 _CATCH = {"ErrorEquals", "ResultPath", "Next"}
@@ -41,11 +41,15 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "StringEquals": lambda found, wanted: isinstance(found, str) and found == wanted,
     "StringMatches": lambda found, wanted: isinstance(found, str) and fnmatchcase(found, wanted.replace("[", "[[]")),
     "NumericGreaterThan": lambda found, wanted: isinstance(found, int | float) and found > wanted,
+    "NumericLessThan": lambda found, wanted: isinstance(found, int | float) and found < wanted,
     "IsPresent": lambda found, wanted: (found is not _ABSENT) is wanted,
 }
 _PATH = re.compile(r"\$\$?(\.\w+)*")
 _INTRINSIC = re.compile(r"States\.(\w+)\((\$[\w.]*)\)")
-_INTRINSICS: Mapping[str, Callable[[Any], Any]] = {"ArrayLength": len, "JsonToString": json.dumps}
+_INTRINSICS: Mapping[str, Callable[[Any], Any]] = {
+    "ArrayLength": len,
+    "JsonToString": lambda value: json.dumps(value, separators=(",", ":")),
+}
 _ABSENT: Any = object()
 
 
@@ -383,14 +387,15 @@ class Stepper:
             case "Choice":
                 return frame.chosen(state)
             case "Pass":
-                return state.get("Result", frame.data)
+                given = frame.filled(state["Parameters"]) if "Parameters" in state else frame.data
+                return _placed(frame.data, state.get("ResultPath", "$"), state.get("Result", given))
             case "Wait":
                 yield Pause(state.get("Seconds") or frame.at(state["SecondsPath"]))
                 return frame.data
             case "Succeed":
                 return frame.data
             case "Fail":
-                raise StateFailed(frame.at(state["ErrorPath"]), frame.at(state["CausePath"]))
+                raise StateFailed(frame.said(state, "Error"), frame.said(state, "Cause"))
         result = yield from self._tried(frame, state)
         if "ResultSelector" in state:
             result = _Frame(frame.execution, result, frame.context).filled(state["ResultSelector"])
@@ -471,10 +476,22 @@ class _Frame:
     def chosen(self, state: Any) -> str:
         """The state that a Choice leads to."""
         for rule in state["Choices"]:
-            (comparison,) = rule.keys() - {"Variable", "Next"}
-            if _COMPARISONS[comparison](self._found(rule["Variable"]), rule[comparison]):
+            if all(self._holds(one) for one in comparisons_of(rule)):
                 return str(rule["Next"])
         return str(state["Default"])
+
+    def said(self, state: Any, name: str) -> Any:
+        """What a Fail says: as it stands there, or at its path."""
+        return state[name] if name in state else self.at(state[f"{name}Path"])
+
+    def _holds(self, comparison: Mapping[str, Any]) -> bool:
+        (kind,) = comparison.keys() - {"Variable", "Next"}
+        return _COMPARISONS[kind](self._found(comparison["Variable"]), comparison[kind])
+
+
+def comparisons_of(rule: Any) -> list[Any]:
+    """What must hold for a rule of a Choice: one comparison, or all of its And."""
+    return list(rule.get("And", [rule]))
 
 
 def _matching(rules: list[Any], failure: StateFailed) -> Any:
@@ -543,7 +560,9 @@ def _unknown_fields(state: Any) -> Iterator[str]:
     for rule in state.get("Catch", []):
         yield from rule.keys() - _CATCH
     for rule in state.get("Choices", []):
-        yield from rule.keys() - {"Variable", "Next"} - _COMPARISONS.keys()
+        yield from (
+            name for one in comparisons_of(rule) for name in one.keys() - {"Variable", "Next"} - _COMPARISONS.keys()
+        )
     resource = str(state.get("Resource", ""))
     if resource.startswith("arn:aws:states:::") and resource not in {_START_AND_WAIT, _PUT_AND_WAIT}:
         yield resource

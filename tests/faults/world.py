@@ -202,7 +202,7 @@ def _silence() -> Iterator[None]:
 def _be_a_function(patch: pytest.MonkeyPatch) -> None:
     """The environment of a function, and the memory of a process that has just begun."""
     arns = {f"{name.upper()}_STATE_MACHINE_ARN": state_machine_arn(name) for name in definitions()}
-    for name, value in (ENVIRONMENT | arns | {"SCICAT_URL": _SCICAT, "POWERTOOLS_METRICS_NAMESPACE": "any"}).items():
+    for name, value in (ENVIRONMENT | arns | {"SCICAT_URL": _SCICAT}).items():
         patch.setenv(name, value)
     forget_what_processes_remember()
     # Making a client reads its service's whole description.

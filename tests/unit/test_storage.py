@@ -106,7 +106,9 @@ def test_a_dataset_that_was_not_dropped_lies_where_the_api_uploads(aws: "S3Clien
 def test_a_run_that_a_sweep_settles_may_write_no_more_and_nobody_else_may_either(aws: "S3Client") -> None:
     assert aws
     storage.take_lease(PID, FIRST, ended=lambda _: False)
-    ((key, held),) = storage.leases()
+    (key,) = storage.lease_keys()
+    held = storage.lease_at(key)
+    assert held is not None
     assert held.worker_arn == "arn:first"
 
     assert storage.sweep_lease(key, held, "arn:sweep")
@@ -125,9 +127,9 @@ def test_leases_are_listed_after_a_key_and_those_of_deliveries_are_not(aws: "S3C
     for number in range(3):
         storage.take_lease(f"any/{number}", FIRST, ended=lambda _: False)
     storage.take_delivery_lease(PID, FIRST, ended=lambda _: False)
-    keys = [key for key, _ in storage.leases()]
+    keys = list(storage.lease_keys())
     assert len(keys) == 3
-    assert [key for key, _ in storage.leases(keys[0])] == keys[1:]
+    assert list(storage.lease_keys(keys[0])) == keys[1:]
 
 
 def test_answered_drops_are_remembered_for_an_hour(aws: "S3Client") -> None:

@@ -109,7 +109,7 @@ def assert_nothing_is_left(pid: str) -> None:
     assert list(storage.staging().uploads("")) == []
     assert list(long_term_storage().bucket.uploads("")) == []
     assert list(storage.staging().list(Keys.UPLOADS)) == []
-    assert list(storage.leases()) == []
+    assert list(storage.lease_keys()) == []
     dataset = catalogue().need_recorded_dataset(pid)
     assert bool(dataset.datablocks) is dataset.lifecycle["retrievable"]
 
@@ -207,4 +207,4 @@ def test_an_ingest_that_is_stopped_at_any_state_says_so_beside_the_drop_and_can_
     requested = (step, after_the_work) == ("RequestArchive", True) or status["job"]
     assert status["status"] == ("requested" if requested else "failed")
     assert status["code"] == (None if requested else "cancelled")
-    assert list(storage.leases()) == []
+    assert list(storage.lease_keys()) == []

@@ -1,6 +1,7 @@
 """The workflow ``sweep``: what was stopped, lost or never begun is put right, and nothing else is touched."""
 
 import itertools
+import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import time_machine
 
 from archiver import clients, reports, storage
 from archiver.errors import Code, ServiceRefused
+from archiver.keys import Keys
 from archiver.models import JobBegun, JobKind, Lease, Run
 from archiver.scicat import JobStatus, catalogue
 from functions.start_ingest.app import handler as start_ingest
@@ -29,6 +31,7 @@ pytestmark = pytest.mark.usefixtures("no_pauses")
 
 # Requests to S3 and Step Functions when there is nothing to do; SciCat is asked once more.
 MOST_REQUESTS = 14
+PARTS = ("drops", "staging", "runs", "jobs", "datasets")
 NO_ANSWER = {"match": "/api/", "status": 503}
 
 _NAMES = itertools.count()
@@ -37,6 +40,19 @@ _NAMES = itertools.count()
 def sweep(workflows: Workflows) -> Execution:
     """Let a sweep come by."""
     return workflows.run("sweep", {}, name=f"sweep-{next(_NAMES)}")
+
+
+def parts_of(end: Execution) -> dict[str, Any]:
+    """What a sweep said of each of its parts."""
+    (parts,) = json.loads(end.output["told"]["parts"])
+    return {one["part"]: one for one in parts}
+
+
+def failed_parts(end: Execution) -> set[str]:
+    """The parts of a sweep that failed."""
+    assert end.error == "PartsNotSwept"
+    (parts,) = json.loads(end.cause)
+    return {one["part"] for one in parts if "failure" in one}
 
 
 @pytest.fixture
@@ -99,7 +115,7 @@ def test_a_sweep_with_nothing_to_do_ends_well_and_asks_little(workflows: Workflo
 
     end = sweep(workflows)
 
-    assert (end.status, end.states[-3:]) == ("SUCCEEDED", ["AreDatasetsSwept", "AllIsSettled", "SweepEnded"])
+    assert (end.status, end.states[-3:]) == ("SUCCEEDED", ["PartSwept", "IsAllSwept", "SweepEnded"])
     assert 0 < asked.total() <= MOST_REQUESTS, asked
 
 
@@ -115,7 +131,7 @@ def test_j10_of_two_sweeps_the_second_ends_well_and_leaves_the_work_to_the_first
     held.go_on.set()
 
     assert second.status == "SUCCEEDED"
-    assert second.states == ["Sweep", "ClaimSweep", "IsAlone", "AnotherSweeps", "SweepEnded"]
+    assert second.states == ["Sweep", "ClaimSweep", "IsAlone", "AnotherSweeps", "IsAllSwept", "SweepEnded"]
     assert workflows.wait(first).status == "SUCCEEDED"
     assert workflows.calls["SweepDrops"] == 1
 
@@ -170,7 +186,7 @@ def test_f23_scicat_that_is_silent_after_the_archive_was_verified_is_told_when_i
     assert workflows.states(run)[-3:] == ["RollBackDataset", "IsArchivedAfterAll", "ArchivePending"]
 
     # Nothing is lost, and nothing is told, while it stays silent.
-    assert sweep(workflows).error == "ServiceUnavailable"
+    assert failed_parts(sweep(workflows)) == {"jobs", "datasets"}
     assert dataset.landing() == before
     scicat.faults()
     assert dataset.lifecycle["archiveStatusMessage"] == "started"
@@ -188,7 +204,7 @@ def test_f23_scicat_that_is_silent_after_the_archive_was_verified_is_told_when_i
     assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, True)
     assert len(catalogue().need_recorded_dataset(dataset.pid).datablocks) == 1
     assert dataset.landing() == {dataset.prefix + "dataset.json"}
-    assert list(storage.leases()) == []
+    assert list(storage.lease_keys()) == []
 
 
 def test_an_archive_that_scicat_refuses_when_it_answers_again_is_taken_back(
@@ -209,7 +225,7 @@ def test_an_archive_that_scicat_refuses_when_it_answers_again_is_taken_back(
     assert dataset.lifecycle["archiveReturnMessage"]["code"] == "scicat_rejected"
     assert dataset.lifecycle["archivable"] is True
     assert dataset.landing() == before
-    assert list(storage.leases()) == []
+    assert list(storage.lease_keys()) == []
 
 
 @pytest.mark.parametrize("silence", [NO_ANSWER, {"match": "/api/", "status": 403, "body": '{"message": "Forbidden"}'}])
@@ -236,7 +252,7 @@ def test_f02_the_reason_that_scicat_could_not_be_told_is_told_when_it_answers(
     assert scicat.job(job_id)["statusCode"] == "finishedWithDatasetErrors"
     assert dataset.lifecycle["archiveStatusMessage"] == "missingFilesError"
     assert dataset.lifecycle["archiveReturnMessage"]["files"] == ["deep/b.mrc"]
-    assert list(storage.leases()) == []
+    assert list(storage.lease_keys()) == []
 
 
 def test_a_retrieval_whose_report_is_lost_is_reported_with_its_job(
@@ -271,7 +287,7 @@ def test_j09_a_run_and_a_job_whose_executions_are_unknown_fail(
     assert scicat.job(job_id)["statusCode"] == "finishedUnsuccessful"
     assert dataset.lifecycle["archiveStatusMessage"] == "scheduleArchiveJobFailed"
     assert dataset.lifecycle["archiveReturnMessage"]["code"] == "execution_lost"
-    assert list(storage.leases()) == []
+    assert list(storage.lease_keys()) == []
 
 
 def test_j12_a_run_that_s3_failed_can_be_repeated_and_what_it_left_is_removed(
@@ -324,7 +340,7 @@ def test_datasets_that_go_on_after_their_job_was_stopped_are_stopped(
 
     assert scicat.job(job_id)["statusCode"] == "finishedUnsuccessful"
     assert dataset.lifecycle["archiveReturnMessage"]["code"] == "cancelled"
-    assert list(storage.leases()) == []
+    assert list(storage.lease_keys()) == []
 
 
 def test_a_run_that_cannot_be_settled_keeps_its_lease_and_the_others_are_settled(
@@ -348,8 +364,54 @@ def test_a_run_that_cannot_be_settled_keeps_its_lease_and_the_others_are_settled
 
     assert end.status == "SUCCEEDED"
     assert good.lifecycle["archiveReturnMessage"]["code"] == "cancelled"
-    assert [lease.subject for _, lease in storage.leases()] == [bad.pid]
+    assert list(storage.lease_keys()) == [Keys.lease(bad.pid)]
     workflows.replace("ReportDataset", report)
     sweep(workflows)
     assert bad.lifecycle["archiveReturnMessage"]["code"] == "cancelled"
-    assert list(storage.leases()) == []
+    assert list(storage.lease_keys()) == []
+
+
+def test_a_part_that_fails_does_not_hold_up_the_others(
+    workflows: Workflows, aws: "S3Client", scicat: Scicat, dataset: ADataset, clock: time_machine.Traveller
+) -> None:
+    dropping.drop(aws, dropping.some_files())
+    job_id = scicat.add_job("archive", dataset.pid)
+    clock.shift(timedelta(minutes=11))
+    workflows.fail("SweepStaging", CRASHED, times=100)
+
+    assert failed_parts(sweep(workflows)) == {"staging"}
+
+    assert len(workflows.executions("ingest")) == 2
+    assert job_id in workflows.executions("archive")[0]
+    workflows.fail("SweepStaging", CRASHED, times=0)
+    assert sweep(workflows).status == "SUCCEEDED"
+
+
+def test_c03_a_folder_whose_name_xml_cannot_hold_does_not_hold_up_a_sweep(
+    workflows: Workflows, aws: "S3Client", scicat: Scicat, clock: time_machine.Traveller
+) -> None:
+    assert scicat
+    for name in ("ctl\x01", "x\uffff"):
+        aws.put_object(Bucket="landing", Key=f"incoming/{name}/any.mrc", Body=b"any")
+    dropping.drop(aws, dropping.some_files(), prefix="incoming/a\x02/")
+    dropping.drop(aws, dropping.some_files())
+    clock.shift(timedelta(minutes=11))
+
+    end = sweep(workflows)
+
+    assert (end.status, parts_of(end)["drops"]["did"]) == ("SUCCEEDED", {"drops taken in": 2})
+    for arn in workflows.executions("ingest"):
+        workflows.wait(arn)
+    assert dropping.the_status(aws)["status"] == "requested"
+    assert dropping.the_status(aws, "incoming/a\x02/")["code"] == "bad_path"
+
+
+def test_a_sweep_says_what_it_did_and_that_it_did_nothing(
+    workflows: Workflows, scicat: Scicat, dataset: ADataset, clock: time_machine.Traveller
+) -> None:
+    scicat.add_job("archive", dataset.pid)
+    clock.shift(timedelta(minutes=11))
+    assert parts_of(sweep(workflows))["jobs"] == {"part": "jobs", "did": {"jobs started": 1}, "failed": 0}
+    for arn in workflows.executions("archive"):
+        workflows.wait(arn)
+    assert {part: one["did"] for part, one in parts_of(sweep(workflows)).items()} == {part: {} for part in PARTS}

@@ -26,15 +26,17 @@ def tell(pid: str, job: str | None, drop: Drop, left: Sequence[str], *, told: bo
     drop_folder.write_status(drop, status, pid)
 
 
-def tell_of_news(pid: str, said: DropStatus) -> None:
-    """Say what came into an archived drop's folder since ``said``, or was taken away."""
+def tell_of_news(pid: str, said: DropStatus) -> bool:
+    """Say what came into an archived drop's folder since ``said``, or was taken away; whether there was anything."""
     upload = storage.upload_of(pid)
     if not storage.owns_upload(pid, upload) or not upload.prefix.startswith(Keys.DROPS):
-        return
+        return False
     left = [found.key.removeprefix(upload.prefix) for found in storage.uploaded(upload)]
-    if (len(left), tuple(left[:MAX_NAMED_FILES])) != (said.count, said.files):
-        run_id = said.execution.rpartition(":")[2]
-        tell(pid, said.job, Drop(run_id=run_id, execution_arn=said.execution, prefix=upload.prefix), left, told=True)
+    if (len(left), tuple(left[:MAX_NAMED_FILES])) == (said.count, said.files):
+        return False
+    run_id = said.execution.rpartition(":")[2]
+    tell(pid, said.job, Drop(run_id=run_id, execution_arn=said.execution, prefix=upload.prefix), left, told=True)
+    return True
 
 
 def _sentence(count: int) -> str:

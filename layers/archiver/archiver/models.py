@@ -4,6 +4,7 @@ A state carries names and counts only; lists of files and datablocks lie in the 
 the staging bucket (``storage.RunFolder``).
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -375,10 +376,16 @@ class RunLanes(Run):
 
 
 class LaneWork(Run):
-    """The share of one worker."""
+    """The share of one worker, which was called ``calls`` times for it."""
 
     lane: int
     lanes: int
+    calls: int = 0
+
+    def reached(self, *, done: bool, wait_seconds: int = 0, on_tape: bool = False) -> "LaneDone":
+        """How far the worker is after one more call."""
+        known = self.model_dump() | {"calls": self.calls + 1}
+        return LaneDone(**known, done=done, wait_seconds=wait_seconds, on_tape=on_tape)
 
 
 class LaneDone(LaneWork):
@@ -392,14 +399,28 @@ class LaneDone(LaneWork):
     on_tape: bool = False
 
 
+class Shares(State):
+    """What the workers of a retrieval answered (LaneDone), as the text of a JSON list."""
+
+    done: str
+
+    @property
+    def on_tape(self) -> bool:
+        """Whether one of them could not read what it should."""
+        return any(LaneDone.model_validate(one).on_tape for one in json.loads(self.done))
+
+
 class RecallProgress(RunStarted):
     """A retrieval with its workers, and how far the recall of its datablocks is.
 
     It waits ``since`` then, ``asked_again`` then (or did not), and looks again after ``wait_seconds``, or earlier
-    when the document ``wait_key`` in staging says so; 0: there is nothing left to wait for.
+    when the document ``wait_key`` in staging says so; 0: there is nothing left to wait for. ``unread_since``: so long
+    workers come back (with ``shares``) that could not read what the storage calls readable.
     """
 
     lanes: tuple[int, ...]
+    shares: Shares | None = None
+    unread_since: datetime | None = None
     since: datetime | None = None
     asked_again: datetime | None = None
     wait_seconds: int = 0
@@ -448,17 +469,25 @@ class SweepStarted(State):
     execution_arn: str
 
 
-class SweepProgress(SweepStarted):
-    """How far a sweep is with what it looks at now: all up to ``cursor``, or everything (``done``)."""
-
-    cursor: str = ""
-    done: bool = False
-
-
-class SweepClaimed(SweepProgress):
+class SweepClaimed(SweepStarted):
     """A sweep that is the only one (``alone``), or has nothing to do."""
 
     alone: bool
+
+
+class SweepProgress(SweepStarted):
+    """How far a sweep is with one of its parts: all up to ``cursor``, or everything (``done``).
+
+    ``calls`` is how often its functions were called for this part, ``did`` what they did and how often, ``failed`` how
+    much they could not do.
+    """
+
+    part: str = ""
+    cursor: str = ""
+    done: bool = False
+    calls: int = 0
+    did: dict[str, int] = {}
+    failed: int = 0
 
 
 class RunToSettle(State):
@@ -483,10 +512,6 @@ class RunsSwept(SweepProgress):
     """The next few runs to settle."""
 
     runs: tuple[RunToSettle, ...] = ()
-
-
-class DatasetsSwept(SweepProgress):
-    """How far a sweep is with the datasets of which SciCat may not say the truth."""
 
 
 class JobsSwept(SweepProgress):

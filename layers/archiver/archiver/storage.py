@@ -199,12 +199,14 @@ def take_sweep_lease(lease: Lease, ended: Callable[[Lease], bool]) -> Lease | No
     return _take(Keys.SWEEP_LEASE, lease, ended)
 
 
-def leases(start_after: str = "") -> Iterator[tuple[str, Lease]]:
-    """The leases of all datasets and drops after the key ``start_after``, each with its key."""
-    for found in staging().list(Keys.LEASES, start_after):
-        lease = _read_lease(found.key)
-        if lease is not None:
-            yield found.key, lease
+def lease_keys(start_after: str = "") -> Iterator[str]:
+    """The keys after ``start_after`` of the leases of all datasets and drops."""
+    return (found.key for found in staging().list(Keys.LEASES, start_after))
+
+
+def lease_at(key: str) -> Lease | None:
+    """The lease under a key, or None when it was given back."""
+    return _read_lease(key)
 
 
 def sweep_lease(key: str, lease: Lease, swept_by: str) -> bool:

@@ -233,6 +233,8 @@ def test_an_archiving_that_ended_before_it_said_anything_is_left_to_the_sweep(sc
 
     assert "any/0: execution_lost: " in finish(job_id, JobKind.ARCHIVE)["message"]
 
-    ((_, lease),) = storage.leases()
+    (key,) = storage.lease_keys()
+    lease = storage.lease_at(key)
+    assert lease is not None
     assert (lease.run_id, lease.subject) == (f"{job_id}-1", "any/0")
     assert RunFolder(lease.run_id).need("outcome.json", RunOutcome).code == "execution_lost"

@@ -37,7 +37,7 @@ def test_a_dataset_whose_owner_reset_its_lifecycle_is_called_archived_again(
     archived.scicat.reset_lifecycle(archived.pid)
     assert flags(archived) == {"archiveStatusMessage": "datasetCreated", "archivable": True, "retrievable": False}
 
-    assert sweep(lambda_context) == SWEEP | {"cursor": "", "done": True}
+    assert sweep(lambda_context)["did"] == {"archived datasets called so again": 1}
 
     assert flags(archived) == ARCHIVED
 
@@ -78,7 +78,7 @@ def test_a_sweep_without_time_left_goes_on_where_it_stopped(
     archived.scicat.reset_lifecycle(archived.pid)
     with monkeypatch.context() as patch:
         patch.setattr(app, "deadline", lambda: 0.0)
-        assert sweep(lambda_context) == SWEEP | {"cursor": "", "done": False}
+        assert sweep(lambda_context)["done"] is False
     assert sweep(lambda_context, cursor="zzz")["done"] is True
     assert flags(archived)["archivable"] is True
     assert sweep(lambda_context, cursor="")["done"] is True

@@ -148,9 +148,7 @@ def test_a_run_that_could_not_be_settled_for_an_hour_is_counted(
     sweep: dict[str, str],
     clock: time_machine.Traveller,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "any-stack")
     take_lease(an_execution("archive_dataset", RUN, "FAILED"))
     storage.RunFolder(RUN).save("outcome.json", reports.pending(PID, Code.SCICAT_UNAVAILABLE))
     found(sweep)
