@@ -5,6 +5,8 @@ others are delivered all the same. Of a job that names files only these are copi
 ServiceRefused (``corrupt_datablock``) names those that are damaged.
 """
 
+import time
+
 from archiver import extraction, storage
 from archiver.delivery import Delivered, Refused, already_delivered, deliver
 from archiver.extraction import Extraction
@@ -26,19 +28,20 @@ def handler(work: LaneWork) -> LaneDone:
     for one in wanted[work.lane :: work.lanes]:
         if settled & {one.note("delivered"), one.note("refused")} or _settle(one, folder):
             continue
-        if not _recall_again(one, long_term_storage()):
-            return LaneDone(**work.model_dump(), done=False)
+        # Where there was time left, the storage calls it readable, and does not let it be read.
+        if not _recall_again(one, long_term_storage()) and time.monotonic() >= deadline():
+            return work.reached(done=False)
         on_tape = True
-    return LaneDone(**work.model_dump(), done=True, on_tape=on_tape)
+    return work.reached(done=True, on_tape=on_tape)
 
 
 def _extract(work: LaneWork, files: frozenset[str]) -> LaneDone:
     """Make the one tar of the selected files; the other workers have nothing to do."""
     if work.lane > 0:
-        return LaneDone(**work.model_dump(), done=True)
+        return work.reached(done=True)
     reached = extraction.extract(work, files, long_term_storage(), deadline())
     on_tape = reached is Extraction.ON_TAPE
-    return LaneDone(**work.model_dump(), done=on_tape or reached is Extraction.DONE, on_tape=on_tape)
+    return work.reached(done=on_tape or reached is Extraction.DONE, on_tape=on_tape)
 
 
 def _settle(wanted: WantedDatablock, folder: storage.RunFolder) -> bool:

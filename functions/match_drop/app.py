@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from archiver import drop_folder, drops, storage
-from archiver.drops import DropContent, DropMatched, FileCount, ListedFile, Look, Patience
+from archiver.drops import DropContent, DropMatched, FileCount, ListedFile, Look, Patience, Waiting
 from archiver.errors import Code, DatasetRejected
 from archiver.keys import Keys
 from archiver.models import Upload
@@ -25,7 +25,7 @@ def handler(drop: DropMatched) -> DropMatched:
     listed = _listed(folder, content)
     seen = _look(drop, content, listed)
     if seen.differs_from(content):
-        return drop.model_copy(update={"reread": True})
+        return drop.model_copy(update={"reread": True, "waiting": _wait_for_documents(drop)})
     patience = Patience(settings().drop_quiet_seconds, settings().drop_missing_seconds)
     waiting = drops.wait_on(drop.waiting, seen, patience, listed=listed is not None, now=datetime.now(UTC))
     if waiting.seconds:
@@ -35,6 +35,14 @@ def handler(drop: DropMatched) -> DropMatched:
         drop_folder.remove_own_refusals(drop.prefix, seen.refusals)
         _match(drop, folder, content, _as_found(listed, seen))
     return drop.model_copy(update={"waiting": waiting, "reread": False})
+
+
+def _wait_for_documents(drop: DropMatched) -> Waiting:
+    waiting = drops.wait_for_documents(drop.waiting, datetime.now(UTC))
+    if not waiting.seconds:
+        sentence = "What says which files belong to the drop was written anew for a whole day: write it once more."
+        raise DatasetRejected(Code.STILL_ARRIVING, sentence)
+    return waiting
 
 
 def _listed(folder: storage.RunFolder, content: DropContent) -> list[ListedFile] | None:

@@ -13,4 +13,4 @@ def handler(work: LaneWork) -> LaneDone:
     packager = runs.packager(work)
     share = packager.slices()[work.lane :: work.lanes]
     done = all(packager.package(piece, deadline()) for piece in share)
-    return LaneDone(**work.model_dump(), done=done)
+    return work.reached(done=done)

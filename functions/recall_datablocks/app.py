@@ -2,6 +2,7 @@
 
 Asking again does no harm, so the same call begins a recall, looks after it and repeats what was lost. When all
 can be read, one run brings them into the retrieval bucket; another one of the same dataset waits until it has.
+What the storage calls readable and the workers could not read is waited for, too.
 One whose recall failed twice is written down as refused: the others are delivered all the same. Raises
 ServiceRefused (``recall_timeout``; ``recall_failed`` when the job names files, whose tar needs every datablock).
 """
@@ -43,10 +44,14 @@ def handler(progress: RecallProgress) -> RecallProgress:
     now = datetime.now(UTC)
     lts = long_term_storage()
     wanted = storage.RunFolder(progress.run_id).need("datablocks.json", list[WantedDatablock])
+    was_unread = progress.shares is not None and progress.shares.on_tape
+    progress = progress.model_copy(update={"shares": None})
     waited_for = _waited_for(progress, wanted, lts, now)
     if waited_for:
         progress = _ask_again_or_give_up(progress, waited_for, lts, now)
-        return _wait(progress, waited_for, now)
+        return _wait(progress.model_copy(update={"unread_since": None}), waited_for, now)
+    if was_unread:
+        return _wait_for_words_to_come_true(progress, [one.archive_id for one in wanted], now)
     if _is_being_delivered(progress):
         return _wait(progress, [one.archive_id for one in wanted], now)
     return progress.model_copy(update={"since": None, "asked_again": None, "wait_seconds": 0, "wait_key": ""})
@@ -116,6 +121,16 @@ def _ask_again_or_give_up(
     for archive_id in waited_for:
         lts.recall(archive_id, settings().retrieval_days)
     return progress.model_copy(update={"asked_again": now})
+
+
+def _wait_for_words_to_come_true(progress: RecallProgress, wanted: list[str], now: datetime) -> RecallProgress:
+    """Wait, ever longer, while the storage calls readable what it does not let be read."""
+    since = progress.unread_since or now
+    if now - since > sum(PATIENCE[settings().lts_recall_tier], timedelta()):
+        message = "The long-term storage calls the datablocks readable, and does not let them be read."
+        raise ServiceRefused(Code.RECALL_TIMEOUT, message, wanted)
+    waiting = _wait(progress.model_copy(update={"since": since}), wanted, now)
+    return waiting.model_copy(update={"since": None, "unread_since": since})
 
 
 def _wait(progress: RecallProgress, waited_for: list[str], now: datetime) -> RecallProgress:

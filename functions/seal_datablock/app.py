@@ -23,4 +23,4 @@ def handler(work: LaneWork) -> LaneDone:
     packager = runs.packager(work)
     share = planned_datablocks(RunFolder(work.run_id))[work.lane :: work.lanes]
     done = all(time.monotonic() < deadline() and packager.complete(one.number, deadline()) for one in share)
-    return LaneDone(**work.model_dump(), done=done)
+    return work.reached(done=done)

@@ -18,4 +18,4 @@ def handler(work: LaneWork) -> LaneDone:
     folder = RunFolder(work.run_id)
     hand_over = HandOver(long_term_storage(), storage.staging(), folder, deadline())
     seconds = hand_over.share(sealed_datablocks(folder)[work.lane :: work.lanes], work.lane)
-    return LaneDone(**work.model_dump(), done=seconds is None, wait_seconds=seconds or 0)
+    return work.reached(done=seconds is None, wait_seconds=seconds or 0)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from archiver.drops import FileCount, Look, Patience, Waiting, wait_on
+from archiver.drops import LONGEST_SECONDS, FileCount, Look, Patience, Waiting, wait_for_documents, wait_on
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 PATIENCE = Patience(quiet=30, missing=120)
@@ -66,3 +66,12 @@ def test_what_never_ends_is_waited_for_a_day_and_takes_few_of_an_executions_even
     assert 24 * 3600 <= sum(told) < 24 * 3600 + 120
     # Nine events each: Step Functions allows 25,000.
     assert len(told) < 900
+
+
+def test_documents_that_are_written_anew_all_the_time_are_read_less_and_less_and_for_a_day() -> None:
+    waiting, all_waits = Waiting(), [0]
+    while (waiting := wait_for_documents(waiting, NOW)).seconds:
+        all_waits.append(waiting.seconds)
+    assert all_waits == sorted(all_waits)
+    assert LONGEST_SECONDS <= sum(all_waits) < LONGEST_SECONDS + 600
+    assert len(all_waits) < 200

@@ -6,6 +6,7 @@ import pytest
 
 from archiver.delivery import Delivered, Refused
 from archiver.errors import Code
+from archiver.lts import LongTermStorage, StoredDatablock
 from archiver.storage import RunFolder
 from functions.claim_retrieval.app import handler as claim
 from functions.deliver_datablocks.app import handler
@@ -124,4 +125,24 @@ def test_a_datablock_that_went_back_to_tape_is_asked_for_again_and_the_others_ar
 def test_a_share_that_runs_out_of_time_is_not_done(tars: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     assert tars
     monkeypatch.setattr("functions.deliver_datablocks.app.deliver", lambda *_: None)
+    monkeypatch.setattr("functions.deliver_datablocks.app.deadline", lambda: 0.0)
     assert not deliver()
+
+
+def test_what_the_storage_calls_readable_and_does_not_let_be_read_is_left_to_be_waited_for(
+    tars: dict[str, bytes], aws: "S3Client", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = LongTermStorage.read
+
+    def refuse_one(lts: LongTermStorage, datablock: StoredDatablock, start: int, length: int) -> bytes | None:
+        return None if datablock.key == archive_id(0) else read(lts, datablock, start, length)
+
+    monkeypatch.setattr(LongTermStorage, "read", refuse_one)
+    done = handler(RUN | {"lane": 0, "lanes": 1}, LambdaContext())
+
+    assert done is not None
+    assert (done["done"], done["on_tape"], done["calls"]) == (True, True, 1)
+    assert list(retrieved(aws)) == [archive_id(1), archive_id(2)]
+    monkeypatch.undo()
+    assert deliver()
+    assert retrieved(aws) == tars

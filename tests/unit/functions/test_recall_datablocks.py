@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 KEYS = ("any/0.tar", "any/1.tar")
+LANE = {"job_id": "any-job", "run_id": "any-job-1", "pid": "any/a", "lane": 0, "lanes": 2, "done": True}
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +100,30 @@ def test_looking_goes_on_until_all_can_be_read() -> None:
     assert looks[-1].wait_seconds == 0
     assert {one.since for one in looks if one.wait_seconds} == {first.since}
     assert looks[-1].since is None
+
+
+def test_what_is_called_readable_and_was_not_read_is_waited_for_ever_longer(aws: "S3Client") -> None:
+    for key in KEYS:
+        aws.put_object(Bucket="lts", Key=key, Body=b"any bytes")
+    begun = datetime.now(UTC)
+    unread: dict[str, Any] = {"shares": {"done": json.dumps([LANE | {"on_tape": False}, LANE | {"on_tape": True}])}}
+    waits: list[int] = []
+    with time_machine.travel(begun, tick=False) as clock:
+        progress = look(**unread)
+        while sum(waits) < timedelta(hours=12).total_seconds():
+            waits.append(progress.wait_seconds)
+            clock.shift(progress.wait_seconds)
+            again = look(**progress.model_dump())
+            assert again.wait_seconds == 0
+            progress = look(**again.model_dump() | unread)
+
+    assert waits == sorted(waits)
+    assert (waits[0], waits[-1]) == (SHORTEST_WAIT.total_seconds(), LONGEST_WAIT.total_seconds())
+    assert len(waits) < 100
+    late = begun - timedelta(hours=25)
+    with pytest.raises(ServiceRefused) as refused:
+        look(**unread, unread_since=late)
+    assert refused.value.reason.code is Code.RECALL_TIMEOUT
 
 
 def test_a_copy_that_still_lies_in_the_retrieval_bucket_needs_no_recall(aws: "S3Client") -> None:

@@ -30,7 +30,7 @@ from archiver.drops.states import (
     is_report,
     run_id_of,
 )
-from archiver.drops.waiting import LONGEST_SECONDS, Look, Patience, look, wait_on, waiting_status
+from archiver.drops.waiting import LONGEST_SECONDS, Look, Patience, look, wait_for_documents, wait_on, waiting_status
 
 __all__ = [
     "CHECKSUM_FILES",
@@ -73,6 +73,7 @@ __all__ = [
     "schema",
     "unregistered",
     "utc",
+    "wait_for_documents",
     "wait_on",
     "waiting_status",
 ]

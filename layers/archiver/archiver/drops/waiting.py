@@ -123,6 +123,14 @@ def wait_on(before: Waiting, seen: Look, patience: Patience, *, listed: bool, no
     )
 
 
+def wait_for_documents(before: Waiting, now: datetime) -> Waiting:
+    """The wait before documents that were written anew are read again; ``seconds`` is 0 without patience left."""
+    waited = before.waited + before.seconds
+    # Each time costs thirty events.
+    seconds = max(SHORTEST_WAIT, min(waited // 8, 5 * LONGEST_WAIT)) if waited < LONGEST_SECONDS else 0
+    return Waiting(since=before.since or now, waited=waited, seconds=seconds)
+
+
 def _needed(seen: Look, patience: Patience, *, listed: bool) -> int:
     if listed:
         return patience.missing if seen.missing else 0
