@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from archiver.alarms import Alarm
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.settings import Settings
 from tests.template import RESOURCES, TEMPLATE, resources_of
@@ -122,6 +123,17 @@ def test_a_sentence_stands_above_every_resource() -> None:
     for name in RESOURCES:
         above = lines[lines.index(f"  {name}:") - 1]
         assert re.fullmatch(r"  # .+\.", above), f"{name}: {above!r}"
+
+
+def test_every_alarm_of_ours_is_in_the_template_and_in_the_operators_page() -> None:
+    counted = {
+        properties["MetricName"]: name
+        for name, properties in resources_of("AWS::CloudWatch::Alarm").items()
+        if not properties["Namespace"].startswith("AWS/")
+    }
+    assert counted.keys() == set(Alarm)
+    told = (ROOT / "docs/operations.md").read_text()
+    assert [name for name in resources_of("AWS::CloudWatch::Alarm") if f"| `{name}` |" not in told] == []
 
 
 def test_every_code_is_written_like_a_name() -> None:

@@ -3,20 +3,24 @@
 It trusts nobody: the landing files go only when SciCat says that the dataset is archived and the
 long-term storage holds each of its tars with the recorded checksum. They go by explicit key, and
 only if they still are the objects that were read: S3 compares their ETags when it deletes them.
+Otherwise an alarm is sounded, and each sweep tries again: a tar that the storage lost is stored once more while it lies
+in staging, and SciCat is told once more.
 """
 
 from collections.abc import Iterator
+from enum import StrEnum
 
-from archiver import archived, grants, leftovers, runs, storage, workflows
+from archiver import alarms, archived, grants, leftovers, runs, storage, workflows
+from archiver.alarms import Alarm
 from archiver.drops import Drop
-from archiver.errors import MAX_NAMED_FILES
+from archiver.errors import MAX_NAMED_FILES, ServiceRefused
 from archiver.keys import Keys
 from archiver.lts import long_term_storage
 from archiver.models import RecordedDataset, Run, RunOutcome, S3Object, SealedDatablock, Snapshot, Upload
 from archiver.packaging import sealed_datablocks
 from archiver.scicat import catalogue
 from archiver.settings import settings
-from archiver.step import logger, step
+from archiver.step import deadline, logger, step
 from archiver.storage import RunFolder
 
 
@@ -24,21 +28,62 @@ from archiver.storage import RunFolder
 def handler(run: Run) -> Run:
     folder = RunFolder(run.run_id)
     verified = folder.load("verified.json", list[SealedDatablock]) or []
-    if verified and storage.holds_lease(run.pid, run.run_id) and _is_archived(run, verified):
+    if not verified or not storage.holds_lease(run.pid, run.run_id):
+        storage.release_lease(run.pid, run.run_id)
+        return run
+    standing = _standing(run, folder, verified)
+    if standing is _Standing.ARCHIVED:
         _empty_landing(run, folder)
         storage.staging().delete(datablock.key for datablock in sealed_datablocks(folder))
         runs.abort_uploads(run)  # one whose beginning nobody heard of, or that another worker's tar made needless
         grants.release(run.pid)
-    storage.release_lease(run.pid, run.run_id)
+    else:
+        alarms.sound(Alarm.CLEAN_UPS_REFUSED, f"nothing is cleaned up: {standing}", run=run.run_id, subject=run.pid)
+    if standing not in _FOR_THE_SWEEP:
+        storage.release_lease(run.pid, run.run_id)
     return run
 
 
-def _is_archived(run: Run, verified: list[SealedDatablock]) -> bool:
+class _Standing(StrEnum):
+    """Whether all is as it must be before anything is deleted; else what is wrong."""
+
+    ARCHIVED = "it is archived"
+    TAKEN_BACK = "SciCat has none of its datablocks any more"
+    LOST = "the long-term storage lost a tar"
+    NOT_CALLED_ARCHIVED = "SciCat does not say that it is archived"
+
+
+# What may be put right: the run keeps its lease, by which each sweep finds it and calls this step again.
+_FOR_THE_SWEEP = {_Standing.LOST, _Standing.NOT_CALLED_ARCHIVED}
+
+
+def _standing(run: Run, folder: RunFolder, verified: list[SealedDatablock]) -> _Standing:
     dataset = catalogue().recorded_dataset(run.pid)
-    if dataset is None or not (archived.is_retrievable(dataset) or _is_told_again(run, dataset)):
-        return False
-    registered = {block.archive_id for block in dataset.datablocks}
-    return all(datablock.key in registered and long_term_storage().holds(datablock) for datablock in verified)
+    registered = set() if dataset is None else {block.archive_id for block in dataset.datablocks}
+    own = {datablock.key for datablock in verified}
+    if dataset is None or not own & registered:
+        return _Standing.TAKEN_BACK
+    lts = long_term_storage()
+    lost = [datablock for datablock in verified if not lts.holds(datablock)]
+    _store_again(lost, folder)
+    if not all(lts.holds(datablock) for datablock in lost):
+        return _Standing.LOST
+    if own <= registered and (archived.is_retrievable(dataset) or _is_told_again(run, dataset)):
+        return _Standing.ARCHIVED
+    return _Standing.NOT_CALLED_ARCHIVED
+
+
+def _store_again(lost: list[SealedDatablock], folder: RunFolder) -> None:
+    """Store the tars that still lie in staging; what was sent of a large one is gone on with by the next call."""
+    sealed = {datablock.number: datablock.key for datablock in sealed_datablocks(folder)} if lost else {}
+    for datablock in lost:
+        source = sealed[datablock.number]
+        if storage.staging().head(source) is not None:
+            logger.warning("a tar that the long-term storage lost is stored again", extra={"archive_id": datablock.key})
+            try:
+                long_term_storage().store(datablock, storage.staging(), deadline(), source=source)
+            except ServiceRefused as refused:
+                logger.error("a tar cannot be stored again", extra={"reason": refused.reason.to_json()})
 
 
 def _is_told_again(run: Run, dataset: RecordedDataset) -> bool:

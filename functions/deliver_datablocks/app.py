@@ -7,14 +7,16 @@ ServiceRefused (``corrupt_datablock``) names those that are damaged.
 
 import time
 
-from archiver import extraction, storage
+from archiver import alarms, extraction, storage
+from archiver.alarms import Alarm
 from archiver.delivery import Delivered, Refused, already_delivered, deliver
+from archiver.errors import Code, ServiceRefused
 from archiver.extraction import Extraction
 from archiver.lts import LongTermStorage, TapeState, long_term_storage
 from archiver.models import CatalogueDatablock, LaneDone, LaneWork, WantedDatablock
 from archiver.renewal import renew
 from archiver.settings import settings
-from archiver.step import deadline, logger, step
+from archiver.step import deadline, step
 
 
 @step
@@ -39,7 +41,12 @@ def _extract(work: LaneWork, files: frozenset[str]) -> LaneDone:
     """Make the one tar of the selected files; the other workers have nothing to do."""
     if work.lane > 0:
         return work.reached(done=True)
-    reached = extraction.extract(work, files, long_term_storage(), deadline())
+    try:
+        reached = extraction.extract(work, files, long_term_storage(), deadline())
+    except ServiceRefused as refused:
+        if refused.reason.code is Code.CORRUPT_DATABLOCK:
+            alarms.sound(Alarm.DATABLOCKS_DAMAGED, "files of a datablock are refused", reason=refused.reason.message)
+        raise
     on_tape = reached is Extraction.ON_TAPE
     return work.reached(done=on_tape or reached is Extraction.DONE, on_tape=on_tape)
 
@@ -54,7 +61,8 @@ def _settle(wanted: WantedDatablock, folder: storage.RunFolder) -> bool:
     if isinstance(outcome, Delivered) and not renew(outcome.key, storage.retrieval(), deadline()):
         return False
     if isinstance(outcome, Refused):
-        logger.error("datablock refused", extra={"archive_id": outcome.archive_id, "reason": outcome.reason.message})
+        why = outcome.reason.message
+        alarms.sound(Alarm.DATABLOCKS_DAMAGED, "a datablock is refused", archive_id=outcome.archive_id, reason=why)
     folder.save(wanted.note("refused" if isinstance(outcome, Refused) else "delivered"), outcome)
     return True
 

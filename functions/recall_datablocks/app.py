@@ -10,7 +10,8 @@ ServiceRefused (``recall_timeout``; ``recall_failed`` when the job names files, 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from archiver import storage, workflows
+from archiver import alarms, storage, workflows
+from archiver.alarms import Alarm
 from archiver.delivery import already_delivered, unreadable
 from archiver.errors import Code, ServiceRefused
 from archiver.extraction import selection_of
@@ -18,7 +19,7 @@ from archiver.keys import Keys
 from archiver.lts import LongTermStorage, TapeState, long_term_storage
 from archiver.models import CatalogueDatablock, Lease, RecallProgress, WantedDatablock
 from archiver.settings import settings
-from archiver.step import logger, step
+from archiver.step import step
 from archiver.waits import wait_after
 
 # How long a tier may take before everything is asked for once more, and how long it may take then: together at
@@ -104,7 +105,7 @@ def _refuse(progress: RecallProgress, failed: list[WantedDatablock]) -> None:
         raise ServiceRefused(Code.RECALL_FAILED, "Tape could not bring the datablocks back, twice.", named)
     folder = storage.RunFolder(progress.run_id)
     for one in failed:
-        logger.error("recall failed", extra={"archive_id": one.archive_id})
+        alarms.sound(Alarm.DATABLOCKS_DAMAGED, "tape could not bring a datablock back", archive_id=one.archive_id)
         folder.save(one.note("refused"), unreadable(folder.need(one.note("datablocks"), CatalogueDatablock)))
 
 

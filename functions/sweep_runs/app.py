@@ -8,9 +8,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
-
-from archiver import reports, storage, workflows
+from archiver import alarms, reports, storage, workflows
+from archiver.alarms import Alarm
 from archiver.drops import DropStatus
 from archiver.errors import Code, Reason
 from archiver.keys import Keys
@@ -57,7 +56,7 @@ def _settled(key: str, lease: Lease, sweep: SweepProgress) -> RunToSettle | None
     ended = workflows.ended_at(lease.execution_arn)
     over_for = LAST_CALL if ended is None else datetime.now(UTC) - ended
     if over_for > OVERDUE:
-        _tell_that_it_is_overdue(lease)
+        alarms.sound(Alarm.OVERDUE_RUNS, "a run cannot be settled", run=lease.run_id, subject=lease.subject)
     is_drop = workflows.is_execution_of(lease.execution_arn, settings().ingest_state_machine_arn)
     if not is_drop and _outcome(lease) == "pending":
         return _run(lease, "register")
@@ -114,9 +113,3 @@ def _failure_of_drop(lease: Lease) -> Failure | None:
     if RunFolder(lease.run_id).load("outcome.json", DropStatus) is not None:
         return None
     return reports.failure_of(reports.reason_of_silence(workflows.status(lease.execution_arn)))
-
-
-def _tell_that_it_is_overdue(lease: Lease) -> None:
-    logger.error("a run cannot be settled", extra={"run": lease.run_id, "subject": lease.subject})
-    with single_metric(name="OverdueRuns", unit=MetricUnit.Count, value=1):
-        pass

@@ -5,16 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
-
+from archiver import alarms
+from archiver.alarms import Alarm
 from archiver.errors import ServiceUnavailable
 from archiver.models import SweepProgress
 
 # When so many in a row fail because a service does not answer, it will not answer for the next one either.
 _SILENCES: Final = 3
-
-logger = Logger(service="archiver", child=True)
 
 
 class Sweeping:
@@ -63,6 +60,4 @@ class Sweeping:
 
 def tell_failure(part: str, subject: str, error: Exception | None = None) -> None:
     """Say what a sweep could not put right, in the log and for the alarm ``SweepsFallShort``."""
-    logger.error("a sweep could not put it right", extra={"part": part, "subject": subject}, exc_info=error)
-    with single_metric(name="SweptInVain", unit=MetricUnit.Count, value=1):
-        pass
+    alarms.sound(Alarm.SWEPT_IN_VAIN, "a sweep could not put it right", error, part=part, subject=subject)

@@ -4,14 +4,18 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from archiver import grants, storage
+from archiver import archived, grants, storage
+from archiver.alarms import Alarm
+from archiver.lts import long_term_storage
 from archiver.models import Lease, S3Object, Upload
 from archiver.packaging import sealed_datablocks
 from archiver.s3 import Bucket
+from archiver.scicat import catalogue
 from functions.clean_up_dataset.app import handler
 from tests import dropping
 from tests.account import LambdaContext
 from tests.dataset import TO_COMPLETE, TO_SEALED, TO_VERIFIED, ADataset, do_steps
+from tests.permissions import as_function
 from tests.template import RESOURCES
 
 
@@ -99,17 +103,64 @@ def test_nothing_goes_before_scicat_says_that_it_is_archived(
         assert dataset.landing() == before
 
 
-def test_nothing_goes_when_the_long_term_storage_lost_a_tar(
+def alarms(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What was counted since the last look."""
+    lines = capsys.readouterr().out.splitlines()
+    return [name for line in lines for name in Alarm if f'"{name}":' in line and "_aws" in line]
+
+
+def test_nothing_goes_when_the_long_term_storage_lost_a_tar_and_the_run_is_left_to_the_sweep(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = a_dataset()
+    do_steps(dataset, *TO_COMPLETE, context=lambda_context)
+    (sealed,) = sealed_datablocks(dataset.folder)
+    dataset.s3.delete_object(Bucket="lts", Key=sealed.key)
+    tar = dataset.s3.get_object(Bucket="staging", Key=sealed.key)["Body"].read()
+    dataset.s3.delete_object(Bucket="staging", Key=sealed.key)
+    before = dataset.landing()
+    alarms(capsys)
+
+    handler(dataset.run, lambda_context)
+
+    assert dataset.landing() == before
+    assert storage.holds_lease(dataset.pid, dataset.run_id)
+    assert alarms(capsys) == [Alarm.CLEAN_UPS_REFUSED]
+    # Once somebody has put it back, the next call cleans up.
+    dataset.s3.put_object(Bucket="lts", Key=sealed.key, Body=tar, ChecksumAlgorithm="CRC64NVME")
+    handler(dataset.run, lambda_context)
+    assert dataset.landing() == {dataset.prefix + "dataset.json"}
+    assert storage.read_lease(dataset.pid) is None
+    assert alarms(capsys) == []
+
+
+def test_a_tar_that_the_long_term_storage_lost_is_stored_again_while_it_lies_in_staging(
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:
     dataset = a_dataset()
     do_steps(dataset, *TO_COMPLETE, context=lambda_context)
     (sealed,) = sealed_datablocks(dataset.folder)
     dataset.s3.delete_object(Bucket="lts", Key=sealed.key)
+    as_function("CleanUpDataset", handler)(dataset.run, lambda_context)
+    assert long_term_storage().holds(sealed)
+    assert dataset.landing() == {dataset.prefix + "dataset.json"}
+    assert list(storage.staging().list("openem-network/")) == []
+
+
+def test_a_dataset_whose_records_somebody_deleted_may_be_archived_anew(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = a_dataset()
+    do_steps(dataset, *TO_COMPLETE, context=lambda_context)
+    archived.take_back(dataset.pid, catalogue().need_recorded_dataset(dataset.pid).datablocks)
     before = dataset.landing()
+    alarms(capsys)
+
     handler(dataset.run, lambda_context)
+
     assert dataset.landing() == before
-    assert [found.key for found in storage.staging().list("openem-network/")] == [sealed.key]
+    assert storage.read_lease(dataset.pid) is None
+    assert alarms(capsys) == [Alarm.CLEAN_UPS_REFUSED]
 
 
 def test_j06_a_run_that_lost_its_lease_deletes_nothing(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from archiver.alarms import Alarm
 from archiver.delivery import Delivered, Refused
 from archiver.errors import Code
 from archiver.lts import LongTermStorage, StoredDatablock
@@ -146,3 +147,15 @@ def test_what_the_storage_calls_readable_and_does_not_let_be_read_is_left_to_be_
     monkeypatch.undo()
     assert deliver()
     assert retrieved(aws) == tars
+
+
+def test_a_retrieval_that_finds_a_tar_gone_sounds_an_alarm(
+    tars: dict[str, bytes], aws: "S3Client", capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tars
+    aws.delete_object(Bucket="lts", Key=archive_id(0))
+    capsys.readouterr()
+    assert deliver()
+    assert capsys.readouterr().out.count(f'"{Alarm.DATABLOCKS_DAMAGED}":[1.0]') == 1
+    assert deliver()
+    assert Alarm.DATABLOCKS_DAMAGED not in capsys.readouterr().out
