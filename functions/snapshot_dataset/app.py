@@ -13,6 +13,7 @@ from archiver.models import Run, RunMatched, Snapshot, SourceFile, Upload
 from archiver.remarks import FileRemarks, Remark, size_remarks
 from archiver.scicat import catalogue
 from archiver.step import logger, step
+from archiver.upload_files import Pins
 
 _CHANGED = (
     "Files were replaced, added or taken away after the upload was declared complete. "
@@ -53,15 +54,16 @@ def _upload(pid: str) -> Upload:
 
 def _unchanged(pid: str, upload: Upload, matched: Iterable[SourceFile]) -> Iterator[SourceFile]:
     """The same files. Raises DatasetRejected when they are not those that were declared complete, where any were."""
-    pins = None if upload.prefix.startswith(Keys.DROPS) else landing_zone.pins(pid)
-    if pins is None:
+    declared = None if upload.prefix.startswith(Keys.DROPS) else landing_zone.upload(pid)
+    if declared is None or declared.pinned is None:
         yield from matched
         return
+    pins = Pins(pid, declared.pinned)
     there, changed = 0, []
     for file in matched:
         if file.etag:
             there += 1
-            if not pins.have(file):
+            if not pins.have(file.path, file.size, file.etag):
                 changed.append(file.path)
         yield file
     if changed or there != pins.files:

@@ -7,18 +7,30 @@ the digest of a path and a value; all values of a table have the same length.
 import hashlib
 from bisect import bisect_left
 from collections.abc import Iterable
+from typing import Final
 
-_DIGEST_BYTES = 16
+_DIGEST_BYTES: Final = 16
 # Some 100 KB each, which S3 reads in one go.
 _RECORDS_PER_SHARD = 4_000
 
 
-def shards_of(values: Iterable[tuple[str, bytes]]) -> list[bytes]:
-    """The shards of a table of paths and values; there is always one."""
-    records = sorted(_digest(path) + value for path, value in values)
-    shards: list[list[bytes]] = [[] for _ in range(max(1, -(-len(records) // _RECORDS_PER_SHARD)))]
-    for record in records:
-        shards[_shard(record[:_DIGEST_BYTES], len(shards))].append(record)
+def record(path: str, value: bytes) -> bytes:
+    """What stands in a table of a file."""
+    return _digest(path) + value
+
+
+def records_of(row: bytes, length: int) -> list[bytes]:
+    """The records of a row of them, whose values have so many bytes."""
+    width = _DIGEST_BYTES + length
+    return [row[start : start + width] for start in range(0, len(row), width)]
+
+
+def shards_of(records: Iterable[bytes]) -> list[bytes]:
+    """The shards of a table of these records; there is always one."""
+    ordered = sorted(records)
+    shards: list[list[bytes]] = [[] for _ in range(max(1, -(-len(ordered) // _RECORDS_PER_SHARD)))]
+    for one in ordered:
+        shards[_shard(one[:_DIGEST_BYTES], len(shards))].append(one)
     return [b"".join(shard) for shard in shards]
 
 

@@ -121,6 +121,16 @@ class Keys:
         return f"{cls.upload_notes(pid)}files/{name}/{shard:04d}"
 
     @classmethod
+    def noted_blocks(cls, pid: str) -> str:
+        """Staging: the prefix of what is noted of SciCat's blocks of files, while there are others to be read."""
+        return f"{cls.upload_notes(pid)}blocks/"
+
+    @classmethod
+    def noted_block(cls, pid: str, block_id: str) -> str:
+        """Staging: what is noted of one of them."""
+        return f"{cls.noted_blocks(pid)}{_digest(block_id)}.json"
+
+    @classmethod
     def open_upload(cls, pid: str, key: str) -> str:
         """Staging: the multipart upload of one file."""
         return f"{cls.upload_notes(pid)}{_digest(key)}.json"

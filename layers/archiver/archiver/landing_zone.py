@@ -4,11 +4,9 @@ The notes lie in the staging bucket, where no client can write. An upload is ope
 it is declared complete or given up; both take a while, and exclude each other.
 """
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Literal
@@ -16,40 +14,25 @@ from uuid import uuid4
 
 from pydantic import BaseModel, Field
 
-from archiver import datasets, filetable, grants, storage
+from archiver import grants, storage
 from archiver.inbox import inbox
 from archiver.keys import Keys
-from archiver.models import CatalogueFile, SourceFile
+from archiver.models import CatalogueTotals
 from archiver.notes import Note
 from archiver.s3 import MAX_KEYS_PER_DELETE
+from archiver.upload_files import FilesNoted
 
-_SHARD_BYTES = 16 * 1024**2
 _AT_ONCE = 8
 # No request lasts longer: one that was at work then has ended without a word.
 _LONGEST_REQUEST = timedelta(minutes=1)
-_SIZE_BYTES, _ANY_SIZE = 8, -1
-_SEEN_BYTES = 16
-
-
-class FilesNoted(BaseModel):
-    """A table of files (``filetable``) that lies in staging under this name; ``size`` in bytes, of all of them."""
-
-    name: str
-    shards: int
-    files: int
-    size: int
-
-    def shard_of(self, path: str) -> int:
-        """The number of the shard in which a file stands, if it stands in any."""
-        return filetable.shard_of(path, self.shards)
 
 
 class DatasetUpload(BaseModel):
     """The upload of a dataset.
 
     ``listed`` are SciCat's files, at the request for space that ``username`` made, one of the dataset's owners or not;
-    it works ``until`` the grant ends. ``pinned`` is what lay there when it was declared complete. ``changed`` tells one
-    state from another.
+    ``totals`` is what SciCat counted then. It works ``until`` the grant ends. ``pinned`` is what lay there when it was
+    declared complete. ``changed`` tells one state from another.
     """
 
     state: Literal["open", "finalizing", "finalized", "emptying"] = "open"
@@ -59,6 +42,7 @@ class DatasetUpload(BaseModel):
     by_owner: bool = True
     until: datetime | None = None
     listed: FilesNoted | None = None
+    totals: CatalogueTotals | None = None
     pinned: FilesNoted | None = None
 
     @property
@@ -86,11 +70,8 @@ def upload(pid: str) -> DatasetUpload | None:
     return _note(pid).read()
 
 
-def open_upload(pid: str, username: str, listed: FilesNoted, *, by_owner: bool) -> bool:
+def open_upload(pid: str, wanted: DatasetUpload) -> bool:
     """Begin the dataset's upload, or go on with it; False when it is complete, being declared so, or given up."""
-    wanted = DatasetUpload(
-        username=username, by_owner=by_owner, listed=listed, until=datetime.now(UTC) + grants.GRANTED_FOR
-    )
     opened = _note(pid).change(
         lambda known: None if known and (known.is_busy or known.state == "finalized") else wanted
     )
@@ -117,10 +98,9 @@ class Finalizing:
     def __init__(self, pid: str, entered: DatasetUpload) -> None:
         self._pid, self._entered = pid, entered
 
-    def pin(self, files: Iterable[SourceFile]) -> bool:
-        """Note the objects that lie there now; False when the upload is given up by another request."""
-        pinned = _note_files(self._pid, ((file.path, _seen(file), file.size) for file in files if file.etag))
-        return self._change(lambda known: known.model_copy(update={"pinned": pinned}))
+    def pin(self, seen: FilesNoted) -> bool:
+        """Note what lies there now; False when the upload is given up by another request."""
+        return self._change(lambda known: known.model_copy(update={"pinned": seen}))
 
     def end(self) -> bool:
         """Nothing can be uploaded any more. False when the upload is given up by another request."""
@@ -190,95 +170,6 @@ def _enter(pid: str, state: Literal["finalizing", "emptying"]) -> DatasetUpload 
 
     _note(pid).change(enter)
     return entered
-
-
-# Its files
-
-
-def note_list(pid: str, listed: Iterable[CatalogueFile]) -> FilesNoted:
-    """Note which files SciCat lists, and how many bytes each has, so that one of them is found by one request."""
-    return _note_files(pid, map(_listed, filter(datasets.may_be_sent, listed)))
-
-
-def _listed(entry: CatalogueFile) -> tuple[str, bytes, int]:
-    size = datasets.size_to_send(entry)
-    noted = _ANY_SIZE if size is None else size
-    return entry.path, noted.to_bytes(_SIZE_BYTES, signed=True), size or 0
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """A file that SciCat lists; ``size`` in bytes, None where the list does not tell."""
-
-    size: int | None
-
-
-def expected(path: str, shard: bytes) -> Expected | None:
-    """The file, by the shard that it would stand in; None when it is not listed."""
-    noted = filetable.value_of(path, shard, _SIZE_BYTES)
-    if noted is None:
-        return None
-    size = int.from_bytes(noted, signed=True)
-    return Expected(None if size == _ANY_SIZE else size)
-
-
-def shard(pid: str, noted: FilesNoted, number: int) -> bytes:
-    """A shard of a table of the dataset's upload. Raises LookupError when the upload was given up meanwhile."""
-    key = Keys.noted_files(pid, noted.name, number)
-    body = storage.staging().read(key, _SHARD_BYTES)
-    if body is None:
-        raise LookupError(f"{key} is not there")
-    return body
-
-
-def _note_files(pid: str, files: Iterable[tuple[str, bytes, int]]) -> FilesNoted:
-    """Write a table of paths and values; the number is of the bytes that a file has."""
-    count = size = 0
-
-    def counted() -> Iterator[tuple[str, bytes]]:
-        nonlocal count, size
-        for path, value, file_size in files:
-            count, size = count + 1, size + file_size
-            yield path, value
-
-    shards = filetable.shards_of(counted())
-    name = hashlib.sha256(b"".join(hashlib.sha256(shard).digest() for shard in shards)).hexdigest()
-
-    def write(number: int) -> None:
-        key = Keys.noted_files(pid, name, number)
-        storage.staging().put(key, shards[number], content_type="application/octet-stream")
-
-    with ThreadPoolExecutor(_AT_ONCE) as writers:
-        list(writers.map(write, range(len(shards))))
-    return FilesNoted(name=name, shards=len(shards), files=count, size=size)
-
-
-def _seen(file: SourceFile) -> bytes:
-    return hashlib.blake2b(f"{file.size} {file.etag}".encode(), digest_size=_SEEN_BYTES).digest()
-
-
-class Pins:
-    """What lay there when the dataset's upload was declared complete."""
-
-    def __init__(self, pid: str, noted: FilesNoted) -> None:
-        self._noted = noted
-        self._shards = [shard(pid, noted, number) for number in range(noted.shards)]
-
-    def have(self, file: SourceFile) -> bool:
-        """Whether the file is what it was."""
-        own = self._shards[self._noted.shard_of(file.path)]
-        return filetable.value_of(file.path, own, _SEEN_BYTES) == _seen(file)
-
-    @property
-    def files(self) -> int:
-        """How many there were."""
-        return self._noted.files
-
-
-def pins(pid: str) -> Pins | None:
-    """What was pinned when the dataset's upload was declared complete; None when it never was."""
-    known = upload(pid)
-    return None if known is None or known.pinned is None else Pins(pid, known.pinned)
 
 
 # The multipart uploads of its files

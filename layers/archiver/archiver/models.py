@@ -5,7 +5,7 @@ the staging bucket (``storage.RunFolder``).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -64,6 +64,14 @@ class CatalogueFile:
     gid: str | None = None
     perm: str | None = None
     type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileBlock:
+    """Some of a dataset's files, under the catalogue's own ``id``; they are asked for when they are ``read``."""
+
+    id: str
+    read: Callable[[], Sequence[CatalogueFile]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from archiver import datasets, filelist, landing_zone, storage
+from archiver import datasets, filelist, landing_zone, storage, upload_files
 from archiver.errors import DatasetRejected
 from archiver.keys import Keys
 from archiver.models import Snapshot, Upload
@@ -92,9 +92,11 @@ def declared(a_dataset: Callable[..., ADataset]) -> ADataset:
 def declare(dataset: ADataset) -> None:
     listed = catalogue().files_of(PID, lambda files: sorted(files, key=filelist.byte_order))
     there = storage.uploaded(storage.upload_of(PID))
+    matched = list(datasets.match(listed, there, dataset.prefix))
+    seen = upload_files.pin(PID, [(file.path, file.size, file.etag) for file in matched if file.etag])
     with landing_zone.finalizing(PID) as finalizing:
         assert finalizing is not None
-        assert finalizing.pin(datasets.match(listed, there, dataset.prefix))
+        assert finalizing.pin(seen)
         assert finalizing.end()
 
 

@@ -1,7 +1,7 @@
 """Whole datasets: space is asked for, the upload is declared complete or given up."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 
-from archiver import grants, landing_zone, storage
-from archiver.http import dataset_uploads, remembered
-from archiver.models import S3Object
+from archiver import filetable, grants, landing_zone, storage, upload_files
+from archiver.http import dataset_uploads, patience, remembered
+from archiver.models import FileBlock, S3Object
+from archiver.scicat import Catalogue
 from archiver.scicat.answers import Answer
 from archiver.scicat.server import Request, Server
 from archiver.settings import GIB, settings
@@ -239,6 +240,8 @@ def test_b41_a_slow_scicat_is_answered_by_500_with_details(uploaded: User, envir
 
     answer = uploaded.finalize()
 
+    # What is late ends by itself: here, before the account does.
+    patience._threads().shutdown()
     assert answer.status == 500
     assert {"code", "message", "details"} <= set(answer.json)
 
@@ -487,6 +490,75 @@ def test_what_was_declared_complete_is_pinned_and_not_looked_at_again(uploaded: 
     assert before is not None
     assert before.pinned is not None
     assert before.pinned.files == len(FILES)
+
+
+@pytest.fixture
+def long_list(uploaded: User, aws: "S3Client", environment: pytest.MonkeyPatch) -> User:
+    """The owner of a dataset of which SciCat has so many files that they take several requests, all of them there."""
+    environment.setattr(dataset_uploads, "_LONG_LIST", 0)
+    for name, value in (("_SHARE", 2), ("_SAMPLED", 1)):
+        environment.setattr(upload_files, name, value)
+    environment.setattr(filetable, "_RECORDS_PER_SHARD", 3)
+    for block in range(3):
+        uploaded.lists({f"movies/{block}-{number}.mrc": 1 for number in range(4)})
+    for block in range(3):
+        for number in range(4):
+            aws.put_object(Bucket="landing", Key=f"{PREFIX}movies/{block}-{number}.mrc", Body=b"1")
+    return uploaded
+
+
+def test_a_list_that_takes_longer_than_a_request_is_gone_on_with(
+    long_list: User, environment: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def noted(block: FileBlock) -> upload_files._BlockNoted:
+        read.append(block.id)
+        return reading(block)
+
+    reading = upload_files._noted
+    environment.setattr(upload_files, "_noted", noted)
+    clock = iter(range(1_000))
+    environment.setattr(upload_files, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    environment.setattr(dataset_uploads, "_LIST_SECONDS", 2.5)
+
+    answers = [long_list.ask_for_space() for _ in range(2)]
+
+    assert [answer.status for answer in answers] == [507, 201]
+    assert len(read) == len(set(read)) == 4
+    assert long_list.presign("movies/2-3.mrc").status == 201
+
+
+def test_a_long_list_is_compared_with_what_was_noted_of_it(long_list: User, environment: pytest.MonkeyPatch) -> None:
+    assert long_list.ask_for_space().status == 201
+    with environment.context() as patch:
+        patch.setattr(Catalogue, "files_of", None)
+        assert long_list.finalize().status == 201
+
+    upload = landing_zone.upload(PID)
+    assert upload is not None
+    assert upload.pinned is not None
+    assert upload.pinned.files == len(FILES) + 12
+
+
+@pytest.mark.parametrize("change", [missing, longer, not_listed])
+def test_what_is_wrong_in_a_long_list_is_named_all_the_same(
+    long_list: User, aws: "S3Client", change: Callable[["S3Client"], str]
+) -> None:
+    assert long_list.ask_for_space().status == 201
+    code = change(aws)
+
+    answer = long_list.finalize()
+
+    assert (answer.status, answer.json["code"]) == (422, code)
+    assert "grids/c.mrc" in answer.json["details"]
+
+
+def test_a_list_that_is_another_one_by_now_is_read_again(long_list: User) -> None:
+    assert long_list.ask_for_space().status == 201
+    long_list.lists({"later.mrc": 3})
+
+    assert long_list.finalize().json["code"] == "missing_files"
 
 
 READER = frozenset({"readers"})

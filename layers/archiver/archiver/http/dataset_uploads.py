@@ -1,7 +1,7 @@
 """Uploads of whole datasets: space for one is asked for, and in the end it is declared complete or given up."""
 
 import re
-from functools import partial
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from archiver import datasets, grants, landing_zone, storage
+from archiver import datasets, grants, landing_zone, storage, upload_files
 from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected
 from archiver.filelist import byte_order
 from archiver.http import access, auth, receiving
@@ -28,10 +28,11 @@ from archiver.http.upload_bodies import (
 )
 from archiver.inbox import inbox
 from archiver.keys import Keys
-from archiver.landing_zone import DatasetUpload, Finalizing
+from archiver.landing_zone import DatasetUpload
 from archiver.models import CatalogueDataset, JobKind, Upload
 from archiver.scicat import catalogue
 from archiver.settings import GIB, settings
+from archiver.upload_files import FilesNoted
 from archiver.wording import counted
 
 router = APIGatewayRouter()
@@ -40,6 +41,9 @@ logger = Logger(service="archiver", child=True)
 # API Gateway and the function wait for 29 seconds. A hundred thousand files are compared in about half of the time.
 _LONG_SECONDS = 26.0
 _COMPARE_SECONDS = 15.0
+_LIST_SECONDS = 18.0
+# So many files are compared with what was noted of SciCat's list, which would take longer to read than all the rest.
+_LONG_LIST = 20_000
 # SciCat looks closer; what is no address at all is not worth a refusal of the whole dataset.
 _EMAIL = re.compile(r"[^@\s;,]+@[^@\s;,]+")
 
@@ -66,27 +70,37 @@ _EMAIL = re.compile(r"[^@\s;,]+@[^@\s;,]+")
 def request(asked: Annotated[SpaceAsked, Body()]) -> Response[dict[str, Any]]:
     """Keeps space for a dataset: as much as is asked for, or as SciCat's list of files has if that is more."""
     dataset = receiving.dataset(asked.dataset_id)
-    note = partial(landing_zone.note_list, dataset.pid)
-    listing = Asked(lambda: catalogue().files_of(dataset.pid, note), Code.SCICAT_UNAVAILABLE, _LONG_SECONDS)
-    listed = listing.answer()
+    listed = Asked(lambda: _list(dataset.pid), Code.SCICAT_UNAVAILABLE, _LONG_SECONDS).answer()
+    if listed is None:
+        return _later(
+            dataset.pid, asked, "SciCat's list of the dataset's files is long. Please ask again for the rest."
+        )
     size = max(asked.dataset_size_gib * GIB, listed.size)
     free = grants.grant(dataset.pid, size, settings().landing_budget_gib * GIB)
     if free is not None:
-        return _no_space(dataset.pid, asked, free)
-    owns = access.owns(auth.caller(), dataset)
-    if not landing_zone.open_upload(dataset.pid, auth.caller().username, listed, by_owner=owns):
+        message = "There is not enough space for the dataset now. Please ask again later."
+        return _later(dataset.pid, asked, message, free // GIB)
+    upload = DatasetUpload(
+        username=auth.caller().username,
+        by_owner=access.owns(auth.caller(), dataset),
+        until=datetime.now(UTC) + grants.GRANTED_FOR,
+        listed=listed,
+        totals=dataset.totals,
+    )
+    if not landing_zone.open_upload(dataset.pid, upload):
         raise _busy()
     receiving.forget(dataset.pid)
     granted = SpaceGranted(message="There is space for the dataset.")
     return Response(HTTPStatus.CREATED.value, content_types.APPLICATION_JSON, granted.model_dump())
 
 
-def _no_space(pid: str, asked: SpaceAsked, free: int) -> Response[dict[str, Any]]:
+def _list(pid: str) -> FilesNoted | None:
+    return catalogue().blocks_of(pid, lambda blocks: upload_files.note_list(pid, blocks, _LIST_SECONDS))
+
+
+def _later(pid: str, asked: SpaceAsked, message: str, free: int = 0) -> Response[dict[str, Any]]:
     refused = SpaceRefused(
-        message="There is not enough space for the dataset now. Please ask again later.",
-        dataset_id=pid,
-        requested_size_gib=asked.dataset_size_gib,
-        free_size_gib=free // GIB,
+        message=message, dataset_id=pid, requested_size_gib=asked.dataset_size_gib, free_size_gib=free
     )
     return Response(HTTPStatus.INSUFFICIENT_STORAGE.value, content_types.APPLICATION_JSON, refused.model_dump())
 
@@ -122,22 +136,22 @@ def _finalize(pid: str, asked: FinalizeAsked, caller: Caller) -> None:
     if upload is not None and upload.state == "finalized" and not _is_opened_again(dataset, upload):
         _tell(pid)
     else:
-        _declare_complete(dataset)
+        _declare_complete(dataset, upload)
     if asked.create_archiving_job:
         _ask_for_archiving(dataset, caller.username, asked.contact_email)
 
 
-def _declare_complete(dataset: CatalogueDataset) -> None:
+def _declare_complete(dataset: CatalogueDataset, upload: DatasetUpload | None) -> None:
     """Pin what lies there, if it is what SciCat lists, and tell SciCat. Refuses it otherwise, and leaves it open."""
     with landing_zone.finalizing(dataset.pid) as finalizing:
         if finalizing is None:
             raise _busy()
         _refuse_open_uploads(dataset.pid)
-        pinned = Asked(lambda: _pin(finalizing, dataset), Code.SCICAT_UNAVAILABLE, _COMPARE_SECONDS)
+        seen = Asked(lambda: _seen(dataset, upload), Code.SCICAT_UNAVAILABLE, _COMPARE_SECONDS)
         # Archiving compares them in any case, and can be given other files then; the Ingestor asks here only once.
-        if pinned.is_late():
+        if seen.is_late():
             logger.warning("there are too many files to compare them now", extra={"pid": dataset.pid})
-        elif not pinned.answer():
+        elif not finalizing.pin(seen.answer()):
             raise _busy()
         _tell(dataset.pid)
         if not finalizing.end():
@@ -172,13 +186,20 @@ def _refuse_open_uploads(pid: str) -> None:
         raise Refusal(HTTPStatus.CONFLICT, "uploads_open", message, "\n".join(names[:MAX_NAMED_FILES]))
 
 
-def _pin(finalizing: Finalizing, dataset: CatalogueDataset) -> bool:
-    """Pin the files. Refuses when they are not those of SciCat's list, or have other sizes (422)."""
+def _seen(dataset: CatalogueDataset, upload: DatasetUpload | None) -> FilesNoted:
+    """What lies there. Refuses when these are not the files of SciCat's list, or have other sizes (422)."""
+    known = upload.listed if upload is not None and upload.totals == dataset.totals else None
+    if known is not None and known.files >= _LONG_LIST:
+        seen = upload_files.pin_listed(dataset.pid, known)
+        if seen is not None:
+            return seen
+    # Another list by now, or what lies there is not what was listed: SciCat's own list tells the names.
     prefix = Keys.uploads(dataset.pid)
     listed = catalogue().files_of(dataset.pid, lambda files: sorted(files, key=byte_order))
     uploaded = storage.uploaded_at_once(Upload(prefix=prefix), [file.path for file in listed])
     try:
-        return finalizing.pin(datasets.match(listed, uploaded, prefix))
+        matched = datasets.match(listed, uploaded, prefix)
+        return upload_files.pin(dataset.pid, ((file.path, file.size, file.etag) for file in matched if file.etag))
     except DatasetRejected as error:
         why = error.reason
         details = "\n".join(why.files)

@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 
-from archiver import landing_zone, uploads
+from archiver import landing_zone, upload_files, uploads
 from archiver.http import access, auth
 from archiver.http.callers import Caller
 from archiver.http.errors import Refusal, documented
 from archiver.http.remembered import Remembered
 from archiver.keys import Keys
-from archiver.landing_zone import ClientUpload, DatasetUpload, FilesNoted
+from archiver.landing_zone import ClientUpload, DatasetUpload
 from archiver.models import CatalogueDataset
+from archiver.upload_files import FilesNoted
 
 # What a route that uploads may refuse with, unless it speaks to the Ingestor alone.
 REFUSALS = documented(
@@ -105,7 +106,7 @@ def _listed(found: CatalogueDataset, key: str, upload: DatasetUpload | None) -> 
     if upload is None or upload.listed is None or not upload.may_be_sent_to:
         raise _no_space()
     path = key.removeprefix(Keys.uploads(found.pid))
-    expected = landing_zone.expected(path, _shard(found.pid, upload.listed, path))
+    expected = upload_files.expected(path, _shard(found.pid, upload.listed, path))
     if expected is None:
         message = "SciCat did not list this file when space was asked for. If it does now, please ask for space again."
         raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "file_not_listed", message, path)
@@ -115,7 +116,7 @@ def _listed(found: CatalogueDataset, key: str, upload: DatasetUpload | None) -> 
 def _shard(pid: str, listed: FilesNoted, path: str) -> bytes:
     number = listed.shard_of(path)
     try:
-        return _shards().get((pid, listed.name, number), lambda: landing_zone.shard(pid, listed, number))
+        return _shards().get((pid, listed.name, number), lambda: upload_files.shard(pid, listed, number))
     except LookupError:
         raise _no_space() from None  # given up at this moment
 

@@ -14,6 +14,7 @@ from archiver.models import (
     CatalogueDataset,
     CatalogueFile,
     DatablockRecord,
+    FileBlock,
     JobKind,
     RecordedDataset,
 )
@@ -224,25 +225,36 @@ class Catalogue:
     def files_of[T](self, pid: str, take: Callable[[Iterator[CatalogueFile]], T]) -> T:
         """What ``take`` makes of the files of the dataset's origdatablocks, of which one block is in memory at a time.
 
-        There may be any number. Should the list of blocks change while it is read, ``take`` is called again and gets
-        all files anew; one that changes each time is read later: raises ServiceUnavailable.
+        There may be any number. Otherwise as ``blocks_of``.
+        """
+        return self.blocks_of(pid, lambda blocks: take(file for block in blocks for file in block.read()))
+
+    def blocks_of[T](self, pid: str, take: Callable[[Sequence[FileBlock]], T]) -> T:
+        """What ``take`` makes of the dataset's origdatablocks, each of which is read when it asks for it.
+
+        Should the list of blocks change while it is read, ``take`` is called again and gets all blocks anew; one that
+        changes each time is read later: raises ServiceUnavailable.
         """
         for _ in range(READINGS):
             try:
-                return take(self._files(pid))
+                return take(self._blocks(pid))
             except _ListChangedError:
                 logger.warning("SciCat's list of files changed while it was read", extra={"pid": pid})
         raise ServiceUnavailable(Code.SCICAT_UNAVAILABLE, f"The list of files of {pid} changes while it is read.")
 
-    def _files(self, pid: str) -> Iterator[CatalogueFile]:
+    def _blocks(self, pid: str) -> list[FileBlock]:
         request = Request("GET", including(pid, "origdatablocks", {"fields": records.ORIGDATABLOCK_FIELDS}))
         listed = self._session.ask_for_list(request).read(records.origdatablock_ids_of)
-        for place, block_id in enumerate(listed):
-            request = Request("GET", including(pid, "origdatablocks", {"limits": {"limit": 1, "skip": place}}))
-            found = self._session.ask(request).read(records.origdatablock_of)
-            if found is None or found[0] != block_id:
-                raise _ListChangedError
-            yield from found[1]
+        return [
+            FileBlock(block_id, partial(self._files, pid, place, block_id)) for place, block_id in enumerate(listed)
+        ]
+
+    def _files(self, pid: str, place: int, block_id: str) -> Sequence[CatalogueFile]:
+        request = Request("GET", including(pid, "origdatablocks", {"limits": {"limit": 1, "skip": place}}))
+        found = self._session.ask(request).read(records.origdatablock_of)
+        if found is None or found[0] != block_id:
+            raise _ListChangedError
+        return found[1]
 
     def create_dataset(self, metadata: Mapping[str, Any], pid: str) -> bool:
         """Register a dataset (api v3 field names) under ``pid``; False when the pid is taken already."""
