@@ -54,13 +54,16 @@ def _outcome(begun: JobBegun, run: Run, why: Reason | None) -> RunOutcome:
 
     A retrieval that could not tell SciCat how it failed has it told here.
     """
-    written = RunFolder(run.run_id).load("outcome.json", RunOutcome)
+    arn = workflows.execution_arn(runs.machine_of_run(begun.kind), run.run_id)
+    written, status = _written(run), None
+    if written is None:
+        status = workflows.status(arn)
+        # It may have ended since: what ended has written all that it will.
+        written = _written(run) if status != "RUNNING" else None
     if written is not None and written.reported:
         return written
-    arn = workflows.execution_arn(runs.machine_of_run(begun.kind), run.run_id)
     if written is not None:
         return outcomes.report_retrieval(run, arn, reports.reason_written(written))
-    status = workflows.status(arn)
     reason = why or reports.reason_of_silence(status)
     if status == "RUNNING":
         return reports.outcome(run.pid, reason)
@@ -68,6 +71,10 @@ def _outcome(begun: JobBegun, run: Run, why: Reason | None) -> RunOutcome:
         return outcomes.report_retrieval(run, arn, reason)
     outcomes.leave_to_sweep(run, arn, reason)
     return reports.outcome(run.pid, reason)
+
+
+def _written(run: Run) -> RunOutcome | None:
+    return RunFolder(run.run_id).load("outcome.json", RunOutcome)
 
 
 def _result(begun: JobBegun, ends: Sequence[RunOutcome]) -> dict[str, Any] | None:

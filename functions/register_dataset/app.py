@@ -1,7 +1,8 @@
 """Make a dropped dataset known to SciCat, and remember which drop it came from.
 
 A dataset that is archived already, or whose archive job is not finished, is left as it is. Raises DatasetRejected
-("bad_drop") while the folder is being archived as another dataset: its files would be deleted under this one.
+("bad_drop") while the folder is being archived as another dataset: its files would be deleted under this one; and for a
+dataset that SciCat has as another group's, which anybody who knows the folder could have made before.
 """
 
 from archiver import archived, storage
@@ -20,7 +21,7 @@ def handler(drop: DropRead) -> DropRegistered:
     folder = storage.RunFolder(drop.run_id)
     content = folder.need("drop.json", DropContent)
     created = catalogue().create_dataset({**content.metadata, "datasetlifecycle": _LIFECYCLE}, drop.pid)
-    settled = None if created else _settled(drop.pid)
+    settled = None if created else _settled(drop.pid, str(content.metadata["ownerGroup"]))
     if settled is None:
         upload = Upload(prefix=drop.prefix, documents=content.documents)
         _refuse_taken(upload, drop.pid)
@@ -30,9 +31,12 @@ def handler(drop: DropRead) -> DropRegistered:
     return DropRegistered(**drop.model_dump(), settled=settled is not None)
 
 
-def _settled(pid: str) -> DropStatus | None:
+def _settled(pid: str, owner_group: str) -> DropStatus | None:
     """What became of an earlier drop of the same dataset, when nothing is left to ask for."""
     dataset = catalogue().recorded_dataset(pid)
+    if dataset is not None and dataset.dataset.owner_group != owner_group:
+        message = f"SciCat has the dataset {pid} as one of another group than {owner_group}: it is not this drop's."
+        raise DatasetRejected(Code.BAD_DROP, message)
     if dataset is not None and archived.is_retrievable(dataset):
         return DropStatus(status="already_archived", message="The dataset is archived already.", pid=pid)
     job = _unfinished_job(pid)

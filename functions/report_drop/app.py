@@ -25,7 +25,7 @@ def handler(drop: DropEnded) -> DropReported:
         status = _with_kept_files(status, drop, content)
     try:
         if reason is not None and content is not None:
-            _tell_catalogue(reason, content.pid, drop.execution_arn)
+            _tell_catalogue(reason, content, drop.execution_arn)
     finally:
         # After SciCat, so that whoever reads it finds the same there; and also when SciCat does not answer.
         _write(status, drop, content)
@@ -61,8 +61,13 @@ def _write(status: DropStatus, drop: DropEnded, content: DropContent | None) -> 
         drop_folder.write_status(drop, status, content.pid if content else None)
 
 
-def _tell_catalogue(reason: Reason, pid: str, execution_arn: str) -> None:
-    """Only what the user must mend is told; a system's failure leaves the dataset as it is, to be dropped again."""
+def _tell_catalogue(reason: Reason, content: DropContent, execution_arn: str) -> None:
+    """Only what the user must mend is told; a system's failure leaves the dataset as it is, to be dropped again.
+
+    Nothing is told of a dataset that is another group's.
+    """
     lifecycle = reports.archive_report(reason, execution_arn)
-    if lifecycle is not None and reports.row_of(reason.code) is Row.USER:
-        catalogue().update_lifecycle(pid, **lifecycle)
+    if lifecycle is None or reports.row_of(reason.code) is not Row.USER:
+        return
+    if catalogue().need_dataset(content.pid).owner_group == content.metadata["ownerGroup"]:
+        catalogue().update_lifecycle(content.pid, **lifecycle)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from archiver import links, reports, results, storage
+from archiver import links, reports, results, storage, workflows
 from archiver.delivery import Delivered
 from archiver.errors import Code
 from archiver.keys import Keys
@@ -238,3 +238,19 @@ def test_an_archiving_that_ended_before_it_said_anything_is_left_to_the_sweep(sc
     assert lease is not None
     assert (lease.run_id, lease.subject) == (f"{job_id}-1", "any/0")
     assert RunFolder(lease.run_id).need("outcome.json", RunOutcome).code == "execution_lost"
+
+
+def test_a_run_that_ends_while_the_job_is_finished_keeps_what_it_said_and_gets_no_lease(
+    scicat: Scicat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = a_job(scicat, JobKind.ARCHIVE, None)
+
+    def end_just_now(arn: str) -> str:
+        done = RunOutcome(pid="any/0", outcome="done", code="archived", message="Any.")
+        RunFolder(arn.rpartition(":")[2]).save("outcome.json", done)
+        return "SUCCEEDED"
+
+    monkeypatch.setattr(workflows, "status", end_just_now)
+
+    assert finish(job_id, JobKind.ARCHIVE)["status"] == "finishedSuccessful"
+    assert list(storage.lease_keys()) == []

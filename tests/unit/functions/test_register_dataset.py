@@ -1,15 +1,17 @@
 """The step RegisterDataset."""
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from archiver import storage
 from archiver.drops import DropStatus
-from archiver.errors import Code, Reason, ServiceRefused
+from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused
 from archiver.models import Upload
 from archiver.scicat import JobStatus, catalogue
 from functions.register_dataset.app import handler
+from functions.report_drop.app import handler as report_drop
 from tests import dropping
 from tests.account import LambdaContext
 from tests.catalogue import Scicat
@@ -88,3 +90,20 @@ def test_f20_a_refusal_of_the_catalogue_is_told_in_its_words(aws: "S3Client", sc
     reason = Reason.from_json(str(error.value))
     assert reason.code is Code.SCICAT_REJECTED
     assert "ownerGroup" in reason.message
+
+
+def test_a_dataset_of_another_group_is_not_taken_over_by_a_drop(aws: "S3Client", scicat: Scicat) -> None:
+    dropping.drop(aws, {}, dropping.a_document(ownerGroup="group2"))
+    read = dropping.a_read_drop()
+    scicat.add_dataset(read.pid)
+    before = scicat.lifecycle(read.pid)
+
+    with pytest.raises(DatasetRejected) as rejected:
+        handler(read.model_dump(), LambdaContext())
+
+    assert rejected.value.reason.code is Code.BAD_DROP
+    assert storage.upload_of(read.pid).prefix != dropping.PREFIX
+    failure = {"Error": "DatasetRejected", "Cause": json.dumps({"errorMessage": str(rejected.value)})}
+    report_drop(read.model_dump() | {"failure": failure}, LambdaContext())
+    assert dropping.the_status(aws)["status"] == "rejected"
+    assert scicat.lifecycle(read.pid) == before
