@@ -1,6 +1,8 @@
 """The command ``python -m local``: up, demo, down, status, reload, sweep, invoke, logs, environments."""
 
+import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -52,7 +54,7 @@ def _end(sentence: str) -> NoReturn:
 def up() -> None:
     """Start the whole service on this machine; what already runs and is unchanged stays as it is."""
     begun = time.monotonic()
-    endpoints = Stack.of(Configuration.of()).up()
+    endpoints = Stack.of(Configuration.of(), may_lose=may_lose).up()
     show(endpoints)
     console.print(f"Up after {time.monotonic() - begun:.1f} s.")
 
@@ -61,7 +63,7 @@ def up() -> None:
 def demo() -> None:
     """Start the service, archive real cryo-EM files, retrieve them, compare every byte."""
     configuration = Configuration.of()
-    endpoints = Stack.of(configuration).up()
+    endpoints = Stack.of(configuration, may_lose=may_lose).up()
     raise typer.Exit(demonstration.demo(configuration, endpoints, console))
 
 
@@ -151,6 +153,14 @@ def environments(
             raise StageFailed(f"There is no environment {name}; there are {', '.join(venvs.NAMES)}")
         made = venvs.make(name, configuration)
         console.print(f".venv-{name} {'made' if made else 'is up to date'}")
+
+
+def may_lose(why: str) -> bool:
+    """Whether what the stack holds may go: ``ANEW=1`` says so; else whoever sits there is asked."""
+    if os.environ.get("ANEW", "") not in {"", "0"}:
+        console.print(f"{why}.")
+        return True
+    return sys.stdin.isatty() and typer.confirm(f"{why}. Go on?")
 
 
 def show(endpoints: Endpoints) -> None:

@@ -14,8 +14,11 @@ from local.configuration import (
 from local.environments import emulator
 from local.services import Service
 
+LOCALSTACK = "LocalStack"
 # All eight lanes of a dataset, and room for others beside it; each is a process.
 STEPS_AT_ONCE = 12
+# So many functions wait for their next call, and for so long; a new process takes about a second.
+IDLE_FUNCTIONS, IDLE_SECONDS = 48, 180
 
 
 def localstack(configuration: Configuration) -> Service:
@@ -33,6 +36,8 @@ def localstack(configuration: Configuration) -> Service:
         "PROCESS_EXECUTOR_LOGS": str(configuration.logs / "functions"),
         "PROCESS_EXECUTOR_SCRATCH": str(home / "scratch"),
         "PROCESS_EXECUTOR_AT_ONCE": str(STEPS_AT_ONCE),
+        "PROCESS_EXECUTOR_IDLE": str(IDLE_FUNCTIONS),
+        "LAMBDA_KEEPALIVE_MS": str(IDLE_SECONDS * 1000),
         "S3_SKIP_SIGNATURE_VALIDATION": "0" if configuration.strict else "1",
         # No account, no Docker, no DNS server, no download at start, nothing outside the state folder.
         "DISABLE_EVENTS": "1",
@@ -44,7 +49,7 @@ def localstack(configuration: Configuration) -> Service:
         "XDG_CACHE_HOME": str(home / "cache"),
     }
     return Service(
-        name="LocalStack",
+        name=LOCALSTACK,
         command=(str(venv("localstack") / "bin" / "python"), "-m", "localstack.runtime.main"),
         environment=environment,
         port=configuration.localstack_port,

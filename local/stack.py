@@ -1,6 +1,7 @@
 """The order in which the stack comes up and goes down."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from local import deployment, environments, programs
@@ -25,11 +26,18 @@ class Stack:
     configuration: Configuration
     progress: Progress
     register: Register
+    # Whether what the stack holds may go, for this reason.
+    may_lose: Callable[[str], bool] = lambda _: False
 
     @classmethod
-    def of(cls, configuration: Configuration, progress: Progress | None = None) -> "Stack":
+    def of(
+        cls,
+        configuration: Configuration,
+        progress: Progress | None = None,
+        may_lose: Callable[[str], bool] = lambda _: False,
+    ) -> "Stack":
         """The stack that ``configuration`` describes, whether it runs or not."""
-        return cls(configuration, progress or Progress(), Register(configuration.state))
+        return cls(configuration, progress or Progress(), Register(configuration.state), may_lose)
 
     def up(self) -> Endpoints:
         """Start whatever does not run, deploy whatever changed. Raises StageFailed."""
@@ -76,15 +84,20 @@ class Stack:
         refuse_taken(wanted)
 
     def _check_whole(self) -> None:
-        """Begin anew when a part of the stack is missing: the rest knows nothing without it."""
+        """Begin anew where the data is lost already, or nobody can go on with it; what ended otherwise starts again."""
         services = self.register.all()
-        whole = all(service.alive() for service in services)
-        if services and whole:
-            whole = deployment.stack_status(self.configuration) in {None, *_DEPLOYED}
-        if not whole:
-            self.progress.console.print("A part of the stack has failed: all of it is stopped and starts anew, empty.")
-        if not (services and whole):
+        if not services:
             self.down()
+        elif not any(service.name == programs.LOCALSTACK and service.alive() for service in services):
+            self._begin_anew("LocalStack has ended, and with it all that lay in the buckets")
+        elif deployment.stack_status(self.configuration) not in {None, *_DEPLOYED}:
+            self._begin_anew("The last deployment has failed")
+
+    def _begin_anew(self, why: str) -> None:
+        """Stop everything and forget it, if that is wanted."""
+        if not self.may_lose(f"{why}: all is stopped and starts anew, empty"):
+            raise StageFailed(f"{why}. ANEW=1 make up starts anew, empty; until then nothing is touched")
+        self.down()
 
     def _forget(self) -> None:
         for name in _FORGOTTEN_FOLDERS:
@@ -95,8 +108,7 @@ class Stack:
 
     def _environments(self) -> None:
         if self.register.all() and not all(map(environments.is_current, environments.NAMES)):
-            self.progress.console.print("The programs have changed: all is stopped and starts anew, empty.")
-            self.down()
+            self._begin_anew("The programs of the stack have changed")
         with self.progress.stage("environments") as outcome:
             made = [name for name in environments.NAMES if environments.make(name, self.configuration)]
             outcome.note(f"made {', '.join(made)}" if made else "up to date")

@@ -36,7 +36,7 @@ def begin(request: JobRequest, job: Job | None) -> JobBegun:
     if not pids:
         raise DatasetRejected(Code.NO_DATASETS, "The job names no datasets.")
     runs = tuple(Run(job_id=job.id, run_id=f"{job.id}-{number}", pid=pid) for number, pid in enumerate(pids, 1))
-    begun = JobBegun(job_id=job.id, kind=request.kind, runs=runs)
+    begun = JobBegun(job_id=job.id, kind=request.kind, owner_group=job.owner_group or "", runs=runs)
     if len(runs) > MAX_DATASETS or len(begun.model_dump_json().encode()) > MAX_STATE_BYTES:
         raise DatasetRejected(
             Code.TOO_MANY_DATASETS, f"The job names {len(runs)} datasets; at most {MAX_DATASETS} fit into one job."

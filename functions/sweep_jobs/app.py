@@ -59,7 +59,7 @@ def _look_at(job: Job, sweeping: Sweeping) -> tuple[JobEnded | None, set[_Run]]:
     """How the job is to be finished, if it is; and how its runs are, if its execution ended."""
     if job.kind is None:  # The list is of jobs for this service.
         return None, set()
-    request = JobRequest(job_id=job.id, kind=job.kind)
+    request = JobRequest(job_id=job.id, kind=job.kind, owner_group=job.owner_group or "")
     machine = runs.machine_of_job(request.kind)
     arn = workflows.execution_arn(machine, job.id)
     status = workflows.status(arn)

@@ -309,10 +309,11 @@ class JobKind(StrEnum):
 
 
 class JobRequest(State):
-    """What starts the workflows ``archive`` and ``retrieve``."""
+    """What starts the workflows ``archive`` and ``retrieve``; where many wait, turns go by the owner groups of jobs."""
 
     job_id: RunId
     kind: JobKind
+    owner_group: str = ""
 
 
 class Run(State):

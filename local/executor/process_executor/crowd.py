@@ -1,7 +1,8 @@
 """What lets hundreds of executions share this machine: steps take turns, and nested executions are asked after less.
 
-On AWS the account's concurrency holds a crowd. Here every function at work is a process, and LocalStack would start
-one for each of two hundred datasets. What the API calls does not wait, for a step may wait for it during its turn.
+Turns go by the groups that own the jobs. On AWS the account's concurrency holds a crowd. Here every function at work is
+a process, and LocalStack would start one for each of two hundred datasets. What the API calls does not wait, for a step
+may wait for it during its turn.
 
 Written for localstack-core 4.14: ``localstack.services.stepfunctions.asl``.
 """
@@ -9,6 +10,8 @@ Written for localstack-core 4.14: ``localstack.services.stepfunctions.asl``.
 import os
 import threading
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.service import (  # type: ignore[import-not-found]
     state_task_service_callback,
@@ -36,11 +39,18 @@ def hold_a_crowd() -> None:
 def _attempt_in_turn(task: StateTaskLambda, env: Environment) -> None:
     """Wait, and only then let the state's time run: as on AWS, where nothing runs before there is room for it."""
     # The oldest execution first: datasets are done one after the other rather than all at the end.
-    begun = env.states.context_object.context_object_data["Execution"]["StartTime"]
-    with _turns.taken(rank=begun):
+    context = env.states.context_object.context_object_data
+    with _turns.taken(rank=context["Execution"]["StartTime"], group=_group(context)):
         if not env.is_running():
             raise RuntimeError("The execution ended while this step waited for its turn.")
         _attempt(task, env)
+
+
+def _group(context: Mapping[str, Any]) -> str:
+    """Whose work it is: the group that owns the job; of what is done for no job, the workflow."""
+    given = context["Execution"]["Input"]
+    group = given.get("owner_group") if isinstance(given, dict) else None
+    return f"group {group}" if group else context["StateMachine"]["Name"]
 
 
 class _Questions:

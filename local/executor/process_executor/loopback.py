@@ -12,6 +12,7 @@ from twisted.internet import reactor  # type: ignore[import-not-found]
 from twisted.internet.endpoints import TCP4ServerEndpoint  # type: ignore[import-not-found]
 
 from .listing import encode_whole_lists
+from .masking import mask_tokens
 
 
 class LoopbackServer(TwistedRuntimeServer):  # type: ignore[misc]  # LocalStack is not typed
@@ -32,4 +33,5 @@ class LoopbackServerPlugin(RuntimeServerPlugin):  # type: ignore[misc]
     def load(self, *_args: object, **_kwargs: object) -> LoopbackServer:
         """The server. It is the first that LocalStack asks for: no service is loaded yet."""
         encode_whole_lists()
+        mask_tokens()
         return LoopbackServer()

@@ -17,6 +17,7 @@ from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecu
 
 from .completing import assemble_once
 from .crowd import hold_a_crowd
+from .idling import end_the_idle
 from .refusing import name_refusals
 from .sandbox import Function, Sandbox, Tools
 from .stopping import let_a_stop_be_the_end
@@ -87,6 +88,7 @@ class ProcessExecutorPlugin(RuntimeExecutorPlugin):  # type: ignore[misc]
         ExecutionEnvironment.get_log_group_name = _log_group_name
         let_a_stop_be_the_end()
         hold_a_crowd()
+        end_the_idle()
         assemble_once()
         name_refusals()
         return ProcessExecutor

@@ -61,7 +61,7 @@ def test_a_job_is_started_under_its_own_id(api: Api, scicat: Scicat, machines: A
     answer = api.post(path, {"id": job_id, "type": kind})
 
     assert (answer.status, answer.json) == (201, {"uuid": job_id, "name": job_id})
-    assert started(machines, kind) == {job_id: {"job_id": job_id, "kind": kind}}
+    assert started(machines, kind) == {job_id: {"job_id": job_id, "kind": kind, "owner_group": "group1"}}
 
 
 def test_b01_a_job_that_is_posted_again_gets_the_same_answer_and_one_execution(
@@ -101,7 +101,7 @@ def test_b06_of_the_whole_job_of_api_v3_only_id_and_type_are_read(api: Api, scic
     }
 
     assert api.post("/archiver/jobs", json.dumps(whole, indent=3)).status == 201
-    assert started(machines, "retrieve") == {job_id: {"job_id": job_id, "kind": "retrieve"}}
+    assert started(machines, "retrieve") == {job_id: {"job_id": job_id, "kind": "retrieve", "owner_group": "group1"}}
 
 
 @pytest.mark.usefixtures("scicat")

@@ -1,6 +1,7 @@
 """The pure parts of the process Lambda executor."""
 
 import json
+import logging
 import os
 import queue
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from local.executor.process_executor.invocation_log import InvocationLog
+from local.executor.process_executor.masking import mask, mask_tokens
 from local.executor.process_executor.process_tree import children, descendants, kill, memory_bytes
 from local.executor.process_executor.sandbox import (
     Function,
@@ -154,3 +156,53 @@ def test_a_turn_ends_with_an_error_too() -> None:
     for _ in range(3):
         with pytest.raises(ValueError, match="any"), turns.taken("any"):
             raise ValueError("any")
+
+
+def test_a_crowd_of_one_group_does_not_hold_up_another_one() -> None:
+    turns = Turns(4)
+    begun: queue.Queue[str] = queue.Queue()
+    end = threading.Semaphore(0)
+
+    def work(group: str) -> None:
+        with turns.taken("any", group):
+            begun.put(group)
+            end.acquire()
+
+    threads = [threading.Thread(target=work, args=(group,)) for group in ["crowd"] * 60 + ["other"] * 2]
+    for started, thread in enumerate(threads, 1):
+        thread.start()
+        while begun.qsize() + turns.waiting < started:
+            time.sleep(0.001)
+    assert [begun.get(timeout=5) for _ in range(4)] == ["crowd"] * 4
+    order = []
+    for _ in threads[4:]:
+        end.release()
+        order.append(begun.get(timeout=5))
+    assert order == ["other"] * 2 + ["crowd"] * 56
+    end.release(4)
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("logged", "masked"),
+    [
+        ("/api/v1/datablocks/eyJhbGci.eyJzdWIi.c2lnbg-_ => 302", "/api/v1/datablocks/*** => 302"),
+        ("/api/v1/datablocks/eyJhbGci.cut", "/api/v1/datablocks/***"),
+        ("Bearer eyJhbGciOiJI.eyJzdWIiOiJ1.c2lnbmF0dXJl", "Bearer ***"),
+        ("s3://lts/openem-network/datasets/any/datablocks/run-1/any_1.tar", None),
+        ("/api/v1/datablocks/any", None),
+    ],
+)
+def test_no_token_of_a_link_is_logged(logged: str, masked: str | None) -> None:
+    assert mask(logged) == (masked or logged)
+
+
+def test_what_is_logged_with_arguments_is_masked_too(caplog: pytest.LogCaptureFixture) -> None:
+    factory = logging.getLogRecordFactory()
+    mask_tokens()
+    try:
+        logging.getLogger("any").warning("%s %s => %d", "GET", "/datablocks/a.b.c", 302)
+    finally:
+        logging.setLogRecordFactory(factory)
+    assert caplog.messages == ["GET /datablocks/*** => 302"]

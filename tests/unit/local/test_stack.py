@@ -5,14 +5,16 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from local import cli
+from local import cli, deployment
 from local.configuration import Configuration, StageFailed
 from local.deployment import Deployed
 from local.executor.process_executor.sandbox import free_ports
@@ -139,3 +141,61 @@ def test_another_program_that_answers_in_the_place_of_localstack_ends_a_command_
     assert ended.value.code == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert f"http://localhost:{localstack.port} is another program's" in line
+
+
+@pytest.fixture
+def a_deployed_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployment, "stack_status", lambda _: "CREATE_COMPLETE")
+
+
+@pytest.mark.usefixtures("a_deployed_stack")
+def test_what_keeps_its_data_on_disk_starts_again_beside_what_runs(
+    tmp_path: Path, ports: dict[str, str], localstack: Running
+) -> None:
+    stack = a_stack(tmp_path, ports)
+    kept = tmp_path / "scicat" / "any.json"
+    kept.parent.mkdir()
+    kept.write_text("{}")
+    command = (sys.executable, "-c", SERVER, ports["SCICAT_PORT"])
+    mock = Service("SciCat mock", command, {}, int(ports["SCICAT_PORT"]), "SCICAT_PORT", "/", tmp_path / "any.log")
+    ended = stack.register.start(mock)
+    os.kill(ended.pid, signal.SIGKILL)
+    while ended.alive():
+        time.sleep(0.01)
+
+    stack._check_whole()
+    again = stack._service(mock)
+
+    try:
+        assert (again.pid != ended.pid, again.condition(), localstack.condition()) == (True, "runs", "runs")
+        assert kept.is_file()
+    finally:
+        stack.register.stop(again)
+
+
+@pytest.mark.usefixtures("a_deployed_stack")
+@pytest.mark.parametrize("wanted", [False, True])
+def test_data_that_goes_with_localstack_goes_only_when_that_is_wanted(
+    tmp_path: Path, ports: dict[str, str], localstack: Running, wanted: bool
+) -> None:
+    kept = tmp_path / "scicat" / "any.json"
+    kept.parent.mkdir()
+    kept.write_text("{}")
+    os.kill(localstack.pid, signal.SIGKILL)
+    while localstack.alive():
+        time.sleep(0.01)
+    asked: list[str] = []
+
+    def may_lose(why: str) -> bool:
+        asked.append(why)
+        return wanted
+
+    stack = replace(a_stack(tmp_path, ports), may_lose=may_lose)
+    if wanted:
+        stack._check_whole()
+    else:
+        with pytest.raises(StageFailed, match="ANEW=1 make up starts anew, empty"):
+            stack._check_whole()
+    (why,) = asked
+    assert why.startswith("LocalStack has ended, and with it all that lay in the buckets: ")
+    assert kept.is_file() is not wanted

@@ -107,7 +107,7 @@ def start(posted: Annotated[JobPosted, Body()]) -> JobAccepted:
     if job.type != posted.type:
         raise WrongRequest(["body", "type"], f"SciCat knows this job as {job.type!r}.", "job_type_mismatch")
     if not job.status.startswith(_ENDED):
-        request = JobRequest(job_id=job_id, kind=kind)
+        request = JobRequest(job_id=job_id, kind=kind, owner_group=job.owner_group or "")
         workflows.start(runs.machine_of_job(kind), job_id, request.model_dump(mode="json"))
     return JobAccepted(uuid=posted.id, name=job_id)
 
