@@ -89,6 +89,15 @@ def test_the_shares_of_a_long_list_are_asked_for_at_the_same_time(s3_faults: S3F
     assert list(storage.uploaded_at_once(Upload(prefix="any/"), [str(number) for number in range(8)], share=2)) == []
 
 
+def test_a_list_that_nobody_waits_for_is_not_read_to_its_end(aws: "S3Client") -> None:
+    for name in ("a", "b"):
+        aws.put_object(Bucket="landing", Key=f"any/{name}", Body=b"x")
+    given_up = iter([False, True])
+
+    with pytest.raises(storage.GivenUpError):
+        list(storage.uploaded_at_once(Upload(prefix="any/"), [], given_up=lambda: next(given_up)))
+
+
 def test_a10_the_documents_of_a_drop_and_directory_markers_are_no_files(aws: "S3Client") -> None:
     upload = Upload(prefix="incoming/drop/", documents=("dataset.json", "dataset.status.json"))
     for name in ("a", "dataset.json", "dataset.status.json", "deep/", "deep/dataset.json"):

@@ -144,14 +144,29 @@ def uploaded(upload: Upload, after: str = "", until: str | None = None) -> Itera
             return
 
 
-def uploaded_at_once(upload: Upload, paths: Sequence[str], share: int = _LISTED_IN_A_ROW) -> Iterator[S3Object]:
+class GivenUpError(Exception):
+    """Nobody waits for it any more."""
+
+
+def uploaded_at_once(
+    upload: Upload,
+    paths: Sequence[str],
+    share: int = _LISTED_IN_A_ROW,
+    given_up: Callable[[], bool] = lambda: False,
+) -> Iterator[S3Object]:
     """As ``uploaded``, in a fraction of the time: shares of ``paths``, which are probably there, are listed at once.
 
-    ``paths`` stand in order; whatever else is there is found too.
+    ``paths`` stand in order; whatever else is there is found too. Raises GivenUpError when it is ``given_up``.
     """
 
     def listed(between: tuple[str, str | None]) -> list[S3Object]:
-        return list(uploaded(upload, *between))
+        objects, found = uploaded(upload, *between), list[S3Object]()
+        while not given_up():
+            one = next(objects, None)
+            if one is None:
+                return found
+            found.append(one)
+        raise GivenUpError
 
     ends = [upload.prefix + path for path in paths[share - 1 : -1 : share] if not wrong_path(path, upload.prefix)]
     with ThreadPoolExecutor(_LISTERS) as listers:

@@ -5,7 +5,7 @@ Both are tables (``filetable``), so that 400,000 files are some 10 MB.
 
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -144,13 +144,16 @@ def pin(pid: str, files: Iterable[tuple[str, int, str]]) -> FilesNoted:
     return _write(pid, [filetable.record(path, _seen(size, etag)) for path, size, etag in files])
 
 
-def pin_listed(pid: str, listed: FilesNoted) -> FilesNoted | None:
-    """Note what lies there, if it is what SciCat listed; None when it is not."""
+def pin_listed(pid: str, listed: FilesNoted, given_up: Callable[[], bool]) -> FilesNoted | None:
+    """Note what lies there, if it is what SciCat listed; None when it is not.
+
+    Raises ``storage.GivenUpError`` when it is ``given_up``.
+    """
     with ThreadPoolExecutor(_AT_ONCE) as readers:
         shards = list(readers.map(partial(shard, pid, listed), range(listed.shards)))
     prefix = Keys.uploads(pid)
     records, sized = list[bytes](), 0
-    for found in storage.uploaded_at_once(Upload(prefix=prefix), [*listed.ends, ""], share=1):
+    for found in storage.uploaded_at_once(Upload(prefix=prefix), [*listed.ends, ""], 1, given_up):
         path = found.key.removeprefix(prefix)
         wanted = expected(path, shards[listed.shard_of(path)])
         if wanted is None or not wanted.is_met_by(found.size):

@@ -164,23 +164,23 @@ def test_what_cannot_be_compared_in_time_is_left_to_the_archiving(
     uploaded: User, aws: "S3Client", scicat: Scicat, environment: pytest.MonkeyPatch
 ) -> None:
     missing(aws)
-    answered, listed = Event(), Event()
+    stopped = Event()
 
-    def slowly(*_: object) -> Iterator[S3Object]:
-        answered.wait()
-        listed.set()
-        return iter(())
+    def slowly(*_: object, given_up: Callable[[], bool]) -> Iterator[S3Object]:
+        while not given_up():
+            time.sleep(0.001)
+        stopped.set()
+        raise storage.GivenUpError
 
     environment.setattr(storage, "uploaded_at_once", slowly)
     environment.setattr(dataset_uploads, "_COMPARE_SECONDS", 0.1)
 
     answer = uploaded.finalize(create_archiving_job=True)
-    answered.set()
 
     assert (answer.status, answer.json) == (201, DONE)
     assert scicat.lifecycle(PID)["archivable"] is True
     assert len(archive_jobs(scicat)) == 1
-    assert listed.wait(10)
+    assert stopped.wait(10)
 
 
 def test_b27_after_finalizing_nothing_can_be_uploaded(uploaded: User) -> None:

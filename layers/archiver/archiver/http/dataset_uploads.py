@@ -1,8 +1,10 @@
 """Uploads of whole datasets: space for one is asked for, and in the end it is declared complete or given up."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
+from threading import Event
 from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
@@ -147,9 +149,12 @@ def _declare_complete(dataset: CatalogueDataset, upload: DatasetUpload | None) -
         if finalizing is None:
             raise _busy()
         _refuse_open_uploads(dataset.pid)
-        seen = Asked(lambda: _seen(dataset, upload), Code.SCICAT_UNAVAILABLE, _COMPARE_SECONDS)
+        given_up = Event()
+        seen = Asked(lambda: _seen(dataset, upload, given_up.is_set), Code.SCICAT_UNAVAILABLE, _COMPARE_SECONDS)
         # Archiving compares them in any case, and can be given other files then; the Ingestor asks here only once.
         if seen.is_late():
+            # What is left to do would wait for its requests.
+            given_up.set()
             logger.warning("there are too many files to compare them now", extra={"pid": dataset.pid})
         elif not finalizing.pin(seen.answer()):
             raise _busy()
@@ -186,17 +191,17 @@ def _refuse_open_uploads(pid: str) -> None:
         raise Refusal(HTTPStatus.CONFLICT, "uploads_open", message, "\n".join(names[:MAX_NAMED_FILES]))
 
 
-def _seen(dataset: CatalogueDataset, upload: DatasetUpload | None) -> FilesNoted:
+def _seen(dataset: CatalogueDataset, upload: DatasetUpload | None, given_up: Callable[[], bool]) -> FilesNoted:
     """What lies there. Refuses when these are not the files of SciCat's list, or have other sizes (422)."""
     known = upload.listed if upload is not None and upload.totals == dataset.totals else None
     if known is not None and known.files >= _LONG_LIST:
-        seen = upload_files.pin_listed(dataset.pid, known)
+        seen = upload_files.pin_listed(dataset.pid, known, given_up)
         if seen is not None:
             return seen
     # Another list by now, or what lies there is not what was listed: SciCat's own list tells the names.
     prefix = Keys.uploads(dataset.pid)
     listed = catalogue().files_of(dataset.pid, lambda files: sorted(files, key=byte_order))
-    uploaded = storage.uploaded_at_once(Upload(prefix=prefix), [file.path for file in listed])
+    uploaded = storage.uploaded_at_once(Upload(prefix=prefix), [file.path for file in listed], given_up=given_up)
     try:
         matched = datasets.match(listed, uploaded, prefix)
         return upload_files.pin(dataset.pid, ((file.path, file.size, file.etag) for file in matched if file.etag))
