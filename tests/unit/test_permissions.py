@@ -32,7 +32,7 @@ def test_whoever_reads_from_a_bucket_may_list_it(function: str) -> None:
     assert read <= {permission.resource for permission in given if permission.action == "s3:ListBucket"}
 
 
-def test_only_the_clean_up_and_who_gives_up_an_upload_may_delete_from_landing_and_nobody_from_the_archive() -> None:
+def test_only_who_cleans_up_gives_up_or_sweeps_may_delete_from_landing_and_nobody_from_the_archive() -> None:
     deleting = [
         (function, permission.resource)
         for function in FUNCTIONS
@@ -44,6 +44,7 @@ def test_only_the_clean_up_and_who_gives_up_an_upload_may_delete_from_landing_an
         ("CleanUpDataset", f"{landing}/incoming/*"),
         ("CleanUpDataset", f"{landing}/openem-network/datasets/*"),
         ("Api", f"{landing}/openem-network/datasets/*"),
+        ("SweepLanding", f"{landing}/openem-network/datasets/*"),
         # Its own answers to a dataset.json that proved to be data.
         ("MatchDrop", f"{landing}/incoming/*/dataset.status.json"),
     }

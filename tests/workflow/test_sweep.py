@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
 # Requests to S3 and Step Functions when there is nothing to do; SciCat is asked once more.
-MOST_REQUESTS = 14
-PARTS = ("drops", "staging", "runs", "jobs", "datasets")
+MOST_REQUESTS = 15
+PARTS = ("drops", "landing", "staging", "runs", "jobs", "datasets")
 NO_ANSWER = {"match": "/api/", "status": 503}
 
 _NAMES = itertools.count()

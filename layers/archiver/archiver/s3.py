@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import CompletedPartTypeDef, ObjectIdentifierTypeDef
 
-_LAST_CHARACTER = "\U0010ffff"
+# No key has it: what begins with a prefix stands before the prefix and this.
+LAST_CHARACTER = "\U0010ffff"
 MAX_KEYS_PER_DELETE = 1000  # DeleteObjects' own limit
 
 # What S3 says (an error code, or the bare status of a HEAD), sorted by what it means.
@@ -200,7 +201,7 @@ class Bucket:
     def folders(self, prefix: str, start_after: str = "") -> Iterator[str]:
         """The folders directly under ``prefix`` (each ends with ``/``) after the folder ``start_after``."""
         # Past every key of the last folder; continuation tokens are not used, as in ``list``.
-        after = start_after + _LAST_CHARACTER if start_after else ""
+        after = start_after + LAST_CHARACTER if start_after else ""
         more = True
         while more:
             ask = partial(self._client.list_objects_v2, Bucket=self.name, Prefix=prefix, Delimiter="/")
@@ -208,7 +209,7 @@ class Bucket:
             found = [folder["Prefix"] for folder in page.get("CommonPrefixes", ())]
             yield from found
             # A page may hold nothing but objects.
-            passed = [one["Key"] for one in page.get("Contents", ())] + [folder + _LAST_CHARACTER for folder in found]
+            passed = [one["Key"] for one in page.get("Contents", ())] + [folder + LAST_CHARACTER for folder in found]
             after = max([after, *passed], key=str.encode)
             more = page["IsTruncated"]
 

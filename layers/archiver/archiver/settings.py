@@ -93,6 +93,8 @@ class Settings(BaseModel):
 
     # How much the landing bucket may hold of datasets whose upload was granted, in GiB.
     landing_budget_gib: int = Field(default=100 * 1024, ge=0)
+    # How long files lie in the landing bucket that nobody uploads, archives or waits for.
+    landing_days: int = Field(default=14, ge=1, le=365)
     # How long nothing may come into a dropped folder before it counts as complete without a list of its files.
     drop_quiet_seconds: int = Field(default=30, ge=1, le=3600)
     # How long nothing may come before a drop is rejected whose listed files are missing.
