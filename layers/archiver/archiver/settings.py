@@ -78,7 +78,7 @@ class Settings(BaseModel):
     access_groups_may_upload: bool = False
     # Web pages whose scripts may call the API ("https://scicat.example.org").
     cors_origins: Words = ()
-    # What one caller may ask for in the long run.
+    # What one caller may ask of one process for in the long run.
     requests_per_second: int = Field(default=100, ge=1, le=10_000)
     # Where users reach the API (".../api/v1"); empty means API Gateway's own address of this deployment.
     public_api_url: str = ""

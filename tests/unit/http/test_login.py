@@ -142,6 +142,19 @@ def test_a_refusal_of_a_refresh_is_one_that_an_oauth_client_reads(api: Api, form
     assert (answer.status, answer.json) == (400, {"error": error})
 
 
+@pytest.mark.parametrize("twice", ["refresh_token", "grant_type", "client_id"])
+def test_of_two_parameters_with_one_name_none_is_read(api: Api, twice: str) -> None:
+    token = tokens.issue(USER).refresh_token
+    form = urlencode({"grant_type": "refresh_token", "refresh_token": token, "client_id": "any"})
+    both = {"refresh_token": token, "grant_type": "refresh_token", "client_id": "other"}
+
+    for body in (f"{form}&{urlencode({twice: both[twice]})}", f"{urlencode({twice: ''})}&{form}"):
+        answer = api.answer(event("POST", "/token/refresh", body, {"Content-Type": FORM}))
+
+        assert (answer.status, answer.json) == (400, {"error": "invalid_request"})
+    assert api.answer(event("POST", "/token/refresh", form, {"Content-Type": FORM})).status == 200
+
+
 def test_an_access_token_refreshes_nothing_and_a_refresh_token_opens_nothing(api: Api) -> None:
     given = tokens.issue(USER)
 

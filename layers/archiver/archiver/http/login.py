@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response, content_types
@@ -102,7 +103,9 @@ def refresh(
     refresh_token: Annotated[str, Form(description="The refresh token given last")] = "",
 ) -> Response[dict[str, Any]]:
     """New tokens, for as long as the refresh token is good."""
-    if not grant_type or not refresh_token:
+    names = [name for name, _ in parse_qsl(router.current_event.decoded_body or "", keep_blank_values=True)]
+    # No parameter may be there twice (section 3.2): another program might have read the other one.
+    if not grant_type or not refresh_token or len(names) > len(set(names)):
         return _refused("invalid_request")
     if grant_type != "refresh_token":
         return _refused("unsupported_grant_type")
