@@ -47,15 +47,39 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """That a file replaces the one that has this ETag, or none."""
+
+    etag: str | None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """As HTTP says it (RFC 9110, section 13.1)."""
+        return {"If-Match": f'"{self.etag}"'} if self.etag else {"If-None-Match": "*"}
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """As botocore calls it."""
+        return {name.replace("-", ""): value for name, value in self.headers.items()}
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """What is signed: for how long a request works, and which ``size`` and ``sha256`` (base64) its bytes must have.
 
-    None means any. A checksum that is stated must be sent as ``x-amz-checksum-sha256``; S3 refuses other bytes.
+    None means any. ``headers`` must be sent as they are; S3 refuses other bytes, and to replace another object.
     """
 
     seconds: int
     size: int | None = None
     sha256: str | None = None
+    condition: Condition | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What must be sent with the request, beside its length."""
+        checksum = {"x-amz-checksum-sha256": self.sha256} if self.sha256 else {}
+        return checksum | (self.condition.headers if self.condition else {})
 
 
 class Inbox(Bucket):
@@ -78,7 +102,8 @@ class Inbox(Bucket):
     def _presign(self, operation: str, terms: Terms, **request: object) -> str:
         checksum = {"ChecksumSHA256": terms.sha256} if terms.sha256 else {}
         length = {} if terms.size is None else {"ContentLength": terms.size}
-        params = {"Bucket": self.name, **request, **length, **checksum}
+        condition = terms.condition.parameters if terms.condition else {}
+        params = {"Bucket": self.name, **request, **length, **checksum, **condition}
         return self._client.generate_presigned_url(operation, Params=params, ExpiresIn=terms.seconds)
 
     def client_parts(self, key: str, upload_id: str, after: int = 0, limit: int = _PARTS_PER_PAGE) -> Parts | None:

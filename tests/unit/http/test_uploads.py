@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 from botocore.awsrequest import AWSResponse, HTTPHeaders
 
 from archiver import clients, filetable, grants, landing_zone, storage
@@ -495,6 +496,23 @@ def test_b37_checksums_that_are_stated_are_signed_and_must_be_sent(user1: User) 
 
     assert answer["required_headers"] == [{"x-amz-checksum-sha256": checksum} for checksum in checksums]
     assert [signed_headers(url) for url in decoded(answer["urls"])] == ["host;x-amz-checksum-sha256"] * 2
+
+
+def test_who_sends_the_required_headers_replaces_only_what_lay_there(user1: User, aws: "S3Client") -> None:
+    answers = [user1.presign(checksums_sha256=[sha256(body)]).json for body in (b"first", b"other")]
+    (headers,), (url,) = answers[0]["required_headers"], decoded(answers[0]["urls"])
+    assert headers == {"x-amz-checksum-sha256": sha256(b"first"), "If-None-Match": "*"}
+    assert signed_headers(url) == "host;if-none-match;x-amz-checksum-sha256"
+    etag = send(url, b"first", headers)
+
+    (late,) = decoded(answers[1]["urls"])
+    assert requests.put(late, data=b"other", headers=answers[1]["required_headers"][0], timeout=30).status_code == 412
+
+    again = user1.presign(checksums_sha256=[sha256(b"other")]).json
+    (headers,), (url,) = again["required_headers"], decoded(again["urls"])
+    assert headers == {"x-amz-checksum-sha256": sha256(b"other"), "If-Match": f'"{etag}"'}
+    send(url, b"other", headers)
+    assert aws.get_object(Bucket="landing", Key=KEY)["Body"].read() == b"other"
 
 
 def test_b37_without_a_checksum_no_header_is_signed(user1: User) -> None:

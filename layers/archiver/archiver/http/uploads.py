@@ -5,8 +5,7 @@ whichever of the dataset's uploaders began it.
 """
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Annotated
 
@@ -18,7 +17,7 @@ from archiver.errors import MAX_NAMED_FILES
 from archiver.http import receiving
 from archiver.http.auth import BEARER
 from archiver.http.errors import FOR_INGESTOR, Refusal, WrongRequest
-from archiver.http.receiving import ListedFile
+from archiver.http.receiving import File, ListedFile
 from archiver.http.upload_bodies import (
     URLS_PER_PAGE,
     AbortAsked,
@@ -36,7 +35,7 @@ from archiver.http.upload_bodies import (
     Urls,
     UrlsAsked,
 )
-from archiver.inbox import ClientPart, Terms, inbox
+from archiver.inbox import ClientPart, Condition, Terms, inbox
 from archiver.landing_zone import ClientUpload
 from archiver.wording import counted
 
@@ -78,18 +77,34 @@ def presign(asked: Annotated[UrlsAsked, Body()]) -> Urls:
     numbers, checksums = _wanted(asked)
     file = receiving.listed_file(asked.dataset_id, asked.object_name, for_urls=True)
     size = _size(file, asked)
-    upload_id, sign = "", partial(_sign_whole, file.key, size)
+    upload_id = ""
     if asked.parts > 1:
         upload_id = landing_zone.begin_upload(file.pid, file.key, asked.parts).upload_id
-        sign = partial(_sign_part, file.key, upload_id, partial(_cut, asked.size, asked.parts))
-    urls = list(_page(sign, zip(numbers, checksums, strict=True)))
+        terms = [_terms_of_part(asked, number, checksum) for number, checksum in zip(numbers, checksums, strict=True)]
+    else:
+        # Whoever states checksums sends the headers that are asked for; today's Ingestor cannot send any.
+        condition = _condition(file) if asked.checksums_sha256 else None
+        terms = [Terms(_URL_SECONDS, size, checksums[0], condition)]
+    urls = list(_page(file.key, upload_id, zip(numbers, terms, strict=True)))
     return Urls(
         upload_id=upload_id,
         urls=urls,
-        required_headers=_required_headers(asked.checksums_sha256, len(urls)),
+        required_headers=[one.headers for one in terms[: len(urls)]] if asked.checksums_sha256 else None,
         next_part=_following(numbers.start + len(urls), asked.parts),
         part_size=each,
     )
+
+
+def _condition(file: File) -> Condition:
+    """That what is sent replaces what lies there now, and nothing that comes later."""
+    there = inbox().head(file.key)
+    return Condition(there.etag if there else None)
+
+
+def _terms_of_part(asked: UrlsAsked, number: int, checksum: str | None) -> Terms:
+    """The bytes of a part are known where its client was told how to cut the file."""
+    size = uploads.length_of(number, asked.size, asked.parts) if asked.size else None
+    return Terms(_URL_SECONDS, size, checksum)
 
 
 def _size(file: ListedFile, asked: UrlsAsked) -> int | None:
@@ -114,32 +129,16 @@ def _wanted(asked: UrlsAsked) -> tuple[range, Sequence[str | None]]:
     return range(asked.first_part, asked.first_part + count), stated or [None] * count
 
 
-def _sign_whole(key: str, size: int | None, _number: int, checksum: str | None) -> str:
-    return inbox().presign_put(key, Terms(_URL_SECONDS, size, checksum))
-
-
-def _sign_part(key: str, upload_id: str, cut: Callable[[int], int | None], number: int, checksum: str | None) -> str:
-    return inbox().presign_part(key, upload_id, number, Terms(_URL_SECONDS, cut(number), checksum))
-
-
-def _cut(size: int | None, parts: int, number: int) -> int | None:
-    """The bytes of a part, where its client was told how to cut the file."""
-    return None if size is None else uploads.length_of(number, size, parts)
-
-
-def _page(sign: Callable[[int, str | None], str], parts: Iterable[tuple[int, str | None]]) -> Iterator[str]:
-    """URLs in base64, of as many parts as one answer can hold."""
+def _page(key: str, upload_id: str, parts: Iterable[tuple[int, Terms]]) -> Iterator[str]:
+    """URLs in base64, of as many parts as one answer can hold; of the whole file where it has no upload."""
     length = 0
-    for number, checksum in parts:
-        url = base64.b64encode(sign(number, checksum).encode()).decode()
+    for number, terms in parts:
+        signed = inbox().presign_part(key, upload_id, number, terms) if upload_id else inbox().presign_put(key, terms)
+        url = base64.b64encode(signed.encode()).decode()
         length += len(url)
         if length > _PAGE_BYTES:
             return
         yield url
-
-
-def _required_headers(checksums: Sequence[str] | None, count: int) -> list[dict[str, str]] | None:
-    return [{"x-amz-checksum-sha256": checksum} for checksum in checksums[:count]] if checksums else None
 
 
 def _following(part: int, parts: int) -> int | None:
@@ -170,8 +169,7 @@ def show_parts(
         raise Refusal(HTTPStatus.NOT_FOUND, "upload_unknown", "The upload was completed or aborted.")
     stored = {part.number: part for part in page.parts if part.number in numbers}
     missing = [number for number in numbers if number not in stored]
-    sign = partial(_sign_part, file.key, upload_id, partial(_cut, None, known.parts))
-    urls = list(_page(sign, ((number, None) for number in missing)))
+    urls = list(_page(file.key, upload_id, ((number, Terms(_URL_SECONDS)) for number in missing)))
     end = missing[len(urls)] if len(urls) < len(missing) else numbers.stop
     return PartsStored(
         upload_id=upload_id,
