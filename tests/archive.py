@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 ANY_PID = "20.500.11935/5d73d87c-e2c4-47bc-9266-7da5ece1a7b2"
+# What the names begin with that another archiver gave.
+FORMER_PREFIX = "elsewhere/"
 # The files of each datablock.
 ANY_FILES: tuple[Mapping[str, bytes], ...] = (
     {"a.mrc": b"first", "deep/b.mrc": b"second"},
@@ -40,14 +42,18 @@ def an_archived_dataset(
     pid: str = ANY_PID,
     blocks: tuple[Mapping[str, bytes], ...] = ANY_FILES,
     *,
-    version: str = "1.0",
+    version: str = LAYOUT_VERSION,
 ) -> dict[str, bytes]:
     """Archive the files of ``blocks`` as one datablock each, on tape; returns the tars by their archive id.
 
-    Those of our own versions are laid out as this service does or did, others as any archiver might.
+    They are laid out as this service does, or did in its former version. Of any other version they have names and the
+    layout that another archiver might give them; ``FORMER_PREFIX`` must be allowed.
     """
-    pack = {LAYOUT_VERSION: our_tar, FORMER_VERSION: former_tar}.get(version, a_tar)
-    tars = {archive_id(number, pid): pack(files) for number, files in enumerate(blocks)}
+    tars = {archive_id(number, pid): our_tar(files, number) for number, files in enumerate(blocks)}
+    if version == FORMER_VERSION:
+        tars = {archive_id(number, pid): former_tar(files) for number, files in enumerate(blocks)}
+    elif version != LAYOUT_VERSION:
+        tars = {f"{FORMER_PREFIX}{pid}/{number}.tar": a_tar(files) for number, files in enumerate(blocks)}
     for key, tar in tars.items():
         put_on_tape(s3, key, tar)
     records = [

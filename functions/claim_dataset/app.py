@@ -4,7 +4,8 @@ Raises ServiceRefused("busy") while another run works on it, or has left a verif
 settle, and ServiceRefused("scicat_forbidden") when SciCat would not let its archive be recorded;
 DatasetRejected("dataset_unknown"), and DatasetRejected("bad_path") for a pid that could not stand in a key.
 A dataset that is archived already is left as it is, and SciCat told so where it says otherwise. Records that a
-failed run left are taken back; others that cannot be proven are refused, ServiceRefused("archive_id_conflict").
+failed run left are taken back, and those that stand for nothing are passed over; others that cannot be proven are
+refused, ServiceRefused("archive_id_conflict").
 """
 
 from archiver import archived, storage, workflows
@@ -19,7 +20,7 @@ from archiver.step import step
 def handler(run: RunStarted) -> RunClaimed:
     _refuse_wrong_name(run.pid)
     _take_lease(run)
-    dataset = catalogue().need_recorded_dataset(run.pid)
+    dataset = archived.need_recorded(run.pid)
     is_archived = archived.is_archived(dataset)
     if is_archived:
         outcome = RunOutcome(pid=run.pid, outcome="done", code="already_archived", message="It is archived already.")
@@ -32,8 +33,8 @@ def handler(run: RunStarted) -> RunClaimed:
 
 
 def _take_back_or_refuse(dataset: RecordedDataset) -> None:
-    """See to it that the dataset has no records any more."""
-    records = dataset.datablocks
+    """See to it that the dataset has no records any more that mean anything."""
+    records = archived.exist(dataset.datablocks, dataset.pid)
     if not archived.are_left_behind(records, dataset.pid):
         message = (
             "SciCat records datablocks of which it cannot be proven that they are the whole archive of the dataset. "

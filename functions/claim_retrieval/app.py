@@ -7,6 +7,7 @@ Raises DatasetRejected (``dataset_unknown``, ``no_datablocks``, ``not_archived``
 from archiver import archived
 from archiver.errors import Code, DatasetRejected
 from archiver.extraction import selection_of
+from archiver.keys import Keys
 from archiver.models import RecallProgress, RecordedDataset, RunStarted, WantedDatablock
 from archiver.names import wrong_path
 from archiver.scicat import catalogue
@@ -14,25 +15,36 @@ from archiver.selection import Choice
 from archiver.settings import settings
 from archiver.step import step
 from archiver.storage import RunFolder
+from archiver.wording import counted
 
 
 @step
 def handler(run: RunStarted) -> RecallProgress:
-    dataset = catalogue().need_recorded_dataset(run.pid)
+    dataset = archived.need_recorded(run.pid)
     _refuse_what_is_not_archived(dataset)
-    wanted = _write_down(dataset, Choice(selection_of(run)), RunFolder(run.run_id))
+    folder = RunFolder(run.run_id)
+    wanted = _write_down(dataset, Choice(selection_of(run)), folder)
+    folder.save("passed_over.json", len(dataset.others))
     archived.tell(run.pid, retrieveStatusMessage="started")
     lanes = range(min(settings().lanes, len(wanted)))
     return RecallProgress(**run.model_dump(), lanes=tuple(lanes))
 
 
 def _refuse_what_is_not_archived(dataset: RecordedDataset) -> None:
+    if not dataset.datablocks and dataset.others:
+        message = (
+            "This archiver stored nothing for the dataset: "
+            f"{counted(len(dataset.others), 'datablock', 'datablocks')} that SciCat records for it are not its own. "
+            "If another archiver wrote them, an operator names where they lie in FormerArchivePrefixes."
+        )
+        raise DatasetRejected(Code.NO_DATABLOCKS, message)
     if not dataset.datablocks and dataset.lifecycle.get("archiveStatusMessage") != "started":
         raise DatasetRejected(Code.NO_DATABLOCKS, "The dataset has no datablocks: it was never archived.")
     if not archived.is_archived(dataset):
         raise DatasetRejected(Code.NOT_ARCHIVED, "The dataset is not archived (yet).")
     # SciCat stores any name. These become S3 keys and parts of addresses.
-    hostile = [datablock.archive_id for datablock in dataset.datablocks if wrong_path(datablock.archive_id)]
+    names = (datablock.archive_id for datablock in dataset.datablocks)
+    hostile = [name for name in names if wrong_path(name) or wrong_path(Keys.copy(dataset.pid, name))]
     if hostile:
         raise DatasetRejected(Code.BAD_PATH, "The names of datablocks cannot be keys.", hostile)
 

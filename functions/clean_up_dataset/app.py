@@ -18,7 +18,6 @@ from archiver.keys import Keys
 from archiver.lts import long_term_storage
 from archiver.models import RecordedDataset, Run, RunOutcome, S3Object, SealedDatablock, Snapshot, Upload
 from archiver.packaging import sealed_datablocks
-from archiver.scicat import catalogue
 from archiver.settings import settings
 from archiver.step import deadline, logger, step
 from archiver.storage import RunFolder
@@ -58,7 +57,7 @@ _FOR_THE_SWEEP = {_Standing.LOST, _Standing.NOT_CALLED_ARCHIVED}
 
 
 def _standing(run: Run, folder: RunFolder, verified: list[SealedDatablock]) -> _Standing:
-    dataset = catalogue().recorded_dataset(run.pid)
+    dataset = archived.recorded(run.pid)
     registered = set() if dataset is None else {block.archive_id for block in dataset.datablocks}
     own = {datablock.key for datablock in verified}
     if dataset is None or not own & registered:

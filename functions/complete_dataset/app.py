@@ -16,7 +16,7 @@ from archiver.wording import counted
 def handler(run: Run) -> Run:
     folder = storage.RunFolder(run.run_id)
     verified = folder.need("verified.json", list[SealedDatablock])
-    dataset = catalogue().need_recorded_dataset(run.pid)
+    dataset = archived.need_recorded(run.pid)
     registered = {(block.archive_id, block.packed_size) for block in dataset.datablocks}
     if registered != {(datablock.key, datablock.packed_size) for datablock in verified}:
         raise ServiceRefused(Code.ARCHIVE_ID_CONFLICT, "SciCat's datablocks are not those that were archived.")

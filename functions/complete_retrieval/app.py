@@ -28,13 +28,14 @@ def handler(run: Run) -> RunOutcome:
     if missing:
         message = f"{len(missing)} of {counted(len(wanted), 'datablock')} went back to tape before they were read."
         raise ServiceRefused(Code.RECALL_FAILED, message, missing)
-    archived.tell(run.pid, retrieveStatusMessage="datasetRetrieved", retrieveIntegrityCheck=True)
-    outcome = RunOutcome(
-        pid=run.pid,
-        outcome="done",
-        code="retrieved",
-        message=f"{counted(len(wanted), 'datablock is', 'datablocks are')} ready for download.",
-    )
+    message = f"{counted(len(wanted), 'datablock is', 'datablocks are')} ready for download."
+    remarked: dict[str, object] = {}
+    if passed_over := folder.load("passed_over.json", int):
+        verb = "counts" if passed_over == 1 else "count"
+        message = f"{message} {counted(passed_over, 'record', 'records')} of other datablocks {verb} for nothing."
+        remarked = {"retrieveReturnMessage": {"code": "retrieved", "message": message}}
+    archived.tell(run.pid, retrieveStatusMessage="datasetRetrieved", retrieveIntegrityCheck=True, **remarked)
+    outcome = RunOutcome(pid=run.pid, outcome="done", code="retrieved", message=message)
     folder.save("outcome.json", outcome)
     return outcome
 

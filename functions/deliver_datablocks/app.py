@@ -9,7 +9,7 @@ import time
 
 from archiver import alarms, extraction, storage
 from archiver.alarms import Alarm
-from archiver.delivery import Delivered, Refused, already_delivered, deliver
+from archiver.delivery import Delivered, Refused, Wanted, already_delivered, deliver
 from archiver.errors import Code, ServiceRefused
 from archiver.extraction import Extraction
 from archiver.lts import LongTermStorage, TapeState, long_term_storage
@@ -28,10 +28,10 @@ def handler(work: LaneWork) -> LaneDone:
     settled = {*folder.names("delivered/"), *folder.names("refused/")}
     on_tape = False
     for one in wanted[work.lane :: work.lanes]:
-        if settled & {one.note("delivered"), one.note("refused")} or _settle(one, folder):
+        if settled & {one.note("delivered"), one.note("refused")} or _settle(work.pid, one, folder):
             continue
         # Where there was time left, the storage calls it readable, and does not let it be read.
-        if not _recall_again(one, long_term_storage()) and time.monotonic() >= deadline():
+        if not _recall_again(work.pid, one, long_term_storage()) and time.monotonic() >= deadline():
             return work.reached(done=False)
         on_tape = True
     return work.reached(done=True, on_tape=on_tape)
@@ -51,10 +51,10 @@ def _extract(work: LaneWork, files: frozenset[str]) -> LaneDone:
     return work.reached(done=on_tape or reached is Extraction.DONE, on_tape=on_tape)
 
 
-def _settle(wanted: WantedDatablock, folder: storage.RunFolder) -> bool:
+def _settle(pid: str, wanted: WantedDatablock, folder: storage.RunFolder) -> bool:
     """Deliver or refuse a datablock, and write it down. False when there is more to do."""
     datablock = folder.need(wanted.note("datablocks"), CatalogueDatablock)
-    outcome = deliver(datablock, long_term_storage(), storage.retrieval(), folder, deadline())
+    outcome = deliver(Wanted(pid, datablock), long_term_storage(), storage.retrieval(), folder, deadline())
     if outcome is None:
         return False
     # A copy of an earlier retrieval is to live as long as one that was just made.
@@ -67,12 +67,12 @@ def _settle(wanted: WantedDatablock, folder: storage.RunFolder) -> bool:
     return True
 
 
-def _recall_again(wanted: WantedDatablock, lts: LongTermStorage) -> bool:
+def _recall_again(pid: str, wanted: WantedDatablock, lts: LongTermStorage) -> bool:
     """Ask for a datablock that went back to tape before it was read to its end. False when it need not be."""
     stored = lts.stored(wanted.archive_id)
     if stored is None or stored.state is TapeState.READABLE:
         return False
-    if already_delivered(stored, storage.retrieval()):
+    if already_delivered(pid, stored, storage.retrieval()):
         return False
     lts.recall(wanted.archive_id, settings().retrieval_days)
     return True

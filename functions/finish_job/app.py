@@ -98,21 +98,23 @@ def _downloads(run: Run, now: datetime) -> list[Download]:
     """What can be downloaded of a run, whether or not all of it came through."""
     selected = extraction.tars_of(run.run_id)
     if selected is not None:
-        return [_download(run, Delivered(tar.key, tar.packed_size, tar.crc64nvme), tar.size, now) for tar in selected]
+        made = [(tar, Delivered(tar.key, tar.packed_size, tar.crc64nvme)) for tar in selected]
+        return [_download(run, tar.key, delivered, tar.size, now) for tar, delivered in made]
     folder = RunFolder(run.run_id)
-    delivered = set(folder.names("delivered/"))
+    names = set(folder.names("delivered/"))
     wanted = {one.note("delivered"): one for one in folder.load("datablocks.json", list[WantedDatablock]) or ()}
-    there = [name for name in wanted if name in delivered]
+    there = [name for name in wanted if name in names]
     with ThreadPoolExecutor(_READERS) as readers:
         notes = readers.map(lambda name: folder.need(name, Delivered), there)
-        return [_download(run, note, wanted[name].size, now) for name, note in zip(there, notes, strict=True)]
+        named = ((wanted[name], note) for name, note in zip(there, notes, strict=True))
+        return [_download(run, one.archive_id, note, one.size, now) for one, note in named]
 
 
-def _download(run: Run, delivered: Delivered, unpacked_size: int, now: datetime) -> Download:
+def _download(run: Run, archive_id: str, delivered: Delivered, unpacked_size: int, now: datetime) -> Download:
     link = links.issue(delivered.key, run.pid, now)
     return Download(
         pid=run.pid,
-        archive_id=delivered.key,
+        archive_id=archive_id,
         size=delivered.size,
         unpacked_size=unpacked_size,
         crc64nvme=delivered.crc64nvme,

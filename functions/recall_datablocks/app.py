@@ -63,8 +63,12 @@ def _waited_for(
 ) -> list[str]:
     folder = storage.RunFolder(progress.run_id)
     before = folder.load(_RECALLS, dict[str, int]) or {}
+
+    def look(one: WantedDatablock) -> int | None:
+        return _look(progress.pid, one.archive_id, before.get(one.archive_id, 0), lts, now)
+
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        counts = pool.map(lambda one: _look(one.archive_id, before.get(one.archive_id, 0), lts, now), wanted)
+        counts = pool.map(look, wanted)
         recalls = {one.archive_id: count for one, count in zip(wanted, counts, strict=True) if count is not None}
     failed = {one for one, count in recalls.items() if count > MOST_RECALLS}
     # What failed in an earlier look has been refused already.
@@ -74,7 +78,7 @@ def _waited_for(
     return [one for one in recalls if one not in failed]
 
 
-def _look(archive_id: str, recalls: int, lts: LongTermStorage, now: datetime) -> int | None:
+def _look(pid: str, archive_id: str, recalls: int, lts: LongTermStorage, now: datetime) -> int | None:
     """How often the datablock was asked for by now, ``recalls`` before; more than MOST_RECALLS: it never will be.
 
     None when there is nothing to wait for: it can be delivered now, was, or is not there. One that lies on tape
@@ -89,7 +93,7 @@ def _look(archive_id: str, recalls: int, lts: LongTermStorage, now: datetime) ->
         if stored.expiry is not None and stored.expiry - now < SHORTEST_EXPIRY:
             lts.recall(archive_id, settings().retrieval_days)
         return None
-    if already_delivered(stored, storage.retrieval()):
+    if already_delivered(pid, stored, storage.retrieval()):
         return None
     if stored.state is TapeState.RECALLING:
         return recalls

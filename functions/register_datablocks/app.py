@@ -5,7 +5,7 @@ took the dataset over, also in between; DatasetRejected("catalogue_changed") whe
 longer the one that was archived, and DatasetRejected("dataset_unknown").
 """
 
-from archiver import datasets, storage
+from archiver import archived, datasets, storage
 from archiver.errors import Code, DatasetRejected
 from archiver.models import (
     CatalogueDatablock,
@@ -25,7 +25,7 @@ def handler(run: Run) -> Run:
     storage.hold_lease(run.pid, run.run_id)
     folder = storage.RunFolder(run.run_id)
     _refuse_changed(run, folder.need("snapshot.json", Snapshot))
-    known = {record.archive_id for record in catalogue().need_recorded_dataset(run.pid).datablocks}
+    known = {record.archive_id for record in archived.need_recorded(run.pid).datablocks}
     for datablock in folder.need("verified.json", list[SealedDatablock]):
         fingerprints = {one.path: one for one in fingerprints_of(folder, datablock.number)}
         files = tuple(

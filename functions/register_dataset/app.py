@@ -33,7 +33,7 @@ def handler(drop: DropRead) -> DropRegistered:
 
 def _settled(pid: str, owner_group: str) -> DropStatus | None:
     """What became of an earlier drop of the same dataset, when nothing is left to ask for."""
-    dataset = catalogue().recorded_dataset(pid)
+    dataset = archived.recorded(pid)
     if dataset is not None and dataset.dataset.owner_group != owner_group:
         message = f"SciCat has the dataset {pid} as one of another group than {owner_group}: it is not this drop's."
         raise DatasetRejected(Code.BAD_DROP, message)

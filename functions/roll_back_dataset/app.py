@@ -41,7 +41,7 @@ def handler(run: RunFailed) -> RunRolledBack:
 def _take_back(run: RunFailed) -> bool:
     """Take back what the run made, unless SciCat calls it the dataset's archive; returns whether it has one."""
     try:
-        dataset = catalogue().recorded_dataset(run.pid)
+        dataset = archived.recorded(run.pid)
     except (ServiceRefused, ServiceUnavailable) as error:
         # A run that ended waits no longer: its dataset would be called `started` until the list can be read.
         if isinstance(error, ServiceUnavailable) and not workflows.has_ended(run.execution_arn):
@@ -53,7 +53,8 @@ def _take_back(run: RunFailed) -> bool:
         return False
     own = archived.made_by(run.run_id, dataset)
     is_archived = bool(dataset.datablocks) and archived.is_called_archived(dataset.lifecycle)
-    if not is_archived or len(own) < len(dataset.datablocks):
+    is_own = archived.has_made(run.run_id, dataset) or len(own) == len(dataset.datablocks)
+    if not (is_archived and is_own):
         _delete_records(run, own)
         _delete_tars(run)
     if is_archived:

@@ -29,8 +29,8 @@ def handler(sweep: SweepProgress) -> SweepProgress:
 
 
 def _restore(pid: str, sweeping: Sweeping) -> None:
-    dataset = catalogue().recorded_dataset(pid) if storage.read_lease(pid) is None else None
-    if dataset is None:
+    dataset = archived.recorded(pid) if storage.read_lease(pid) is None else None
+    if dataset is None or not dataset.datablocks:
         return
     if archived.restore(dataset):
         sweeping.did("archived datasets called so again")

@@ -14,7 +14,6 @@ from archiver.errors import MAX_NAMED_FILES, DatasetRejected
 from archiver.keys import Keys
 from archiver.models import RecordedDataset, S3Object, SweepProgress
 from archiver.s3 import LAST_CHARACTER
-from archiver.scicat import catalogue
 from archiver.settings import settings
 from archiver.step import deadline, logger, step
 from archiver.sweeping import Sweeping
@@ -55,7 +54,7 @@ def _is_somebodys(pid: str) -> bool:
     if storage.read_lease(pid) is not None:
         return True
     is_complete = upload is not None and upload.state == "finalized"
-    dataset = catalogue().recorded_dataset(pid)
+    dataset = archived.recorded(pid)
     return dataset is not None and _waits(dataset, is_complete=is_complete)
 
 

@@ -33,7 +33,7 @@ def handler(sweep: SweepProgress) -> SweepProgress:
     done = True
     for key, ends, remove in _found():
         with sweeping.alone(key):
-            if is_over(Keys.run_of(key), ends):
+            if is_over(_run_of(key), ends):
                 sweeping.did(remove())
                 done = time.monotonic() < deadline()
         if not done:
@@ -51,6 +51,12 @@ def _found() -> Iterator[tuple[str, frozenset[str], Callable[[], str]]]:
         yield found.key, _FAILURES, partial(_delete, staging, found.key)
     for key, upload_id in lts.uploads(Keys.UPLOADS):
         yield key, _ENDS, partial(_abort, lts, key, upload_id)
+
+
+def _run_of(key: str) -> tuple[str, str] | None:
+    """The pid and the id of the run that made what lies under the key, if any did."""
+    made = Keys.made(key)
+    return None if made is None else (made.pid, made.run_id)
 
 
 def _is_over(run: tuple[str, str] | None, ends: frozenset[str]) -> bool:

@@ -12,15 +12,17 @@ import pytest
 from botocore.exceptions import ClientError
 
 from archiver import clients, delivery, lts
-from archiver.delivery import Delivered, Refused, deliver
+from archiver.delivery import Delivered, Refused, Wanted, deliver
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
+from archiver.keys import Keys
 from archiver.lts import LongTermStorage, StoredDatablock, TapeState
 from archiver.models import CatalogueDatablock, CatalogueFile, SealedDatablock
 from archiver.s3 import Bucket
 from archiver.settings import MIB
+from archiver.tarlayout import LAYOUT_VERSION
 from local.configuration import ACCESS_KEY_ID, SECRET_ACCESS_KEY
-from tests.archive import Notes, a_tar
+from tests.archive import Notes, our_tar
 from tests.e2e.conftest import RunningStack
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ FOREVER = float("inf")
 A_WHILE = 60
 
 
-TAR = a_tar(FILES)
+TAR = our_tar(FILES, number=0)
 CHECKSUM = crc64nvme_to_base64(crc64nvme(TAR))
 
 
@@ -45,9 +47,10 @@ class Archive:
     staging: Bucket
     retrieval: Bucket
     tape: str | None
-    key: str = field(default_factory=lambda: f"tests/{uuid4()}/any datablock +%ü_0.tar")
+    pid: str = field(default_factory=lambda: f"tests/{uuid4()}/any dataset +%ü")
 
     def __post_init__(self) -> None:
+        self.key = Keys.datablock(self.pid, "any-run-1", 0)
         self.lts = LongTermStorage(
             self.bucket, storage_class="GLACIER", tier="Standard", same_account=self.tape is None
         )
@@ -64,8 +67,10 @@ class Archive:
             CatalogueFile(path, len(body), "2026-11-23T08:00:00Z", hashlib.sha256(body).hexdigest())
             for path, body in FILES.items()
         ]
-        record = CatalogueDatablock(self.key, sum(map(len, FILES.values())), len(TAR), "sha256", "1", (*files,))
-        return deliver(record, self.lts, self.retrieval, Notes(), FOREVER)
+        record = CatalogueDatablock(
+            self.key, sum(map(len, FILES.values())), len(TAR), "sha256", LAYOUT_VERSION, (*files,)
+        )
+        return deliver(Wanted(self.pid, record), self.lts, self.retrieval, Notes(), FOREVER)
 
     def stored(self) -> StoredDatablock:
         kept = self.lts.stored(self.key)

@@ -12,21 +12,24 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from archiver import delivery
-from archiver.delivery import Delivered, Refused, already_delivered, deliver
+from archiver.delivery import Delivered, Refused, Wanted, already_delivered, deliver
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused
+from archiver.keys import Keys
 from archiver.lts import LongTermStorage, StoredDatablock
 from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.s3 import Bucket
 from archiver.settings import MIB
-from tests.archive import Notes, a_tar
+from tests.archive import ANY_PID, Notes, a_tar, our_tar
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_s3.literals import StorageClassType
 
-KEY = "openem-network/datasets/20.500.11935/5d73/datablocks/run-1/20.500.11935-5d73_0.tar"
-OTHER_KEY = "archive/5d73.tar"
+# As another archiver named it, and where this dataset's copy of it waits.
+KEY = "elsewhere/5d73_0.tar"
+COPY = Keys.copy(ANY_PID, KEY)
+OWN_KEY = Keys.datablock(ANY_PID, "any-run-1", 1)
 FILES = {"movie.mrc": os.urandom(11 * MIB + 321), "notes/ünï.txt": b"some notes", "notes/empty.txt": b""}
 FOREVER = float("inf")
 
@@ -72,14 +75,14 @@ class Shelf:
     def deliver(
         self, datablock: CatalogueDatablock | None = None, deadline: float = FOREVER
     ) -> Delivered | Refused | None:
-        return deliver(datablock or a_datablock(), self.lts, self.retrieval, self.folder, deadline)
+        return deliver(Wanted(ANY_PID, datablock or a_datablock()), self.lts, self.retrieval, self.folder, deadline)
 
     def delivered(self) -> bytes:
-        return self.s3.get_object(Bucket="retrieval", Key=self.key)["Body"].read()
+        return self.s3.get_object(Bucket="retrieval", Key=Keys.copy(ANY_PID, self.key))["Body"].read()
 
     def has_delivered(self) -> bool:
         kept = self.lts.stored(self.key)
-        return kept is not None and already_delivered(kept, self.retrieval) is not None
+        return kept is not None and already_delivered(ANY_PID, kept, self.retrieval) is not None
 
     def nothing_is_left(self) -> bool:
         return not list(self.retrieval.list("")) and not list(self.retrieval.uploads(""))
@@ -91,15 +94,9 @@ class Shelf:
 
 @pytest.fixture
 def shelf(aws: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    monkeypatch.setenv("FORMER_ARCHIVE_PREFIXES", "elsewhere/")
     monkeypatch.setattr(delivery, "STREAMED_PART", 5 * MIB)
     return Shelf(aws)
-
-
-@pytest.fixture
-def other_shelf(shelf: Shelf) -> Shelf:
-    """The same with a tar that another archiver wrote."""
-    shelf.key = OTHER_KEY
-    return shelf
 
 
 def flipped(body: bytes, at: int) -> bytes:
@@ -116,7 +113,7 @@ def refusal_of(shelf: Shelf, datablock: CatalogueDatablock | None = None) -> tup
 
 
 def test_proven_datablock_is_delivered_with_its_checksum_and_every_byte_is_read_once(shelf: Shelf) -> None:
-    assert shelf.deliver() == Delivered(KEY, len(TAR), CHECKSUM)
+    assert shelf.deliver() == Delivered(COPY, len(TAR), CHECKSUM)
     assert shelf.bytes_read == len(TAR)
     assert shelf.delivered() == TAR
     assert shelf.has_delivered()
@@ -124,7 +121,7 @@ def test_proven_datablock_is_delivered_with_its_checksum_and_every_byte_is_read_
 
 def test_delivered_datablock_is_not_read_again(shelf: Shelf) -> None:
     shelf.deliver()
-    assert shelf.deliver() == Delivered(KEY, len(TAR), CHECKSUM)
+    assert shelf.deliver() == Delivered(COPY, len(TAR), CHECKSUM)
     assert shelf.bytes_read == len(TAR)
 
 
@@ -133,7 +130,7 @@ def test_delivery_that_runs_out_of_time_goes_on_where_it_stopped(shelf: Shelf) -
     while (found := shelf.deliver(deadline=time.monotonic())) is None:
         calls += 1
         assert not shelf.has_delivered()
-    assert found == Delivered(KEY, len(TAR), CHECKSUM)
+    assert found == Delivered(COPY, len(TAR), CHECKSUM)
     assert calls == 3
     assert shelf.bytes_read == len(TAR)
     assert shelf.delivered() == TAR
@@ -143,13 +140,13 @@ def test_delivery_whose_upload_was_given_up_begins_anew(shelf: Shelf) -> None:
     assert shelf.deliver(deadline=time.monotonic()) is None
     for key, upload_id in shelf.retrieval.uploads(""):
         shelf.retrieval.abort_upload(key, upload_id)
-    assert shelf.deliver() == Delivered(KEY, len(TAR), CHECKSUM)
+    assert shelf.deliver() == Delivered(COPY, len(TAR), CHECKSUM)
     assert shelf.delivered() == TAR
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha512", "blake2b", None])
 def test_members_are_checked_by_the_algorithm_of_the_catalogue(shelf: Shelf, algorithm: str | None) -> None:
-    assert shelf.deliver(a_datablock(algorithm)) == Delivered(KEY, len(TAR), CHECKSUM)
+    assert shelf.deliver(a_datablock(algorithm)) == Delivered(COPY, len(TAR), CHECKSUM)
 
 
 def test_g06_flipped_byte_in_a_file_names_the_file_and_nothing_becomes_visible(shelf: Shelf) -> None:
@@ -181,7 +178,7 @@ def test_d13_datablock_is_called_corrupt_only_when_it_arrives_wrong_in_the_same_
 
     monkeypatch.setattr(LongTermStorage, "read", lambda _, *asked: altered(*asked))
     if found is None:
-        assert shelf.deliver() == Delivered(KEY, len(TAR), CHECKSUM)
+        assert shelf.deliver() == Delivered(COPY, len(TAR), CHECKSUM)
         assert shelf.delivered() == TAR
     else:
         assert refusal_of(shelf)[0] is found
@@ -236,7 +233,7 @@ def test_datablock_on_tape_is_left_for_later(shelf: Shelf) -> None:
 
 def test_refused_datablock_can_be_delivered_once_it_is_right(shelf: Shelf) -> None:
     refusal_of(shelf, a_datablock(**{"movie.mrc": "ab" * 32}))
-    assert shelf.deliver() == Delivered(KEY, len(TAR), CHECKSUM)
+    assert shelf.deliver() == Delivered(COPY, len(TAR), CHECKSUM)
 
 
 def test_g23_datablock_that_is_replaced_while_it_is_read_is_refused(shelf: Shelf) -> None:
@@ -245,7 +242,7 @@ def test_g23_datablock_that_is_replaced_while_it_is_read_is_refused(shelf: Shelf
     assert kept is not None
     shelf.keep(flipped(TAR, 0))
     with pytest.raises(ServiceRefused) as refused:
-        delivery._Delivery(a_datablock(), kept, shelf.lts, shelf.retrieval, shelf.folder).work(FOREVER)
+        delivery._Delivery(a_datablock(), None, kept, shelf.lts, shelf.retrieval, COPY, shelf.folder).work(FOREVER)
     assert refused.value.reason.code is Code.CORRUPT_DATABLOCK
     assert shelf.nothing_is_left()
 
@@ -270,7 +267,7 @@ def calls_until_settled(shelf: Shelf, datablock: CatalogueDatablock) -> tuple[in
 
 def test_file_whose_hash_outlasts_every_call_is_covered_by_the_checksum_of_the_tar(shelf: Shelf) -> None:
     calls, settled = calls_until_settled(shelf, a_datablock("blake2b"))
-    assert settled == Delivered(KEY, len(TAR), CHECKSUM)
+    assert settled == Delivered(COPY, len(TAR), CHECKSUM)
     assert calls == 5  # two in vain, then one for each part
     assert shelf.delivered() == TAR
 
@@ -305,7 +302,7 @@ def test_without_any_checksum_names_and_sizes_are_compared(shelf: Shelf) -> None
     shelf.keep(TAR, recorded=None)
     known = a_datablock(None)
     assert isinstance(shelf.deliver(known), Delivered)
-    shelf.s3.delete_object(Bucket="retrieval", Key=KEY)
+    shelf.s3.delete_object(Bucket="retrieval", Key=COPY)
     more = replace(known, files=(*known.files, CatalogueFile("lost.txt", 1, "")))
     assert refusal_of(shelf, more) == (Code.CORRUPT_DATABLOCK, ("lost.txt",))
     longer = replace(known, files=tuple(replace(file, size=file.size + 1) for file in known.files))
@@ -316,25 +313,21 @@ def test_without_any_checksum_names_and_sizes_are_compared(shelf: Shelf) -> None
 
 
 @pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT])
-def test_tar_of_another_archiver_is_proven_by_the_md5_of_its_files(
-    other_shelf: Shelf, tar_format: Literal[0, 1]
-) -> None:
+def test_tar_of_another_archiver_is_proven_by_the_md5_of_its_files(shelf: Shelf, tar_format: Literal[0, 1]) -> None:
     tar, datablock = a_foreign_datablock(tar_format)
-    other_shelf.keep(tar, recorded=None)
-    assert other_shelf.deliver(datablock) == Delivered(OTHER_KEY, len(tar), crc64nvme_to_base64(crc64nvme(tar)))
-    assert other_shelf.delivered() == tar
+    shelf.keep(tar, recorded=None)
+    assert shelf.deliver(datablock) == Delivered(COPY, len(tar), crc64nvme_to_base64(crc64nvme(tar)))
+    assert shelf.delivered() == tar
 
 
 @pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT])
-def test_flipped_byte_in_a_tar_of_another_archiver_names_the_file(
-    other_shelf: Shelf, tar_format: Literal[0, 1]
-) -> None:
+def test_flipped_byte_in_a_tar_of_another_archiver_names_the_file(shelf: Shelf, tar_format: Literal[0, 1]) -> None:
     tar, datablock = a_foreign_datablock(tar_format)
-    other_shelf.keep(flipped(tar, 2 * MIB), recorded=None)
-    assert refusal_of(other_shelf, datablock) == (Code.CORRUPT_DATABLOCK, ("movie.mrc",))
+    shelf.keep(flipped(tar, 2 * MIB), recorded=None)
+    assert refusal_of(shelf, datablock) == (Code.CORRUPT_DATABLOCK, ("movie.mrc",))
 
 
-def test_hard_link_has_the_bytes_of_the_file_before_it(other_shelf: Shelf) -> None:
+def test_hard_link_has_the_bytes_of_the_file_before_it(shelf: Shelf) -> None:
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w", format=tarfile.GNU_FORMAT) as tar:
         first, second = tarfile.TarInfo("./first"), tarfile.TarInfo("./second")
@@ -342,12 +335,12 @@ def test_hard_link_has_the_bytes_of_the_file_before_it(other_shelf: Shelf) -> No
         tar.addfile(first, io.BytesIO(b"both"))
         tar.addfile(second)
     files = tuple(CatalogueFile(path, 4, "", hashlib.md5(b"both").hexdigest()) for path in ("first", "second"))
-    datablock = CatalogueDatablock(OTHER_KEY, 4, len(made.getvalue()), "md5", "1", files)
-    other_shelf.keep(made.getvalue(), recorded=None)
-    assert isinstance(other_shelf.deliver(datablock), Delivered)
-    other_shelf.s3.delete_object(Bucket="retrieval", Key=OTHER_KEY)
+    datablock = CatalogueDatablock(KEY, 4, len(made.getvalue()), "md5", "1", files)
+    shelf.keep(made.getvalue(), recorded=None)
+    assert isinstance(shelf.deliver(datablock), Delivered)
+    shelf.s3.delete_object(Bucket="retrieval", Key=COPY)
     other = replace(datablock, files=(files[0], replace(files[1], chk=hashlib.md5(b"else").hexdigest())))
-    assert refusal_of(other_shelf, other) == (Code.CORRUPT_DATABLOCK, ("second",))
+    assert refusal_of(shelf, other) == (Code.CORRUPT_DATABLOCK, ("second",))
 
 
 def a_link(path: str, to: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
@@ -384,19 +377,19 @@ HARMFUL = {
 
 
 @pytest.mark.parametrize("why", HARMFUL)
-def test_another_archivers_tar_that_does_harm_is_not_handed_over(other_shelf: Shelf, why: str) -> None:
+def test_another_archivers_tar_that_does_harm_is_not_handed_over(shelf: Shelf, why: str) -> None:
     tar, files = a_tar_with(*HARMFUL[why])
-    other_shelf.keep(tar, recorded=None)
-    refused = other_shelf.deliver(CatalogueDatablock(OTHER_KEY, 0, len(tar), None, "0.2.0", files))
+    shelf.keep(tar, recorded=None)
+    refused = shelf.deliver(CatalogueDatablock(KEY, 0, len(tar), None, "0.2.0", files))
     assert isinstance(refused, Refused)
     assert (refused.reason.code, why in refused.reason.message) == (Code.CORRUPT_DATABLOCK, True)
-    assert other_shelf.nothing_is_left()
+    assert shelf.nothing_is_left()
 
 
-def test_another_archivers_tar_may_have_links_and_files_that_are_not_recorded(other_shelf: Shelf) -> None:
+def test_another_archivers_tar_may_have_links_and_files_that_are_not_recorded(shelf: Shelf) -> None:
     tar, files = a_tar_with(a_link("folder/b", "/etc"), a_link("c", "folder/a", tarfile.LNKTYPE), a_member("d"))
-    other_shelf.keep(tar, recorded=None)
-    assert isinstance(other_shelf.deliver(CatalogueDatablock(OTHER_KEY, 0, len(tar), None, "0.2.0", files)), Delivered)
+    shelf.keep(tar, recorded=None)
+    assert isinstance(shelf.deliver(CatalogueDatablock(KEY, 0, len(tar), None, "0.2.0", files)), Delivered)
 
 
 @pytest.mark.parametrize(
@@ -410,14 +403,34 @@ def test_another_archivers_tar_may_have_links_and_files_that_are_not_recorded(ot
     ],
 )
 def test_a_tar_of_ours_has_nothing_but_what_is_recorded(shelf: Shelf, member: tarfile.TarInfo, why: str) -> None:
-    tar, files = a_tar_with(member)
+    tar, (file,) = a_tar_with(member)
+    shelf.key = OWN_KEY
     shelf.keep(tar, recorded=crc64nvme_to_base64(crc64nvme(tar)))
-    refused = shelf.deliver(CatalogueDatablock(KEY, 0, len(tar), None, "2", files))
+    files = (replace(file, chk=hashlib.sha256(b"").hexdigest(), chk_alg="sha256"),)
+    refused = shelf.deliver(CatalogueDatablock(OWN_KEY, 0, len(tar), "sha256", "2", files))
     assert isinstance(refused, Refused)
     assert (refused.reason.code, why in refused.reason.message) == (Code.CORRUPT_DATABLOCK, True)
 
 
-def test_what_a_tar_may_hold_is_remembered_from_call_to_call(other_shelf: Shelf) -> None:
+def test_a_tar_of_ours_is_its_datasets_by_the_list_with_which_it_ends(shelf: Shelf) -> None:
+    files = {"a.mrc": b"first", "b.mrc": b"second"}
+    tar = our_tar(files)
+    shelf.key = OWN_KEY
+    shelf.keep(tar, recorded=crc64nvme_to_base64(crc64nvme(tar)))
+    listed = tuple(CatalogueFile(path, len(body), "", hashlib.sha256(body).hexdigest()) for path, body in files.items())
+    right = CatalogueDatablock(OWN_KEY, 11, len(tar), "sha256", "2", listed)
+
+    refused = shelf.deliver(replace(right, archive_id=Keys.datablock("any/others", "any-run-1", 1)))
+    assert isinstance(refused, Refused)
+    # Whoever knows one file of it may list that.
+    refused = shelf.deliver(replace(right, files=listed[:1]))
+    assert isinstance(refused, Refused)
+    assert refused.reason.code is Code.CORRUPT_DATABLOCK
+    assert shelf.nothing_is_left()
+    assert isinstance(shelf.deliver(right), Delivered)
+
+
+def test_what_a_tar_may_hold_is_remembered_from_call_to_call(shelf: Shelf) -> None:
     size = 11 * MIB
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as tar:
@@ -426,10 +439,10 @@ def test_what_a_tar_may_hold_is_remembered_from_call_to_call(other_shelf: Shelf)
         movie.size = size
         tar.addfile(movie, io.BytesIO(bytes(size)))
         tar.addfile(a_member("b/passwd"))
-    other_shelf.keep(made.getvalue(), recorded=None)
+    shelf.keep(made.getvalue(), recorded=None)
     files = (CatalogueFile("movie.mrc", size, ""),)
     calls, settled = calls_until_settled(
-        other_shelf, CatalogueDatablock(OTHER_KEY, size, len(made.getvalue()), None, "0.2.0", files)
+        shelf, CatalogueDatablock(KEY, size, len(made.getvalue()), None, "0.2.0", files)
     )
     assert isinstance(settled, Refused)
     assert "lies beyond a link" in settled.reason.message
@@ -447,4 +460,4 @@ def a_foreign_datablock(tar_format: Literal[0, 1]) -> tuple[bytes, CatalogueData
     entries = tuple(
         CatalogueFile(path, len(body), "", hashlib.md5(body).hexdigest().upper()) for path, body in FILES.items()
     )
-    return made.getvalue(), CatalogueDatablock(OTHER_KEY, 1, len(made.getvalue()), "MD5", "0.2.0", entries)
+    return made.getvalue(), CatalogueDatablock(KEY, 1, len(made.getvalue()), "MD5", "0.2.0", entries)

@@ -1,5 +1,6 @@
 """Selected files are read where they lie, in as many calls as it takes, and wait for tape."""
 
+import hashlib
 import io
 import math
 import tarfile
@@ -30,10 +31,13 @@ KEY = archive_id(0)
 @pytest.fixture
 def tar(aws: "S3Client") -> bytes:
     """A datablock on tape that a run wants two files of."""
-    made = our_tar(FILES)
+    made = our_tar(FILES, number=0)
     put_on_tape(aws, KEY, made)
-    files = tuple(CatalogueFile(path=path, size=len(body), time=ANY_TIME) for path, body in FILES.items())
-    datablock = CatalogueDatablock(KEY, sum(map(len, FILES.values())), len(made), None, "2", files)
+    files = tuple(
+        CatalogueFile(path=path, size=len(body), time=ANY_TIME, chk=hashlib.sha256(body).hexdigest())
+        for path, body in FILES.items()
+    )
+    datablock = CatalogueDatablock(KEY, sum(map(len, FILES.values())), len(made), "sha256", "2", files)
     folder = RunFolder(RUN.run_id)
     folder.save("datablocks.json", [WantedDatablock(0, KEY, len(made))])
     folder.save("datablocks/000000.json", datablock)

@@ -13,6 +13,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from archiver.keys import Keys
 from archiver.models import JobKind
 from mocks.lts.service import Options
 from mocks.lts.tape import Hardware
@@ -68,6 +69,7 @@ def library(aws: "S3Client", scicat: Scicat, environment: pytest.MonkeyPatch, tm
     with run_mock_lts(options) as url:
         environment.setenv("LTS_ENDPOINT_URL", url)
         environment.setenv("LTS_SECRET", "lts")
+        environment.setenv("FORMER_ARCHIVE_PREFIXES", "2019,archive/p12345/,20.500.11935-")
         s3 = client_of(url)
         library = Library(url, s3, an_archived_dataset(s3, scicat, blocks=FIVE_BLOCKS))
         library.tell("__clock", {"advance_s": 60})
@@ -215,7 +217,11 @@ def test_g23_two_datablocks_that_were_swapped_are_both_named(
     "archive_id", ["2019-raw_0001.tar", "archive/p12345/2019/ü b+c.tar", "20.500.11935-5d73_0.tar"]
 )
 def test_datablock_that_another_archiver_wrote_is_recalled_and_proven_by_the_md5_of_its_files(
-    workflows: Workflows, scicat: Scicat, aws: "S3Client", library: Library, archive_id: str
+    workflows: Workflows,
+    scicat: Scicat,
+    aws: "S3Client",
+    library: Library,
+    archive_id: str,
 ) -> None:
     files = {"deep/a.mrc": b"first" * 500, "b.txt": b"second"}
     tar = a_foreign_tar(files)
@@ -226,7 +232,7 @@ def test_datablock_that_another_archiver_wrote_is_recalled_and_proven_by_the_md5
     job_id, end = retrieve(workflows, scicat, "any/foreign")
 
     assert end.status == "SUCCEEDED"
-    assert retrieved(aws) == {archive_id: tar}
+    assert retrieved(aws) == {Keys.copy("any/foreign", archive_id): tar}
     assert scicat.lifecycle("any/foreign")["retrieveIntegrityCheck"] is True
     assert [one["archiveId"] for one in scicat.job(job_id)["jobResultObject"]["result"]] == [archive_id]
 

@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol, Self
 import orjson
 from aws_lambda_powertools import Logger
 
+from archiver import provenance
 from archiver.checksums import hexadecimal, taken_apart
 from archiver.datasets import kind_of
 from archiver.digests import crc64nvme, crc64nvme_to_base64, known_algorithm
@@ -53,11 +54,19 @@ class Folder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A proven datablock in the retrieval bucket: ``size`` in bytes, ``crc64nvme`` in base64."""
+    """A proven datablock in the retrieval bucket, under ``Keys.copy``: ``size`` in bytes, ``crc64nvme`` in base64."""
 
     key: str
     size: int
     crc64nvme: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A datablock as the catalogue records it for a dataset."""
+
+    pid: str
+    datablock: CatalogueDatablock
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,49 +77,52 @@ class Refused:
     reason: Reason
 
 
-def already_delivered(kept: StoredDatablock, retrieval: Bucket) -> Delivered | None:
-    """What lies in the retrieval bucket, if it is what the LTS has. Only what was proven ever got there."""
-    there = retrieval.head(kept.key)
+def already_delivered(pid: str, kept: StoredDatablock, retrieval: Bucket) -> Delivered | None:
+    """The dataset's copy in the retrieval bucket, if it is what the LTS has. Only what was proven ever got there."""
+    key = Keys.copy(pid, kept.key)
+    there = retrieval.head(key)
     checksum = kept.recorded or kept.crc64nvme
     if there is None or there.size != kept.size or there.crc64nvme is None:
         return None
-    return Delivered(kept.key, there.size, there.crc64nvme) if checksum in (None, there.crc64nvme) else None
+    return Delivered(key, there.size, there.crc64nvme) if checksum in (None, there.crc64nvme) else None
 
 
 def deliver(
-    datablock: CatalogueDatablock, lts: LongTermStorage, retrieval: Bucket, folder: Folder, deadline: float
+    wanted: Wanted, lts: LongTermStorage, retrieval: Bucket, folder: Folder, deadline: float
 ) -> Delivered | Refused | None:
-    """Copy ``datablock`` into the retrieval bucket, under its own key, once it is proven.
+    """Copy the datablock that is ``wanted`` of a dataset into the retrieval bucket once it is proven.
 
     None when there is more to do: ``deadline`` (``time.monotonic()``) came, or tape has let the datablock
     go (``lts.stored`` says which); the next call goes on. One that was delivered already is not read again.
     Of one that is refused nothing is visible.
     """
     try:
-        return _deliver(datablock, lts, retrieval, folder, deadline)
+        return _deliver(wanted, lts, retrieval, folder, deadline)
     except ServiceRefused as refused:
         if refused.reason.code not in _FINDINGS:
             raise
-        return Refused(datablock.archive_id, refused.reason)
+        return Refused(wanted.datablock.archive_id, refused.reason)
 
 
 def _deliver(
-    datablock: CatalogueDatablock, lts: LongTermStorage, retrieval: Bucket, folder: Folder, deadline: float
+    wanted: Wanted, lts: LongTermStorage, retrieval: Bucket, folder: Folder, deadline: float
 ) -> Delivered | None:
+    pid, datablock = wanted.pid, wanted.datablock
+    own_list = provenance.own_list(pid, datablock)
     kept = lts.stored(datablock.archive_id)
     if kept is None:
         raise _unproven(datablock, "is not in the long-term storage")
-    if there := already_delivered(kept, retrieval):
+    if there := already_delivered(pid, kept, retrieval):
         return there
     _refuse_unlike_recorded(kept, datablock)
     if kept.state is not TapeState.READABLE:
         return None
-    return _Delivery(datablock, kept, lts, retrieval, folder).work(deadline)
+    return _Delivery(datablock, own_list, kept, lts, retrieval, Keys.copy(pid, kept.key), folder).work(deadline)
 
 
 def _refuse_unlike_recorded(kept: StoredDatablock, datablock: CatalogueDatablock) -> None:
     if kept.size != datablock.packed_size:
-        raise _unproven(datablock, f"has {kept.size} bytes, recorded are {datablock.packed_size}")
+        raise _unproven(datablock, f"has not the {datablock.packed_size} bytes that are recorded")
     if kept.recorded and kept.crc64nvme and kept.recorded != kept.crc64nvme:
         raise _unproven(datablock, f"has the CRC64NVME {kept.crc64nvme}, recorded is {kept.recorded}")
 
@@ -143,14 +155,17 @@ class _Proof:
     def __init__(
         self,
         datablock: CatalogueDatablock,
+        own_list: CatalogueFile | None,
         *,
         stalled: bool = False,
         unhashed: Iterable[str] = (),
         wrong: Iterable[str] = (),
     ) -> None:
-        self.expected = _files(datablock)
+        own = {} if own_list is None else {own_list.path: own_list}
+        self.listed = _files(datablock)
+        self.expected = self.listed | own
         # Of a tar of our own the catalogue has all files; another archiver's may hold more.
-        self._recorded = self.expected if Keys.run_of(datablock.archive_id) else None
+        self._recorded = self.listed if own else None
         self.unhashed = set(unhashed)
         self.stalled = stalled
         self.wrong = list(wrong)
@@ -165,9 +180,9 @@ class _Proof:
         self.tar = TarReader(self._algorithms, self._contents.refusal)
 
     @classmethod
-    def resume(cls, datablock: CatalogueDatablock, saved: dict[str, Any]) -> Self:
+    def resume(cls, datablock: CatalogueDatablock, own_list: CatalogueFile | None, saved: dict[str, Any]) -> Self:
         """Go on where ``save`` was called."""
-        proof = cls(datablock, stalled=saved["stalled"], unhashed=saved["unhashed"], wrong=saved["wrong"])
+        proof = cls(datablock, own_list, stalled=saved["stalled"], unhashed=saved["unhashed"], wrong=saved["wrong"])
         proof._contents = TarContents.resume(proof._recorded, saved["contents"])
         proof.tar = TarReader.resume(proof._algorithms, saved["tar"], proof._contents.refusal)
         proof.parts, proof.right = saved["parts"], set(saved["right"])
@@ -211,12 +226,14 @@ class _Proof:
         self.is_doubtful = recorded is None
         if self.unproven():
             raise ServiceRefused(Code.CORRUPT_DATABLOCK, "Files in it are not as the catalogue has them.")
+        if self.expected.keys() - self.right:
+            raise ServiceRefused(Code.CORRUPT_DATABLOCK, "It does not have the list of files that is recorded.")
         self.tar.finish()
         return checksum
 
     def unproven(self) -> list[str]:
         """The files that are wrong, or not there (yet), sorted."""
-        return sorted(self.expected.keys() - self.right)
+        return sorted(self.listed.keys() - self.right)
 
     def _is_right(self, member: Member) -> bool:
         file = self.expected[member.path]
@@ -242,9 +259,11 @@ class _Delivery:
     """One call's work on one datablock."""
 
     datablock: CatalogueDatablock
+    own_list: CatalogueFile | None
     kept: StoredDatablock
     lts: LongTermStorage
     retrieval: Bucket
+    key: str
     folder: Folder
 
     def work(self, deadline: float) -> Delivered | None:
@@ -257,13 +276,13 @@ class _Delivery:
             if refused.reason.code not in _FINDINGS:
                 raise
             # Nothing is left of the bytes that were sent.
-            self.retrieval.abort_upload(self.kept.key, upload_id)
+            self.retrieval.abort_upload(self.key, upload_id)
             if proof.is_doubtful:
                 proof.wrong.append(proof.arrived)
             if not proof.is_doubtful or len(proof.wrong) == READINGS:
                 raise self._verdict(proof, refused.reason) from refused
             logger.warning("a datablock arrived wrong and is read again", extra={"archive_id": self.kept.key})
-            self._begin(_Proof(self.datablock, unhashed=proof.unhashed, wrong=proof.wrong))
+            self._begin(_Proof(self.datablock, self.own_list, unhashed=proof.unhashed, wrong=proof.wrong))
         return self.work(deadline)
 
     def _verdict(self, proof: "_Proof", found: Reason) -> ServiceRefused:
@@ -286,19 +305,19 @@ class _Delivery:
         """The upload and the proof that an earlier call began, or new ones."""
         saved = self.folder.read(self._progress)
         if saved is None:
-            return self._begin(_Proof(self.datablock))
+            return self._begin(_Proof(self.datablock, self.own_list))
         noted = orjson.loads(saved)
         upload_id, proof = str(noted["upload_id"]), noted["proof"]
-        sent = len(self.retrieval.parts(self.kept.key, upload_id))
+        sent = len(self.retrieval.parts(self.key, upload_id))
         if noted["etag"] == self.kept.etag and 0 < proof["parts"] <= sent:
-            return upload_id, _Proof.resume(self.datablock, proof)
+            return upload_id, _Proof.resume(self.datablock, self.own_list, proof)
         # Nothing was sent yet, or what was sent is gone: refused, or given up by the bucket's rule.
-        self.retrieval.abort_upload(self.kept.key, upload_id)
+        self.retrieval.abort_upload(self.key, upload_id)
         kept = {name: proof[name] for name in ("stalled", "unhashed", "wrong")}
-        return self._begin(_Proof(self.datablock, **kept))
+        return self._begin(_Proof(self.datablock, self.own_list, **kept))
 
     def _begin(self, proof: _Proof) -> tuple[str, _Proof]:
-        upload_id = self.retrieval.create_upload(self.kept.key)
+        upload_id = self.retrieval.create_upload(self.key)
         self._note(upload_id, proof.save())
         return upload_id, proof
 
@@ -342,7 +361,7 @@ class _Delivery:
             return self.lts.read(self.kept, *ranges[number - 1])
 
         def send(number: int, body: bytes) -> UploadedPart:
-            return self.retrieval.upload_part(self.kept.key, upload_id, number, body, crc64nvme(body))
+            return self.retrieval.upload_part(self.key, upload_id, number, body, crc64nvme(body))
 
         reached = None
         numbers = _until(deadline, range(proof.parts + 1, len(ranges) + 1))
@@ -364,9 +383,9 @@ class _Delivery:
 
     def _complete(self, upload_id: str, proof: _Proof) -> Delivered:
         checksum = proof.finish(self._recorded)
-        parts = self.retrieval.parts(self.kept.key, upload_id)
-        self.retrieval.complete_upload(self.kept.key, upload_id, parts, checksum)
-        return Delivered(self.kept.key, self.kept.size, checksum)
+        parts = self.retrieval.parts(self.key, upload_id)
+        self.retrieval.complete_upload(self.key, upload_id, parts, checksum)
+        return Delivered(self.key, self.kept.size, checksum)
 
 
 def _until(deadline: float, numbers: Iterable[int]) -> Iterator[int]:

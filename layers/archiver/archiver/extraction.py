@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
-from archiver import datasets
+from archiver import datasets, provenance
 from archiver.datablocks import Limits
 from archiver.delivery import Delivered, already_delivered
 from archiver.errors import Code, DatasetRejected, ServiceRefused
@@ -23,6 +23,7 @@ from archiver.scicat import Job
 from archiver.selection import locate, selected
 from archiver.settings import GIB, MIB
 from archiver.storage import RunFolder, retrieval
+from archiver.tarlayout import END, padding
 
 _SEALED = "sealed.json"
 # One tar, however many files; a part that is read to be sent on is held in memory.
@@ -72,7 +73,7 @@ def extract(run: Run, files: frozenset[str], lts: LongTermStorage, deadline: flo
     """
     folder = _folder(run.run_id)
     wanted = RunFolder(run.run_id).need("datablocks.json", list[WantedDatablock])
-    tars = {one.archive_id: _readable(one.archive_id, lts) for one in wanted}
+    tars = {one.archive_id: _readable(run.pid, one.archive_id, lts) for one in wanted}
     readable = {archive_id: tar for archive_id, tar in tars.items() if tar is not None}
     if len(readable) < len(tars):
         return Extraction.ON_TAPE
@@ -166,13 +167,14 @@ class _Tars:
         return f"selection-{hashlib.sha256(named).hexdigest()[:16]}-{number}"
 
 
-def _readable(archive_id: str, lts: LongTermStorage) -> _Tar | None:
+def _readable(pid: str, archive_id: str, lts: LongTermStorage) -> _Tar | None:
     """Where the datablock can be read: a proven copy, or the long-term storage itself; None while it is on tape."""
     stored = lts.stored(archive_id)
     if stored is None:
         raise ServiceRefused(Code.CORRUPT_DATABLOCK, f"{archive_id} is not in the long-term storage.")
-    if already_delivered(stored, retrieval()) and (copy := retrieval().head(archive_id)):
-        return _Tar(retrieval(), archive_id, copy.etag, copies=True)
+    key = Keys.copy(pid, archive_id)
+    if already_delivered(pid, stored, retrieval()) and (copy := retrieval().head(key)):
+        return _Tar(retrieval(), key, copy.etag, copies=True)
     if stored.state is not TapeState.READABLE:
         return None
     return _Tar(lts.bucket, archive_id, stored.etag, lts.same_account)
@@ -187,6 +189,7 @@ def _locate(
     packed: list[SourceFile] = []
     for one in wanted:
         datablock = RunFolder(run.run_id).need(one.note("datablocks"), CatalogueDatablock)
+        _refuse_unless_stored_for(run.pid, datablock, tars[one.archive_id])
         # A file that was archived twice is given once.
         held = [file for file in selected(datablock, files) if file.path not in located]
         places = locate(datablock, held, tars[one.archive_id].read)
@@ -195,3 +198,15 @@ def _locate(
     folder.write_files(sorted(packed, key=lambda file: file.path.encode()))
     folder.save("located.json", list(located.values()))
     return list(located.values())
+
+
+def _refuse_unless_stored_for(pid: str, datablock: CatalogueDatablock, tar: _Tar) -> None:
+    """Raise ServiceRefused(CORRUPT_DATABLOCK) for another dataset's: a tar of ours ends with the list of its files."""
+    listed = provenance.manifest_of(pid, datablock)
+    if listed is None:
+        return
+    path, body = listed
+    start = datablock.packed_size - len(END) - padding(len(body)) - len(body)
+    if start < 0 or (body and tar.read(start, len(body)) != body):
+        message = f"{datablock.archive_id} does not have the list of files that is recorded."
+        raise ServiceRefused(Code.CORRUPT_DATABLOCK, message, [path])

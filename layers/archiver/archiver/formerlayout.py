@@ -6,10 +6,12 @@ A manifest lay in the archiver's folder itself, and headers knew neither ustar's
 import tarfile
 from collections.abc import Iterable
 
-from archiver.models import SourceFile
+from archiver.models import FileFingerprint, SourceFile
+from archiver.names import RESERVED_FOLDER
 from archiver.tarlayout import END, body_size, padding
 
 FORMER_VERSION = "1"
+FORMER_MANIFEST = f"{RESERVED_FOLDER}/manifest-sha256.txt"
 _SECOND = 10**9
 _LONGEST_PLAIN_SIZE = _LATEST_PLAIN_SECOND = 8**11
 # The line's digest, two spaces and its end; backslashes were doubled, with one more at the line's beginning.
@@ -29,6 +31,16 @@ def former_places(files: Iterable[SourceFile]) -> tuple[dict[str, tuple[int, int
         end = body + size + padding(size)
         manifest += _manifest_line_size(file)
     return places, end + tarfile.BLOCKSIZE + manifest + padding(manifest) + len(END)
+
+
+def former_manifest(fingerprints: Iterable[FileFingerprint]) -> bytes:
+    """The body of FORMER_MANIFEST in the tar of these files, in the order of their paths' UTF-8 bytes."""
+    return b"".join(_manifest_line(one.path, one.sha256) for one in fingerprints)
+
+
+def _manifest_line(path: str, sha256: str) -> bytes:
+    escaped = path.replace("\\", "\\\\")
+    return f"{'' if escaped == path else '\\'}{sha256}  {escaped}\n".encode()
 
 
 def _header_size(file: SourceFile) -> int:

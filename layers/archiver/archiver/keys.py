@@ -1,7 +1,19 @@
 """The one place that builds S3 keys. The pid stands verbatim in keys; prefixes end with ``/``."""
 
 import hashlib
-from typing import ClassVar
+import re
+from typing import ClassVar, NamedTuple
+
+# A run's folder, and in it a tar or its second copy.
+_RUN_AND_NAME = re.compile(r"(?P<run>[0-9A-Za-z_-]{1,80})/(?:second/)?(?P<name>[^/]+)_(?P<number>[0-9]{1,9})\.tar")
+
+
+class Made(NamedTuple):
+    """What the key of a datablock tells: whose it is, which run made it, and its number in the dataset."""
+
+    pid: str
+    run_id: str
+    number: int
 
 
 class Keys:
@@ -46,21 +58,54 @@ class Keys:
         return f"{cls.datablocks(pid, run_id)}{pid.replace('/', '-')}_selected_{number}.tar"
 
     @classmethod
-    def run_of(cls, datablock: str) -> tuple[str, str] | None:
-        """The pid and the run id of a datablock's key; None when the key is no datablock's."""
-        folder, _, name = datablock.rpartition("/datablocks/")
-        run_id, _, _ = name.partition("/")
-        return (folder.removeprefix(cls.UPLOADS), run_id) if folder.startswith(cls.UPLOADS) and run_id else None
+    def made(cls, datablock: str) -> Made | None:
+        """What the key of a datablock, or of its second copy, tells; None when no run gives such a key to anything.
+
+        No key can be read in two ways: the name at its end repeats the pid, without slashes.
+        """
+        folder, _, rest = datablock.rpartition("/datablocks/")
+        pid, parts = folder.removeprefix(cls.UPLOADS), _RUN_AND_NAME.fullmatch(rest)
+        if not folder.startswith(cls.UPLOADS) or parts is None or parts["name"] != pid.replace("/", "-"):
+            return None
+        return Made(pid, parts["run"], int(parts["number"]))
+
+    @classmethod
+    def is_selection(cls, key: str, pid: str) -> bool:
+        """Whether the key is one that ``selection`` gives to this dataset."""
+        rest = key.removeprefix(f"{cls.UPLOADS}{pid}/datablocks/")
+        parts = _RUN_AND_NAME.fullmatch(rest) if rest != key else None
+        return parts is not None and parts["name"] == f"{pid.replace('/', '-')}_selected"
+
+    @classmethod
+    def copy(cls, pid: str, archive_id: str) -> str:
+        """Retrieval: where a datablock of the dataset waits, recalled and proven, for its reader.
+
+        A name that another archiver gave does not tell whose it is: then each dataset has a copy of its own.
+        """
+        made = cls.made(archive_id)
+        return archive_id if made is not None and made.pid == pid else f"{cls._former_copies(pid)}{archive_id}"
+
+    @classmethod
+    def former(cls, copy: str, pid: str) -> str | None:
+        """The name that another archiver gave to a datablock whose ``copy`` this is, for this dataset."""
+        folder = cls._former_copies(pid)
+        return copy.removeprefix(folder) if copy.startswith(folder) else None
 
     @staticmethod
-    def result(job_id: str) -> str:
+    def _former_copies(pid: str) -> str:
+        return f"former/{_digest(pid)}/"
+
+    RESULTS: ClassVar[str] = "results/"
+
+    @classmethod
+    def result(cls, job_id: str) -> str:
         """Retrieval: the list of a job's datablocks, when it is too long for SciCat's job."""
-        return f"results/{job_id}.json"
+        return f"{cls.RESULTS}{job_id}.json"
 
-    @staticmethod
-    def downloads(job_id: str) -> str:
+    @classmethod
+    def downloads(cls, job_id: str) -> str:
         """Retrieval: the same list as the download script reads it."""
-        return f"results/{job_id}.tsv"
+        return f"{cls.RESULTS}{job_id}.tsv"
 
     @staticmethod
     def revocation(pid: str) -> str:

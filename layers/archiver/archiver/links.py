@@ -27,7 +27,7 @@ _REVOCATION_BYTES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a link stands for: the key of an object in the retrieval bucket (a datablock's ``archive_id``).
+    """What a link stands for: the key of an object in the retrieval bucket (``Keys.copy`` of a datablock).
 
     ``pid`` is the dataset it belongs to, empty for the list of a job. ``issued`` in whole seconds.
     """

@@ -124,10 +124,14 @@ class CatalogueDataset:
 
 @dataclass(frozen=True, slots=True)
 class RecordedDataset:
-    """A dataset and the datablocks that the catalogue listed with it, in one answer."""
+    """A dataset and the datablocks that the catalogue listed with it, in one answer.
+
+    ``others`` are records that count for nothing (``provenance.counted``).
+    """
 
     dataset: CatalogueDataset
     datablocks: tuple[DatablockRecord, ...]
+    others: tuple[DatablockRecord, ...] = ()
 
     @property
     def pid(self) -> str:

@@ -99,6 +99,8 @@ class Settings(BaseModel):
     drop_quiet_seconds: int = Field(default=30, ge=1, le=3600)
     # How long nothing may come before a drop is rejected whose listed files are missing.
     drop_missing_seconds: int = Field(default=120, ge=1, le=24 * 3600)
+    # Names in the long-term storage that another archiver gave begin with these; "{pid}" is the pid of the dataset.
+    former_archive_prefixes: Words = ()
     # The size at which a datablock closes.
     datablock_bytes: int = Field(default=20 * GIB, ge=10 * MIB)
     # How long one invocation works before it hands the rest to the next.

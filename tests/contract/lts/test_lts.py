@@ -1,5 +1,6 @@
 """The LTS adapter against the tape mock over HTTP: storing, recalling, reading."""
 
+import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -9,14 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from archiver import lts as module
-from archiver.delivery import Delivered, Refused, deliver
+from archiver.delivery import Delivered, Refused, Wanted, deliver
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.lts import LongTermStorage, TapeState, long_term_storage, part_ranges
-from archiver.models import CatalogueDatablock, SealedDatablock
+from archiver.models import CatalogueDatablock, CatalogueFile, SealedDatablock
 from archiver.s3 import Bucket
 from archiver.settings import MIB
+from archiver.tarlayout import LAYOUT_VERSION
 from mocks.lts.tape import Hardware
+from tests.archive import our_tar
+from tests.catalogue import ANY_TIME
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -279,24 +283,26 @@ class Notes(dict[str, bytes]):
         self[name] = body
 
 
-# Zero blocks only: an empty tar, which is what the catalogue's empty record says.
-EMPTY_TAR = bytes(2 * 5 * MIB + 1024)
+TAR = our_tar({"any.mrc": b"any"}, number=0) + bytes(2 * 5 * MIB)
 
 
 @pytest.fixture
 def delivery(
     lts: "TapeMock", behind: "S3Client", storage: LongTermStorage, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[float], Delivered | Refused | None]:
-    """Delivers an empty tar that is online; its argument is the deadline."""
+    """Delivers a tar that is online; its argument is the deadline."""
     monkeypatch.setattr("archiver.delivery.STREAMED_PART", 5 * MIB)
     retrieval, notes = f"retrieval-{lts.bucket}", Notes()
     behind.create_bucket(Bucket=retrieval)
-    lts.put(KEY, EMPTY_TAR, ChecksumAlgorithm="CRC64NVME")
+    lts.put(KEY, TAR, ChecksumAlgorithm="CRC64NVME")
     lts.advance(MIGRATION_DELAY)
     lts.recall(KEY)
     lts.advance(RECALL_DELAY)
-    record = CatalogueDatablock(KEY, 1, len(EMPTY_TAR), "sha256", "1", files=())
-    return lambda deadline: deliver(record, storage, Bucket(behind, retrieval), notes, deadline)
+    files = (CatalogueFile("any.mrc", 3, ANY_TIME, hashlib.sha256(b"any").hexdigest()),)
+    record = CatalogueDatablock(KEY, 3, len(TAR), "sha256", LAYOUT_VERSION, files)
+    return lambda deadline: deliver(
+        Wanted("20.500.11935/5d73", record), storage, Bucket(behind, retrieval), notes, deadline
+    )
 
 
 def test_g06_byte_that_rots_on_tape_keeps_the_datablock_from_being_delivered(
@@ -319,4 +325,4 @@ def test_datablock_that_tape_lets_go_half_way_is_delivered_after_the_next_recall
     lts.advance(RECALL_DELAY)
     delivered = delivery(FOREVER)
     assert isinstance(delivered, Delivered)
-    assert delivered.size == len(EMPTY_TAR)
+    assert delivered.size == len(TAR)

@@ -81,7 +81,7 @@ def test_a_dataset_that_is_archived_already_is_left_as_it_is(
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:
     dataset = a_dataset()
-    catalogue().add_datablock(dataset.pid, a_datablock("any/earlier-run/any_1.tar"))
+    catalogue().add_datablock(dataset.pid, a_datablock(Keys.datablock(dataset.pid, "earlier-run-1", 1)))
     catalogue().update_lifecycle(
         dataset.pid, archiveStatusMessage="datasetOnArchiveDisk", archivable=False, retrievable=True
     )
@@ -95,9 +95,33 @@ def test_records_of_an_earlier_attempt_are_not_mixed_with_new_ones(
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:
     dataset = a_dataset()
-    catalogue().add_datablock(dataset.pid, a_datablock("any/earlier-run/any_1.tar"))
+    key = Keys.datablock(dataset.pid, "earlier-run-1", 1)
+    catalogue().add_datablock(dataset.pid, a_datablock(key))
+    dataset.s3.put_object(Bucket="lts", Key=key, Body=b"any")
     with pytest.raises(ServiceRefused, match="archive_id_conflict"):
         handler(dataset.run, lambda_context)
+
+
+@pytest.mark.parametrize("name", ["any/other.tar", "another's", "own"])
+def test_records_that_stand_for_nothing_do_not_keep_a_dataset_from_being_archived(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext, name: str
+) -> None:
+    dataset = a_dataset()
+    key = {
+        "another's": Keys.datablock("20.500.11935/others", "any-job-1", 1),
+        "own": Keys.datablock(dataset.pid, "made-up-1", 1),
+    }.get(name, name)
+    if name == "another's":
+        dataset.s3.put_object(Bucket="lts", Key=key, Body=b"any")
+    catalogue().add_datablock(dataset.pid, a_datablock(key))
+    # Neither is it archived because its owner says so.
+    dataset.scicat.set_lifecycle(dataset.pid, archivable=True, retrievable=False)
+
+    claimed = handler(dataset.run, lambda_context)
+
+    assert claimed is not None
+    assert claimed["archived"] is False
+    assert dataset.lifecycle["archiveStatusMessage"] == "started"
 
 
 ANOTHER_RUN = {"run_id": "other-job-1", "job_id": "other-job"}
@@ -131,8 +155,9 @@ def test_an_archived_dataset_that_its_owner_called_archivable_is_no_longer(
 
 
 def test_the_archive_of_another_archiver_that_can_be_retrieved_is_no_longer_called_archivable(
-    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext, environment: pytest.MonkeyPatch
 ) -> None:
+    environment.setenv("FORMER_ARCHIVE_PREFIXES", "of/another/")
     dataset = a_dataset()
     catalogue().add_datablock(dataset.pid, a_datablock("of/another/archiver.tar"))
     dataset.scicat.set_lifecycle(dataset.pid, archiveStatusMessage="any", archivable=True, retrievable=True)
@@ -158,10 +183,6 @@ def lose_a_record(dataset: ADataset) -> None:
     dataset.folder.save("verified.json", [*verified, replace(verified[0], key="any/other.tar")])
 
 
-def add_a_record(dataset: ADataset) -> None:
-    catalogue().add_datablock(dataset.pid, a_datablock("of/another/archiver.tar"))
-
-
 def forget_the_run_and_list_more_files(dataset: ADataset) -> None:
     forget_the_run(dataset)
     catalogue().add_origdatablock(dataset.pid, [CatalogueFile("late.mrc", 1, ANY_TIME)], None)
@@ -171,9 +192,7 @@ def forget_the_run(dataset: ADataset) -> None:
     storage.staging().delete([Keys.run(dataset.run_id, name) for name in dataset.folder.names()])
 
 
-@pytest.mark.parametrize(
-    "damage", [lose_a_tar, store_other_bytes, lose_a_record, add_a_record, forget_the_run_and_list_more_files]
-)
+@pytest.mark.parametrize("damage", [lose_a_tar, store_other_bytes, lose_a_record, forget_the_run_and_list_more_files])
 def test_an_archive_that_cannot_be_proven_is_refused_and_keeps_its_records(
     archived: ADataset, lambda_context: LambdaContext, damage: Callable[[ADataset], None]
 ) -> None:
@@ -182,6 +201,20 @@ def test_an_archive_that_cannot_be_proven_is_refused_and_keeps_its_records(
     with pytest.raises(ServiceRefused, match=r"archive_id_conflict.*an operator sets the dataset's lifecycle"):
         handler(archived.run | ANOTHER_RUN, lambda_context)
     assert catalogue().need_recorded_dataset(archived.pid) == before
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+@pytest.mark.parametrize("name", ["any/other.tar", "own"])
+def test_an_archive_is_proven_whatever_others_recorded_for_it(
+    archived: ADataset, lambda_context: LambdaContext, name: str, *, forgotten: bool
+) -> None:
+    if forgotten:
+        forget_the_run(archived)
+    else:
+        name = Keys.datablock(archived.pid, "made-up-1", 1) if name == "own" else name
+    catalogue().add_datablock(archived.pid, a_datablock(name))
+    handler(archived.run | ANOTHER_RUN, lambda_context)
+    assert ARCHIVED.items() <= archived.lifecycle.items()
 
 
 def test_an_archive_whose_run_is_forgotten_is_proven_by_the_storage_itself(

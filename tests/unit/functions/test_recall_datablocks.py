@@ -25,8 +25,8 @@ from tests.archive import let_recalls_take, put_on_tape
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-KEYS = ("any/0.tar", "any/1.tar")
 LANE = {"job_id": "any-job", "run_id": "any-job-1", "pid": "any/a", "lane": 0, "lanes": 2, "done": True}
+KEYS = tuple(Keys.datablock("any/a", "any-run-1", number) for number in (0, 1))
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from tests.archiver_api import Answer, Api, event
 
 ANY_PID = "20.500.11935/any"
 KEY = Keys.datablock(ANY_PID, "any-run-1", 0)
+OTHER_KEY = Keys.datablock(ANY_PID, "any-run-1", 1)
 BYTES = b"any tar"
 
 
@@ -54,6 +55,46 @@ def test_a_link_leads_to_a_part_of_the_tar(api: Api, copy: str) -> None:
     got = follow(api.get(link(copy), {"Range": "bytes=4-"}), "GET", Range="bytes=4-")
 
     assert (got.status_code, got.content) == (206, b"tar")
+
+
+@pytest.mark.parametrize(
+    ("pid", "key"),
+    [
+        (ANY_PID, Keys.datablock("20.500.11935/others", "any-run-1", 0)),
+        (ANY_PID, Keys.selection("20.500.11935/others", "any-run-1", 0)),
+        (ANY_PID, Keys.copy("20.500.11935/others", "elsewhere/any.tar")),
+        (ANY_PID, Keys.copy(ANY_PID, "not/allowed/any.tar")),
+        (ANY_PID, "elsewhere/any.tar"),
+        (ANY_PID, Keys.result("any-job")),
+        ("", KEY),
+    ],
+)
+def test_h02_a_link_that_a_dataset_should_never_have_had_opens_nothing(
+    api: Api, aws: S3Client, environment: pytest.MonkeyPatch, pid: str, key: str
+) -> None:
+    environment.setenv("FORMER_ARCHIVE_PREFIXES", "elsewhere/")
+    aws.put_object(Bucket="retrieval", Key=key, Body=BYTES, ChecksumAlgorithm="CRC64NVME")
+    path = path_of(links.url(links.issue(key, pid, datetime.now(UTC))))
+
+    assert [api.get(path).status, api.answer(event("POST", f"{path}/renewal")).status] == [403, 403]
+
+
+@pytest.mark.parametrize(
+    ("pid", "key"),
+    [
+        (ANY_PID, Keys.selection(ANY_PID, "any-run-1", 0)),
+        (ANY_PID, Keys.second_copy(KEY)),
+        (ANY_PID, Keys.copy(ANY_PID, "elsewhere/any.tar")),
+        ("", Keys.result("any-job")),
+    ],
+)
+def test_a_link_leads_to_whatever_a_job_may_give(
+    api: Api, aws: S3Client, environment: pytest.MonkeyPatch, pid: str, key: str
+) -> None:
+    environment.setenv("FORMER_ARCHIVE_PREFIXES", "elsewhere/")
+    aws.put_object(Bucket="retrieval", Key=key, Body=BYTES)
+
+    assert api.get(path_of(links.url(links.issue(key, pid, datetime.now(UTC))))).status == 302
 
 
 def test_head_leads_to_the_size_of_the_tar(api: Api, copy: str) -> None:
@@ -156,7 +197,7 @@ def _link_without_address(key: str) -> str:
 
 @pytest.mark.parametrize(("days", "status"), [(8, 410), (0, 404)])
 def test_a_link_that_does_not_work_is_not_renewed(api: Api, days: int, status: int) -> None:
-    path = link("any/other/key", datetime.now(UTC) - timedelta(days=days))
+    path = link(OTHER_KEY, datetime.now(UTC) - timedelta(days=days))
 
     assert api.answer(event("POST", f"{path}/renewal")).status == status
 
@@ -198,7 +239,7 @@ def test_h02_a_link_that_somebody_else_wrote_is_forbidden(api: Api, copy: str) -
 
 
 def test_neither_the_link_nor_the_url_behind_it_is_logged(api: Api, copy: str, log: io.StringIO) -> None:
-    paths = [link(copy), link("any/other/key"), link(copy)[:-1], f"{link(copy)}/more"]
+    paths = [link(copy), link(OTHER_KEY), link(copy)[:-1], f"{link(copy)}/more"]
     methods = ["GET", "HEAD", "PUT"]
 
     answers = [api.answer(event(method, path)) for path in paths for method in methods]

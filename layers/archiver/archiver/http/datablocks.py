@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from archiver import links, renewal, storage
+from archiver import links, provenance, renewal, storage
 from archiver.http.auth import BASIC
 from archiver.http.errors import Refusal, documented
 from archiver.http.upload_bodies import NamedPid
@@ -131,7 +131,7 @@ def revoke(asked: Annotated[RevocationAsked, Body()]) -> Revoked:
 def _working(token: str) -> Link:
     """What the link stands for, if it works and its copy is there."""
     link = links.read(token)
-    if link is None:
+    if link is None or not provenance.may_be_given(link.pid, link.key):
         raise Refusal(HTTPStatus.FORBIDDEN, "wrong_link", "This link was not written by this archiver.", _ASK_AGAIN)
     if link.expires <= datetime.now(UTC):
         raise Refusal(HTTPStatus.GONE, "link_expired", "This link has expired.", _ASK_AGAIN)
