@@ -208,9 +208,12 @@ class FakeScicat:
             return iter([self._keep(url.rpartition("/")[2], body)])
         if method == "PATCH" and url.endswith("/datasetlifecycle"):
             self.lifecycle |= orjson.loads(body)
+            return iter([orjson.dumps(self.lifecycle)])
+        if url.endswith("/users/my/self"):
+            return iter([orjson.dumps({"username": "any"})])
         if method == "GET" and "/datasets/" in url:
             return self._dataset(url)
-        return iter([b"{}"])
+        return iter([orjson.dumps({"pid": PID})])
 
     def _keep(self, kind: str, body: bytes) -> bytes:
         """A block is kept twice: without its files, to be listed, and whole."""
@@ -226,7 +229,7 @@ class FakeScicat:
         totals["packedSize"] += block.get("packedSize", 0)
         totals["numberOfFilesArchived" if kind == "datablocks" else "numberOfFiles"] += files
         (self.folder / "totals.json").write_bytes(orjson.dumps(totals))
-        return orjson.dumps({"id": number})
+        return orjson.dumps(block | {"id": number})
 
     def _totals(self) -> dict[str, int]:
         kept = self.folder / "totals.json"

@@ -29,6 +29,10 @@ LOGIN, SELF = "/api/v3/auth/login", "/api/v3/users/my/self"
 DATABLOCK = CatalogueDatablock("a.tar", 3, 10240, "sha256", "1", (CatalogueFile("a", 3, "2026-11-23T08:00:00Z"),))
 
 
+# The body of an answer that says what it was told, as SciCat does of what it created or changed.
+ECHO = object()
+
+
 @dataclass
 class Answer:
     """One prepared answer; a status of 0 hangs up without one."""
@@ -59,12 +63,19 @@ class Script:
                 return Answer(401, {"message": "Unauthorized", "statusCode": 401})
             return Answer(201, {"access_token": f"{body['username']} {self.logins}", "expires_in": 3600})
         if path == SELF:
-            return Answer(200, {})
+            return Answer(200, {"username": "archiver"})
         path, _, query = path.partition("?")
         self.asked.append((method, path, body))
         self.filters += [json.loads(value) for value in parse_qs(query).get("filter", ())]
         self.askers.append(authorization.split()[1])
-        return self.answers.pop(0)
+        answer = self.answers.pop(0)
+        return Answer(answer.status, echo(path, body)) if answer.body is ECHO else answer
+
+
+def echo(path: str, told: Any) -> dict[str, Any]:
+    job_id = path.removeprefix("/api/v4/jobs/") if path.startswith("/api/v4/jobs/") else "1"
+    always = {"id": job_id, "type": "archive", "createdAt": "2026-11-23T08:00:00.000Z", "jobParams": {}}
+    return {**always, "statusCode": "jobSubmitted", **told}
 
 
 @pytest.fixture
@@ -114,7 +125,7 @@ def recorded(archive_id: str = "a.tar", packed_size: int = 10240) -> dict[str, A
 def test_f09_what_may_be_asked_twice_is_asked_again_when_scicat_is_busy(
     script: Script, catalogue: Catalogue, status: int
 ) -> None:
-    script.answers = [Answer(status), Answer(status), Answer(200, {})]
+    script.answers = [Answer(status), Answer(status), Answer(200, ECHO)]
     catalogue.update_lifecycle(PID, archivable=False)
     assert [method for method, *_ in script.asked] == ["PATCH"] * 3
 
@@ -236,13 +247,13 @@ def test_c22_a_file_without_a_time_is_listed(script: Script, catalogue: Catalogu
         [dataset(origdatablocks=[{"_id": "1"}]), dataset(origdatablocks=[{"_id": "1", "dataFileList": [{}]}])],
     ],
 )
-def test_a_list_that_is_not_understood_is_refused(
+def test_a_list_that_is_never_understood_is_an_outage(
     script: Script, catalogue: Catalogue, answers: list[dict[str, Any]]
 ) -> None:
-    script.answers = [Answer(200, answer) for answer in answers]
-    with pytest.raises(ServiceRefused) as caught:
+    script.answers = [Answer(200, answer) for answer in [*answers, answers[-1], answers[-1]]]
+    with pytest.raises(ServiceUnavailable, match="is not understood") as caught:
         catalogue.files_of(PID, list)
-    assert caught.value.reason.code is Code.SCICAT_REJECTED
+    assert caught.value.reason.code is Code.SCICAT_UNAVAILABLE
 
 
 def test_a_datablock_that_was_not_answered_is_looked_for_by_its_name_alone(
@@ -264,21 +275,23 @@ def test_f20_a_rejection_is_not_repeated_and_carries_scicats_words(
 
 
 def test_a_404_that_is_not_scicats_is_no_statement_about_a_dataset(script: Script, catalogue: Catalogue) -> None:
-    for body in (b"<html>Not Found</html>", {"message": "Cannot GET /api/v3/datasets/x"}):
-        script.answers = [Answer(404, body)]
-        with pytest.raises(ServiceRefused) as caught:
-            catalogue.dataset(PID)
-        assert caught.value.reason.code is Code.SCICAT_REJECTED
+    script.answers = [Answer(404, {"message": "Cannot GET /api/v3/datasets/x"})]
+    with pytest.raises(ServiceRefused) as caught:
+        catalogue.dataset(PID)
+    assert caught.value.reason.code is Code.SCICAT_REJECTED
+    script.answers = [Answer(404, b"<html>Not Found</html>")] * 3
+    with pytest.raises(ServiceUnavailable):
+        catalogue.dataset(PID)
 
 
 @pytest.mark.parametrize("ask", [lambda catalogue: catalogue.dataset(PID), lambda catalogue: catalogue.identity("any")])
 def test_b44_a_redirect_is_not_followed(
     script: Script, catalogue: Catalogue, ask: Callable[[Catalogue], object]
 ) -> None:
-    script.answers = [Answer(302, None, {"Location": f"{script.url}/elsewhere"})]
-    with pytest.raises(ServiceRefused):
+    script.answers = [Answer(302, None, {"Location": f"{script.url}/elsewhere"})] * 3
+    with pytest.raises(ServiceUnavailable):
         ask(catalogue)
-    assert len(script.asked) == 1
+    assert {path for _, path, _ in script.asked}.isdisjoint({"/elsewhere"})
 
 
 IDENTITY = {"profile": {"username": "user1", "accessGroups": ["group1"]}}
@@ -304,8 +317,8 @@ def test_a_users_token_is_shown_to_scicat_and_no_other(
 
 @pytest.mark.parametrize("body", [None, {}, {"profile": None}, {"profile": {"accessGroups": []}}, []])
 def test_an_identity_that_names_nobody_is_not_believed(script: Script, catalogue: Catalogue, body: Any) -> None:
-    script.answers = [Answer(200, body)]
-    with pytest.raises(ServiceRefused) as caught:
+    script.answers = [Answer(200, body)] * 3
+    with pytest.raises(ServiceUnavailable) as caught:
         catalogue.identity("any-token")
     assert "any-token" not in str(caught.value)
 
@@ -334,7 +347,7 @@ def test_f03_a_refused_token_is_renewed_once_and_then_the_missing_permission_is_
 def test_f07_a_change_that_somebody_else_forestalled_is_made_again_and_again_up_to_five_times(
     script: Script, catalogue: Catalogue
 ) -> None:
-    script.answers = [*[Answer(412)] * 4, Answer(200, {})]
+    script.answers = [*[Answer(412)] * 4, Answer(200, ECHO)]
     catalogue.update_lifecycle(PID, archivable=False)
     script.answers = [Answer(412)] * 6
     with pytest.raises(ServiceRefused):
@@ -383,8 +396,8 @@ def test_f06_a_datablock_whose_request_was_not_answered_is_looked_for_before_it_
 
 
 def test_f09_a_datablock_that_is_not_there_after_a_failure_is_sent_again(script: Script, catalogue: Catalogue) -> None:
-    script.answers = [Answer(503), Answer(200, dataset(datablocks=[])), Answer(201, {"id": "block-2"})]
-    assert catalogue.add_datablock(PID, DATABLOCK) == "block-2"
+    script.answers = [Answer(503), Answer(200, dataset(datablocks=[])), Answer(201, ECHO)]
+    assert catalogue.add_datablock(PID, DATABLOCK) == "1"
     assert [method for method, *_ in script.asked] == ["POST", "GET", "POST"]
 
 
@@ -422,7 +435,7 @@ def test_f19_a_large_record_is_refused_with_its_size_and_not_sent_again(
 def test_the_body_of_a_datablock_carries_what_scicat_accepts_and_nothing_else(
     script: Script, catalogue: Catalogue
 ) -> None:
-    script.answers = [Answer(201, {"id": "block-1"})]
+    script.answers = [Answer(201, ECHO)]
     catalogue.add_datablock(PID, DATABLOCK)
     method, path, body = script.asked[0]
     assert (method, path) == ("POST", "/api/v3/datasets/20.500.11935%2F1/datablocks")
@@ -439,7 +452,7 @@ def test_the_body_of_a_datablock_carries_what_scicat_accepts_and_nothing_else(
 def test_the_body_of_a_job_update_names_code_and_message_and_a_result_only_when_given(
     script: Script, catalogue: Catalogue
 ) -> None:
-    script.answers = [Answer(200, {}), Answer(200, {})]
+    script.answers = [Answer(200, ECHO), Answer(200, ECHO)]
     catalogue.update_job("1", JobStatus.IN_PROGRESS, "jobStarted")
     catalogue.update_job("1", JobStatus.FINISHED, "jobFinished", {"result": []})
     bodies = [body for *_, body in script.asked]
@@ -460,13 +473,13 @@ def test_f30_sizes_and_paths_are_handed_on_as_scicat_stores_them(script: Script,
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"pid": PID}])
-def test_an_answer_that_lacks_what_scicat_always_sends_is_refused(
+def test_an_answer_that_lacks_what_scicat_always_sends_is_none(
     script: Script, catalogue: Catalogue, body: object
 ) -> None:
-    script.answers = [Answer(200, body)]
-    with pytest.raises(ServiceRefused, match="is not understood") as caught:
+    script.answers = [Answer(200, body)] * 3
+    with pytest.raises(ServiceUnavailable, match="is not understood") as caught:
         catalogue.dataset(PID)
-    assert caught.value.reason.code is Code.SCICAT_REJECTED
+    assert caught.value.reason.code is Code.SCICAT_UNAVAILABLE
 
 
 def test_an_older_releases_409_to_an_unchanged_lifecycle_is_success(script: Script, catalogue: Catalogue) -> None:
@@ -508,7 +521,7 @@ def test_jobs_are_created_by_the_account_that_does_nothing_else(
             account = json.dumps({"username": name, "password": "any"})
             boto3.client("secretsmanager").create_secret(Name=name, SecretString=account)
         environment.setenv("SCICAT_URL", script.url)
-        script.answers = [Answer(200, []), Answer(201, {"id": "1"}), Answer(200, {}), Answer(200, [])]
+        script.answers = [Answer(200, []), Answer(201, ECHO), Answer(200, ECHO), Answer(200, [])]
         catalogue = deployed_catalogue()
         catalogue.create_job("archive", [PID], owner_group="group1", owner_user="user1", contact_email=None)
         catalogue.update_job("1", JobStatus.IN_PROGRESS, "jobStarted")
@@ -677,7 +690,7 @@ def test_jobs_of_each_type_that_asks_for_an_archive_are_found(script: Script) ->
 def test_a_job_of_a_group_without_a_user_has_the_type_for_that(
     script: Script, job_types: JobTypes, user: str | None, created: str
 ) -> None:
-    script.answers = [Answer(200, []), Answer(201, {"id": "1"})]
+    script.answers = [Answer(200, []), Answer(201, ECHO)]
     catalogue = Catalogue(script.url, lambda: ("archiver", "secret"), job_types=job_types)
     catalogue.create_job("archive", [PID], owner_group="group1", owner_user=user, contact_email=None)
     body = script.asked[-1][2]
@@ -687,7 +700,7 @@ def test_a_job_of_a_group_without_a_user_has_the_type_for_that(
 def test_a_job_that_scicat_does_not_take_for_the_user_is_the_groups(script: Script) -> None:
     refusal = Answer(403, {"message": "User does not have access to all datasets, cannot create job."})
     nothing = Answer(200, [])
-    script.answers = [nothing, refusal, refusal, nothing, nothing, Answer(201, {"id": "1"})]
+    script.answers = [nothing, refusal, refusal, nothing, nothing, Answer(201, ECHO)]
     catalogue = Catalogue(script.url, lambda: ("archiver", "secret"), job_types=FOR_GROUPS)
     created = catalogue.create_job("archive", [PID], owner_group="group1", owner_user="user3", contact_email=None)
     bodies = [body for method, _, body in script.asked if method == "POST"]

@@ -38,6 +38,8 @@ READ_JOB, TELL_JOB = "^GET .*/jobs/", "^PATCH .*/jobs/"
 READ_FILES, READ_RECORDS = "^GET .*origdatablocks", "^GET .*%22datablocks"
 TELL_DATASET, RECORD = "^PATCH .*/datasetlifecycle", "^POST .*/datablocks"
 DOWN = {"match": "/api/", "status": 503}
+NOTHING_SAID = {"match": "/api/", "status": 200, "body": "{}"}
+A_PAGE = {"match": "/api/", "status": 403, "body": "<html>Maintenance</html>"}
 
 
 @pytest.fixture
@@ -61,6 +63,10 @@ TRANSIENT: Mapping[str, dict[str, Any]] = {
     "f10-hung-up": {"drop": "before_commit"},
     "f10-hung-up-but-done": {"drop": "after_commit"},
     "d10-garbage": {"status": 200, "body": "<html>"},
+    "d10-empty": {"status": 200, "body": ""},
+    "d10-nothing-but-done": {"status": 200, "body": "{}", "commit": True},
+    "d10-no-list": {"status": 200, "body": "[]"},
+    "d10-null-but-done": {"status": 200, "body": "null", "commit": True},
     "d10-cut-off": {"cut": 20},
 }
 
@@ -119,7 +125,7 @@ FINAL: Mapping[str, tuple[Mapping[str, Any], str, str]] = {
     ),
     "b44": (
         {"match": READ_FILES, "status": 302, "headers": {"Location": "http://127.0.0.1:9/"}},
-        "scicat_rejected",
+        "scicat_unavailable",
         f"302 to {READING}: A fault was asked for.",
     ),
 }
@@ -360,12 +366,13 @@ def sweep(workflows: Workflows, scicat: Scicat, number: int = 1) -> None:
 
 
 @pytest.mark.parametrize("function", ["RegisterDatablocks", "CompleteDataset", "CleanUpDataset"])
-def test_f23_a_catalogue_that_is_down_when_the_work_is_done_is_told_when_it_is_back(
-    workflows: Workflows, aws: "S3Client", scicat: Scicat, function: str
+@pytest.mark.parametrize("fault", [DOWN, NOTHING_SAID, A_PAGE], ids=["503", "empty", "a page"])
+def test_f23_d10_a_catalogue_that_is_down_when_the_work_is_done_is_told_when_it_is_back(
+    workflows: Workflows, aws: "S3Client", scicat: Scicat, function: str, fault: dict[str, Any]
 ) -> None:
     dataset = ADataset(aws, scicat)
     landed = dataset.landing()
-    before(workflows, function, lambda: scicat.faults(DOWN))
+    before(workflows, function, lambda: scicat.faults(fault))
 
     job_id = archive(workflows, scicat, dataset)
 

@@ -309,7 +309,7 @@ def test_f27_a_list_is_not_believed_while_scicat_does_not_know_the_token(start_s
     catalogue.add_datablock(pid, a_datablock())
     scicat.server.logins.replace_secret()
     # To anybody a public dataset is shown, and none of its blocks.
-    nobody = '{"pid": "any", "ownerGroup": "any", "datasetlifecycle": {}, "datablocks": [], "origdatablocks": []}'
+    nobody = json.dumps({"pid": pid, "ownerGroup": "any", "datasetlifecycle": {}, "datablocks": []})
     scicat.faults({"match": "^GET .*/datasets/", "nth": 2, "status": 200, "body": nobody})
     assert records(catalogue, pid) == 1
 
@@ -383,6 +383,6 @@ def test_f07_totals_of_a_dataset_that_was_changed_since_are_not_overwritten(
 
 
 def test_a_compressed_answer_of_ordinary_size_is_read(scicat: Scicat, catalogue: Catalogue, pid: str) -> None:
-    body = '{"pid": "any", "ownerGroup": "any", "datasetlifecycle": {}}'
+    body = json.dumps({"pid": pid, "ownerGroup": "any", "datasetlifecycle": {}})
     scicat.faults({"match": "^GET .*/datasets/", "status": 200, "body": body, "gzip": True})
     assert catalogue.need_dataset(pid).owner_group == "any"

@@ -25,6 +25,9 @@ _MEANING: Mapping[int, tuple[_Failure, Code]] = {
     **dict.fromkeys((408, 425, 429, 500, 502, 503, 504), _UNAVAILABLE),
 }
 
+# What SciCat refuses with one of these it gives a reason for, in JSON.
+_SAID_IN_JSON = frozenset({400, 401, 403, 404, 405, 422})
+
 # Which of SciCat's settings names the groups that may do what was refused with 403.
 _PERMISSIONS = (
     (re.compile(r"PATCH .*/datasetlifecycle"), "UPDATE_DATASET_LIFECYCLE_GROUPS"),
@@ -80,7 +83,13 @@ class Answer:
     @property
     def unavailable(self) -> bool:
         """The same request may be answered later."""
-        return (_MEANING.get(self.status) == _UNAVAILABLE and not self.too_large) or self._without_database
+        is_busy = _MEANING.get(self.status) == _UNAVAILABLE and not self.too_large
+        return is_busy or self._without_database or self.is_anothers
+
+    @property
+    def is_anothers(self) -> bool:
+        """A proxy or a page of maintenance answered: SciCat redirects nobody, and says in JSON what it refuses."""
+        return 300 <= self.status < 400 or (self.status in _SAID_IN_JSON and not isinstance(self.body, dict))
 
     @property
     def _without_database(self) -> bool:
@@ -128,7 +137,7 @@ class Answer:
         return self.status in {401, 403} and not self.message.startswith("A remote URL call failed")
 
     def read[T](self, reader: Callable[[Json], T]) -> T:
-        """What ``reader`` makes of the body. Raises ServiceRefused when it lacks what SciCat always sends.
+        """What ``reader`` makes of the body. Raises ServiceUnavailable when it lacks what SciCat always sends.
 
         An answer that is not the one asked for is raised as its ``failure``.
         """
@@ -137,7 +146,8 @@ class Answer:
         try:
             return reader(self.body)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise not_understood(self.asked, error) from None
+            message = f"SciCat's answer to {self.asked} is not understood: {type(error).__name__} {error}."
+            raise ServiceUnavailable(Code.SCICAT_UNAVAILABLE, message) from None
 
     def failure(self) -> DatasetRejected | ServiceRefused | ServiceUnavailable:
         """The exception that it means."""
@@ -157,10 +167,3 @@ class Answer:
             return f". {advice} (docs/scicat)."
         groups = next((groups for asked, groups in _PERMISSIONS if asked.match(self.asked)), None)
         return f". Is the account in a group of {groups}?" if self.status == 403 and groups else ""
-
-
-def not_understood(asked: str, error: Exception) -> ServiceRefused:
-    """The exception that a good answer means, when reading it ended in ``error``."""
-    return ServiceRefused(
-        Code.SCICAT_REJECTED, f"SciCat's answer to {asked} is not understood: {type(error).__name__} {error}."
-    )

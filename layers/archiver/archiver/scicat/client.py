@@ -18,13 +18,14 @@ from archiver.models import (
     JobKind,
     RecordedDataset,
 )
-from archiver.scicat import records, rights
+from archiver.scicat import records, rights, shapes
 from archiver.scicat.bodies import Json, without_none
 from archiver.scicat.jobs import JOBS_PATH, Job, JobStatus, JobTypes, created_body, job_of, newest_first, updated_body
 from archiver.scicat.paths import DATASETS_PATH, dataset_path, filtered, including, segment
 from archiver.scicat.rights import Right
 from archiver.scicat.server import Request, Server
 from archiver.scicat.session import CHANGES, Session
+from archiver.scicat.shapes import Shape
 from archiver.scicat.users import Identity, identity_of
 from archiver.settings import settings
 
@@ -85,7 +86,7 @@ class Catalogue:
 
         Nothing changes. Raises ServiceRefused (``SCICAT_FORBIDDEN``) that names what is missing, and where it is given.
         """
-        request = Request("GET", filtered(JOBS_PATH, limits={"limit": 1}))
+        request = Request("GET", filtered(JOBS_PATH, limits={"limit": 1}), shapes.JOB_LIST)
         self._session.ask_for_list(request).read(list)
         _need(self.missing_rights())
 
@@ -104,7 +105,7 @@ class Catalogue:
 
     def job(self, job_id: str) -> Job | None:
         """The job, or None when SciCat does not know it."""
-        answer = self._session.ask(Request("GET", _job_path(job_id)))
+        answer = self._session.ask(Request("GET", _job_path(job_id), shapes.job(job_id)))
         return None if answer.unknown_job else answer.read(partial(job_of, types=self.job_types))
 
     def jobs_of(self, pid: str, kind: str) -> list[Job]:
@@ -148,7 +149,8 @@ class Catalogue:
 
         job_type = self.job_types.created(kind, owner_user)
         body = created_body(job_type, pids, owner_group, owner_user, contact_email)
-        return self._jobs_session.create(JOBS_PATH, without_none(body), created, _id)
+        body = without_none(body)
+        return self._jobs_session.create(Request("POST", JOBS_PATH, shapes.new_job(body), body), created, _id)
 
     def update_job(self, job_id: str, status: JobStatus, message: str, result: Mapping[str, Any] | None = None) -> bool:
         """Set a job's status, and its ``jobResultObject`` when there is one; whether SciCat keeps it.
@@ -157,7 +159,7 @@ class Catalogue:
         logged and passed over.
         """
         body = updated_body(status, message) | without_none({"jobResultObject": result})
-        answer = self._session.change(_job_path(job_id), body)
+        answer = self._session.change(_job_path(job_id), body, shapes.told_job(job_id, body))
         if answer.unknown_job or answer.frozen_job:
             logger.warning("a job cannot be told any more", extra={"job_id": job_id, "answer": answer.told})
             return False
@@ -168,10 +170,17 @@ class Catalogue:
     def _list_jobs(self, where: Mapping[str, object]) -> list[Job]:
         """All jobs that fulfil SciCat's condition, each once, newest first. Release 4.28 does not sort them."""
         read = partial(newest_first, types=self.job_types)
-        return self._whole_list(JOBS_PATH, read, where=where, limits={"skip": 0, "sort": {"createdAt": "desc"}})
+        limits = {"skip": 0, "sort": {"createdAt": "desc"}}
+        return self._whole_list(JOBS_PATH, shapes.JOB_LIST, read, where=where, limits=limits)
 
     def _whole_list[T](
-        self, path: str, read: Callable[[Json], list[T]], *, limits: Mapping[str, object], **condition: object
+        self,
+        path: str,
+        shape: Shape,
+        read: Callable[[Json], list[T]],
+        *,
+        limits: Mapping[str, object],
+        **condition: object,
     ) -> list[T]:
         """Everything that fulfils a condition.
 
@@ -181,7 +190,7 @@ class Catalogue:
         """
         limit = LISTED_AT_FIRST
         while limit <= LISTED_AT_MOST:
-            request = Request("GET", filtered(path, limits={"limit": limit, **limits}, **condition))
+            request = Request("GET", filtered(path, limits={"limit": limit, **limits}, **condition), shape)
             listed = self._session.ask_for_list(request).read(read)
             if len(listed) < limit:
                 return listed
@@ -193,7 +202,7 @@ class Catalogue:
 
     def dataset(self, pid: str) -> CatalogueDataset | None:
         """The dataset, or None when SciCat does not know it."""
-        answer = self._session.ask(Request("GET", dataset_path(pid)))
+        answer = self._session.ask(Request("GET", dataset_path(pid), shapes.dataset(pid)))
         return None if answer.not_found else answer.read(records.dataset_of)
 
     def need_dataset(self, pid: str) -> CatalogueDataset:
@@ -202,7 +211,8 @@ class Catalogue:
 
     def recorded_dataset(self, pid: str) -> RecordedDataset | None:
         """The dataset and the list of its datablocks, which may be long, without their files."""
-        request = Request("GET", including(pid, "datablocks", {"fields": records.DATABLOCK_FIELDS}))
+        path = including(pid, "datablocks", {"fields": records.DATABLOCK_FIELDS})
+        request = Request("GET", path, shapes.dataset(pid, having="records"))
         answer = self._session.ask_for_list(request)
         return None if answer.not_found else answer.read(records.recorded_dataset_of)
 
@@ -213,7 +223,8 @@ class Catalogue:
     def archivable_with_datablocks(self) -> list[str]:
         """The pids of the datasets that SciCat calls archivable though it counts archived files of them, sorted."""
         where = {"datasetlifecycle.archivable": True, "numberOfFilesArchived": {"$gt": 0}}
-        return self._whole_list(DATASETS_PATH, records.sorted_pids_of, where=where, limits={}, fields=["pid"])
+        read = records.sorted_pids_of
+        return self._whole_list(DATASETS_PATH, shapes.PID_LIST, read, where=where, limits={}, fields=["pid"])
 
     def has_forgotten(self, pid: str) -> bool:
         """Whether SciCat says that it does not know the dataset. One that does not answer has not said so."""
@@ -243,14 +254,16 @@ class Catalogue:
         raise ServiceUnavailable(Code.SCICAT_UNAVAILABLE, f"The list of files of {pid} changes while it is read.")
 
     def _blocks(self, pid: str) -> list[FileBlock]:
-        request = Request("GET", including(pid, "origdatablocks", {"fields": records.ORIGDATABLOCK_FIELDS}))
+        path = including(pid, "origdatablocks", {"fields": records.ORIGDATABLOCK_FIELDS})
+        request = Request("GET", path, shapes.dataset(pid, having="ids"))
         listed = self._session.ask_for_list(request).read(records.origdatablock_ids_of)
         return [
             FileBlock(block_id, partial(self._files, pid, place, block_id)) for place, block_id in enumerate(listed)
         ]
 
     def _files(self, pid: str, place: int, block_id: str) -> Sequence[CatalogueFile]:
-        request = Request("GET", including(pid, "origdatablocks", {"limits": {"limit": 1, "skip": place}}))
+        path = including(pid, "origdatablocks", {"limits": {"limit": 1, "skip": place}})
+        request = Request("GET", path, shapes.dataset(pid, having="files"))
         found = self._session.ask(request).read(records.origdatablock_of)
         if found is None or found[0] != block_id:
             raise _ListChangedError
@@ -258,7 +271,8 @@ class Catalogue:
 
     def create_dataset(self, metadata: Mapping[str, Any], pid: str) -> bool:
         """Register a dataset (api v3 field names) under ``pid``; False when the pid is taken already."""
-        answer = self._session.ask(Request("POST", DATASETS_PATH, {**metadata, "pid": pid}))
+        request = Request("POST", DATASETS_PATH, shapes.changed_dataset(pid), {**metadata, "pid": pid})
+        answer = self._session.ask(request)
         if answer.status != 409 and not answer.ok:
             raise answer.failure()
         return answer.ok
@@ -284,9 +298,9 @@ class Catalogue:
         if self.need_dataset(pid).totals.files != after and listed():
             return
         body = {"size": sum(file.size for file in files), "dataFileList": [records.file_body(file) for file in files]}
-        self._session.create(
-            f"{dataset_path(pid)}/origdatablocks", body | without_none({"chkAlg": chk_alg}), listed, lambda _: True
-        )
+        body |= without_none({"chkAlg": chk_alg})
+        request = Request("POST", f"{dataset_path(pid)}/origdatablocks", shapes.new_record(body), body)
+        self._session.create(request, listed, lambda _: True)
 
     def datablock(self, pid: str, record: DatablockRecord) -> CatalogueDatablock:
         """A datablock with its files. Raises ServiceUnavailable when it is not recorded as it was listed any more."""
@@ -315,19 +329,20 @@ class Catalogue:
 
         Raises ServiceRefused (``ARCHIVE_ID_CONFLICT``) when another one has its ``archive_id``.
         """
-        path = f"{dataset_path(pid)}/datablocks"
         body = records.datablock_body(datablock)
-        return self._session.create(path, body, lambda: self.recorded_as(pid, datablock), _id)
+        request = Request("POST", f"{dataset_path(pid)}/datablocks", shapes.new_record(body), body)
+        return self._session.create(request, lambda: self.recorded_as(pid, datablock), _id)
 
     def delete_datablock(self, pid: str, datablock_id: str) -> None:
         """Remove a datablock's record; one that is gone already is fine."""
-        answer = self._session.ask(Request("DELETE", f"{dataset_path(pid)}/datablocks/{segment(datablock_id)}"))
+        path = f"{dataset_path(pid)}/datablocks/{segment(datablock_id)}"
+        answer = self._session.ask(Request("DELETE", path, shapes.nothing))
         if not answer.ok and not answer.not_found:
             raise answer.failure()
 
     def update_lifecycle(self, pid: str, **fields: object) -> Mapping[str, Any]:
         """Merge ``fields`` (SciCat's names) into the dataset's lifecycle, and return it; nothing else changes."""
-        answer = self._session.change(f"{dataset_path(pid)}/datasetlifecycle", fields)
+        answer = self._session.change(f"{dataset_path(pid)}/datasetlifecycle", fields, shapes.lifecycle(fields))
         # Releases before 5 answer 409 to a patch that changes nothing.
         if answer.status == 409:
             lifecycle = self.need_dataset(pid).lifecycle
@@ -349,7 +364,8 @@ class Catalogue:
                 return True
             # All four: some releases reset a total that a change does not name (SciCat backend, issue 2746).
             body, unmodified = records.totals_body(right), records.unmodified_since(dataset)
-            answer = self._session.ask(Request("PATCH", dataset_path(pid), body, unmodified))
+            request = Request("PATCH", dataset_path(pid), shapes.changed_dataset(pid), body, unmodified)
+            answer = self._session.ask(request)
             logger.warning("SciCat's totals differ from its records", extra={"answer": answer.told, **asdict(right)})
             if not answer.ok and not answer.changed_meanwhile:
                 return False
@@ -359,7 +375,7 @@ class Catalogue:
 
     def identity(self, token: str) -> Identity | None:
         """The user of a SciCat token, by SciCat's own word; None when SciCat does not accept it."""
-        answer = self._session.ask_as(token, Request("GET", "/api/v3/users/my/identity"))
+        answer = self._session.ask_as(token, Request("GET", "/api/v3/users/my/identity", shapes.IDENTITY))
         return None if answer.status in {401, 403} else answer.read(identity_of)
 
 
@@ -404,7 +420,8 @@ def _known[T](pid: str, found: T | None) -> T:
 
 def _by_archive_id(pid: str, archive_id: str) -> Request:
     """What asks for the dataset with the one datablock of this name, if there is one."""
-    return Request("GET", including(pid, "datablocks", {"where": {"archiveId": archive_id}}))
+    path = including(pid, "datablocks", {"where": {"archiveId": archive_id}})
+    return Request("GET", path, shapes.dataset(pid, having="datablocks"))
 
 
 def _id(body: Json) -> str:

@@ -118,4 +118,11 @@ def _whole(pids: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _datasets(listed: Json) -> tuple[JobDataset, ...]:
-    return tuple(JobDataset(one["pid"], tuple(one.get("files") or ())) for one in listed or ())
+    """What a user asked for, as far as it can be understood: SciCat takes whatever its configuration lets through."""
+    named = (one for one in listed if isinstance(one, dict)) if isinstance(listed, list) else ()
+    return tuple(JobDataset(one["pid"], _texts(one.get("files"))) for one in named if isinstance(one.get("pid"), str))
+
+
+def _texts(listed: Json) -> tuple[str, ...]:
+    """What is no list of names names something that is not there: it must not be taken for everything."""
+    return tuple(map(str, listed if isinstance(listed, list) else [listed])) if listed else ()

@@ -8,6 +8,7 @@ master 783086a agree in all that is asked here.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from archiver.scicat import shapes
 from archiver.scicat.jobs import JOBS_PATH
 from archiver.scicat.paths import dataset_path
 from archiver.scicat.server import Request
@@ -66,9 +67,9 @@ def missing(account: Session, jobs_account: Session) -> Iterator[Right]:
     That an account may create jobs for others, or change the lifecycle of a dataset, is not seen like this: SciCat
     looks at the job's datasets, or at the new values, first.
     """
-    if not _may(account, Request("PATCH", f"{JOBS_PATH}/{_NOTHING}", {}, expects=_MALFORMED)):
+    if not _may(account, Request("PATCH", f"{JOBS_PATH}/{_NOTHING}", shapes.impossible, {}, expects=_MALFORMED)):
         yield UPDATE_JOBS
-    if not _may(jobs_account, Request("POST", JOBS_PATH, {}, expects=_MALFORMED)):
+    if not _may(jobs_account, Request("POST", JOBS_PATH, shapes.impossible, {}, expects=_MALFORMED)):
         yield CREATE_JOBS
     if not _may_create_datasets(account):
         yield CREATE_DATASETS
@@ -86,7 +87,8 @@ def missing_to_archive(account: Session, pid: str) -> Iterator[Right]:
 
 def _may_create_datasets(account: Session) -> bool:
     """Whoever may register datasets of any group may add datablocks to any dataset, too."""
-    return _may(account, Request("POST", "/api/v3/datasets/isValid", {"type": "raw", "ownerGroup": NOBODY}))
+    asked = {"type": "raw", "ownerGroup": NOBODY}
+    return _may(account, Request("POST", "/api/v3/datasets/isValid", shapes.VALIDITY, asked))
 
 
 def _may_add_datablocks(account: Session, pid: str) -> bool:
@@ -94,12 +96,13 @@ def _may_add_datablocks(account: Session, pid: str) -> bool:
 
     It answers 500 to who may: a datablock without a name fails at the database. So this is asked only when in doubt.
     """
-    return _may(account, Request("POST", f"{dataset_path(pid)}/datablocks", _NO_DATABLOCK, expects=_BROKEN))
+    path = f"{dataset_path(pid)}/datablocks"
+    return _may(account, Request("POST", path, shapes.impossible, _NO_DATABLOCK, expects=_BROKEN))
 
 
 def _may_delete(account: Session) -> bool:
     nothing = f"{dataset_path(f'{NOBODY}/{_NOTHING}')}/datablocks/{_NOTHING}"
-    return _may(account, Request("DELETE", nothing))
+    return _may(account, Request("DELETE", nothing, shapes.impossible))
 
 
 def _may(account: Session, request: Request) -> bool:

@@ -11,6 +11,7 @@ import urllib3
 from archiver.scicat.answers import Answer
 from archiver.scicat.receiving import whole
 from archiver.scicat.retries import UnansweredError, pause_asked_for
+from archiver.scicat.shapes import Shape
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 40.0
 
@@ -19,11 +20,13 @@ CONNECT_SECONDS, READ_SECONDS = 5.0, 40.0
 class Request:
     """What is asked.
 
-    ``expects`` are statuses that are as good as an answer here: nothing is the matter, and nothing is asked again.
+    ``shape`` says what a good answer looks like (``shapes``): one of another form is none. ``expects`` are statuses
+    that are as good as an answer here: nothing is the matter, and nothing is asked again.
     """
 
     method: str
     path: str
+    shape: Shape
     # A login's body is a password.
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)

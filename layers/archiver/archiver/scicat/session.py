@@ -9,10 +9,12 @@ import orjson
 from aws_lambda_powertools import Logger
 
 from archiver.errors import Code, ServiceUnavailable
+from archiver.scicat import shapes
 from archiver.scicat.answers import Answer
 from archiver.scicat.bodies import Json
 from archiver.scicat.retries import UnansweredError, until_answered
 from archiver.scicat.server import Request, Server
+from archiver.scicat.shapes import Shape
 
 # How often a change is made again when somebody else changed the same document meanwhile (412).
 CHANGES = 5
@@ -41,7 +43,7 @@ class Session:
 
     def ping(self) -> None:
         """Ask SciCat who we are: it answers, and the account's password is right."""
-        answer = self.ask(Request("GET", "/api/v3/users/my/self"))
+        answer = self.ask(Request("GET", "/api/v3/users/my/self", shapes.USER))
         if not answer.ok:
             raise answer.failure()
 
@@ -62,9 +64,9 @@ class Session:
         self.ping()
         return self.ask(request)
 
-    def change(self, path: str, fields: Mapping[str, Any]) -> Answer:
+    def change(self, path: str, fields: Mapping[str, Any], shape: Shape) -> Answer:
         """Change these fields of a document, which SciCat merges into it as it is by then."""
-        request = Request("PATCH", path, fields)
+        request = Request("PATCH", path, shape, fields)
         answer = self.ask(request)
         for _ in range(CHANGES - 1):
             if not answer.changed_meanwhile:
@@ -72,9 +74,7 @@ class Session:
             answer = self.ask(request)
         return answer
 
-    def create[T](
-        self, path: str, body: Mapping[str, Any], look: Callable[[], T | None], read: Callable[[Json], T]
-    ) -> T:
+    def create[T](self, request: Request, look: Callable[[], T | None], read: Callable[[Json], T]) -> T:
         """POST something that must not exist twice.
 
         An attempt that was not answered may have succeeded, and SciCat answers 500 to a duplicate: before
@@ -83,7 +83,7 @@ class Session:
 
         def attempt() -> T:
             try:
-                answer = self._once(Request("POST", path, body))
+                answer = self._once(request)
             except UnansweredError:
                 if (found := look()) is not None:
                     return found
@@ -115,7 +115,7 @@ class Session:
             if self._refused and self._refused[0] == credentials and asked_at < self._refused[1]:
                 raise ServiceUnavailable(Code.SCICAT_LOGIN, self._refused[2])
             login = {"username": username, "password": password}
-            answer = self._answered(Request("POST", "/api/v3/auth/login", login))
+            answer = self._answered(Request("POST", "/api/v3/auth/login", shapes.LOGIN, login))
             if answer.login_refused:
                 # Somebody changes a password in two places, one after the other: Step Functions tries again later.
                 sentence = f"{answer.told}. Are {self._parameters} right?"
@@ -129,9 +129,20 @@ class Session:
     def _answered(self, request: Request, token: str | None = None) -> Answer:
         """The answer to one request. Raises UnansweredError for one that is worth another attempt."""
         answer = self._server.exchange(request, token)
-        if answer.unavailable and answer.status not in request.expects:
+        is_expected = answer.status in request.expects and not answer.is_anothers
+        if answer.unavailable and not is_expected:
             raise UnansweredError(answer.told, answer.retry_after)
+        if answer.ok:
+            _refuse_other_form(request, answer)
         return answer
+
+
+def _refuse_other_form(request: Request, answer: Answer) -> None:
+    """Raise UnansweredError for a success that says something else than SciCat would."""
+    try:
+        request.shape(answer.body)
+    except ValueError as error:
+        raise UnansweredError(f"SciCat's answer to {request} is not understood: {error}.") from None
 
 
 def _log_rejected(request: Request, answer: Answer) -> None:
