@@ -24,7 +24,7 @@ from archiver import s3
 from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused, ServiceUnavailable
 from archiver.models import S3Object
-from archiver.s3 import Bucket, PinnedRange, UploadedPart
+from archiver.s3 import Bucket, BucketElsewhere, PinnedRange, UploadedPart
 from archiver.stored_checksums import StoredChecksum
 
 if TYPE_CHECKING:
@@ -275,6 +275,10 @@ def stub(plain: "S3Client") -> Iterator[Stubber]:
         (("SlowDown", 503), ServiceUnavailable, Code.S3_UNAVAILABLE),
         (("InternalError", 500), ServiceUnavailable, Code.S3_UNAVAILABLE),
         (("RequestTimeTooSkewed", 403), ServiceUnavailable, Code.S3_UNAVAILABLE),
+        (("TokenRefreshRequired", 400), ServiceUnavailable, Code.S3_UNAVAILABLE),
+        (("InvalidToken", 400), ServiceUnavailable, Code.S3_UNAVAILABLE),
+        (("RequestExpired", 400), ServiceUnavailable, Code.S3_UNAVAILABLE),
+        (("InvalidAccessKeyId", 403), ServiceRefused, Code.PERMISSION),
         (("InvalidObjectState", 403), ServiceRefused, Code.LANDING_OFFLINE),
         (("NoSuchKey", 404), DatasetRejected, Code.CHANGED_AFTER_VALIDATE),
         (("PreconditionFailed", 412), DatasetRejected, Code.CHANGED_AFTER_VALIDATE),
@@ -314,6 +318,14 @@ def test_another_bucket_has_codes_of_its_own(plain: "S3Client", stub: Stubber) -
         with pytest.raises(ServiceRefused) as refused:
             bucket.get("any", "etag", 0, 1)
         assert refused.value.reason.code is code
+
+
+@pytest.mark.parametrize("said", ["InvalidAccessKeyId", "SignatureDoesNotMatch", "403"])
+def test_a_key_that_is_changed_in_two_places_is_waited_for(plain: "S3Client", stub: Stubber, said: str) -> None:
+    stub.add_client_error("head_object", said, http_status_code=403)
+    with pytest.raises(ServiceUnavailable, match="was it changed") as raised:
+        BucketElsewhere(plain, "lts", Code.LTS_UNAVAILABLE).head("any")
+    assert raised.value.reason.code is Code.LTS_UNAVAILABLE
 
 
 CALLS: list[tuple[str, Callable[[Bucket], object]]] = [

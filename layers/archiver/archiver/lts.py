@@ -21,7 +21,7 @@ from archiver.digests import crc64nvme
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.memory import reserve
 from archiver.models import SealedDatablock
-from archiver.s3 import Bucket, ObjectHead, PinnedRange, UploadedPart
+from archiver.s3 import Bucket, BucketElsewhere, ObjectHead, PinnedRange, UploadedPart
 from archiver.settings import MIB, settings
 
 # S3's own limit (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html).
@@ -220,7 +220,8 @@ def long_term_storage() -> LongTermStorage:
         client = clients.s3_at(chosen.lts_endpoint_url, given["access_key_id"], given["secret_access_key"])
     else:
         client = clients.s3()
-    bucket = Bucket(
+    kind = BucketElsewhere if chosen.lts_endpoint_url else Bucket
+    bucket = kind(
         client,
         chosen.lts_bucket,
         Code.LTS_UNAVAILABLE,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import batched
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, override
 from urllib.parse import quote, unquote_plus
 
 import stamina
@@ -74,6 +74,8 @@ _FORBIDDEN = {
     "NoSuchBucket",
     "SignatureDoesNotMatch",
 }
+# A key that is not known (any more), or whose secret is another one; of a HEAD only the status is said.
+_KEY_REFUSED = {"403", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 # What is refused for good: what it means to us, and the sentence that says so.
 _REFUSALS = (
     (_WRONG_DIGEST, Code.PACK_DIGEST, "The bytes do not have the promised checksum"),
@@ -617,6 +619,17 @@ class Bucket:
             sentence = "This machine's clock is wrong" if code in _SKEWED else "S3 did not answer"
             return ServiceUnavailable(self._unavailable, f"{sentence}: {said}.")
         return ServiceRefused(Code.INTERNAL, f"S3 refused the request: {said}.")
+
+
+class BucketElsewhere(Bucket):
+    """A bucket of another service. Its access key is changed in two places, one after the other: that is waited for."""
+
+    @override
+    def _failure(self, error: Exception, name: str) -> Exception:
+        if _code(error) in _KEY_REFUSED:
+            sentence = f"{self.name} does not take the access key; was it changed, or may it not do this"
+            return ServiceUnavailable(self._unavailable, f"{sentence}? {_code(error)} for {_action(error)} {name}.")
+        return super()._failure(error, name)
 
 
 def _arrived_wrong(error: Exception) -> bool:

@@ -11,7 +11,8 @@ import pytest
 
 from archiver import scicat as scicat_client
 from archiver.datablocks import PlannedDatablock
-from archiver.http import patience
+from archiver.http import patience, tokens
+from archiver.http.callers import Caller
 from archiver.models import JobBegun, JobKind, Run, RunOutcome, Snapshot, WantedDatablock
 from archiver.scicat import Catalogue, JobStatus
 from archiver.storage import RunFolder
@@ -382,6 +383,17 @@ def test_a_job_is_its_owners_to_see_and_to_cancel(api: Api, scicat: Scicat, wait
     cancelled = [cancel(api, job_id, headers).status for headers in (other, owner)]
 
     assert (seen, cancelled) == ([200, 404], [404, 202])
+
+
+def test_a_job_of_nobodys_is_not_whoevers_group_has_no_name(api: Api, scicat: Scicat, waiting: Any) -> None:
+    job_id = a_job(scicat)
+    execute(waiting, "archive", job_id)
+    nobodys = scicat.job(job_id) | {"ownerUser": "", "ownerGroup": ""}
+    scicat.faults({"match": f"^GET .*/jobs/{job_id}", "status": 200, "body": json.dumps(nobodys)})
+    nameless = bearer(tokens.issue(Caller("nobody", frozenset({""}))).access_token)
+
+    assert api.get(f"/archiver/jobs/{job_id}", nameless).status == 404
+    assert cancel(api, job_id, nameless).status == 404
 
 
 def test_what_is_not_a_job_id_is_refused(api: Api) -> None:

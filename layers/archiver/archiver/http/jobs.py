@@ -193,7 +193,8 @@ def _is_callers(job_id: UUID) -> bool:
     job = Asked(lambda: catalogue().job(str(job_id)), Code.SCICAT_UNAVAILABLE).answer()
     if job is None:
         return False
-    groups = {job.owner_group, *settings().administrator_groups}
+    # SciCat may hold a job of nobody's, and a provider a group without a name.
+    groups = {job.owner_group, *settings().administrator_groups} - {""}
     return job.owner_user == caller.username or not caller.groups.isdisjoint(groups)
 
 
