@@ -472,6 +472,19 @@ def test_f30_sizes_and_paths_are_handed_on_as_scicat_stores_them(script: Script,
     ]
 
 
+def test_an_empty_object_that_scicat_does_not_store_is_told_all_the_same(script: Script, catalogue: Catalogue) -> None:
+    script.answers = [Answer(200, {"archivable": False, "retrieveReturnMessage": {"code": "any", "files": [{}]}})]
+    told = {"archiveReturnMessage": {}, "retrieveReturnMessage": {"code": "any", "details": {}, "files": [{}]}}
+    assert catalogue.update_lifecycle(PID, archivable=False, **told)["archivable"] is False
+
+
+def test_a_job_of_which_scicat_stores_no_parameters_is_listed(script: Script, catalogue: Catalogue) -> None:
+    job = {"id": "any", "type": "archive", "statusCode": "jobSubmitted", "createdAt": "2026-11-23T08:00:00.000Z"}
+    script.answers = [Answer(200, [job])]
+    (listed,) = catalogue.unfinished_jobs()
+    assert (listed.id, listed.datasets) == ("any", ())
+
+
 @pytest.mark.parametrize("body", [None, [], {}, {"pid": PID}])
 def test_an_answer_that_lacks_what_scicat_always_sends_is_none(
     script: Script, catalogue: Catalogue, body: object

@@ -98,7 +98,7 @@ def job_of(body: Json, types: JobTypes) -> Job:
         id=body["id"],
         type=body["type"],
         status=body["statusCode"],
-        datasets=_datasets(body["jobParams"].get("datasetList")),
+        datasets=_datasets((body.get("jobParams") or {}).get("datasetList")),
         owner_user=body.get("ownerUser"),
         owner_group=body.get("ownerGroup"),
         result=body.get("jobResultObject") or None,
