@@ -102,7 +102,7 @@ def test_b19_other_fields_of_what_is_posted_reach_nobody(
 
     (execution,) = workflows.executions("archive")
     started = json.loads(workflows.client.describe_execution(executionArn=execution)["input"])
-    assert started == {"job_id": job_id, "kind": "archive"}
+    assert started == {"job_id": job_id, "kind": "archive", "owner_group": "group1"}
     assert (scicat.job(job_id)["ownerGroup"], workflows.wait(execution).status) == ("group1", "SUCCEEDED")
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from archiver.keys import Keys
 from archiver.models import CatalogueDatablock, CatalogueFile
 from archiver.scicat import JobStatus, catalogue
 from functions.start_ingest.app import handler as start_ingest
@@ -65,7 +66,7 @@ def bodies(scicat: Scicat, path: str) -> list[Any]:
 
 def an_archive_run_finishes(pid: str, job: str) -> None:
     files = (CatalogueFile("any.mrc", 1, ANY_TIME),)
-    block = CatalogueDatablock("any/archive/id.tar", 1, 10240, None, "1", files)
+    block = CatalogueDatablock(Keys.datablock(pid, f"{job}-1", 1), 1, 10240, None, "1", files)
     catalogue().add_datablock(pid, block)
     archived = {"archiveStatusMessage": "datasetOnArchiveDisk", "archivable": False, "retrievable": True}
     catalogue().update_lifecycle(pid, **archived)

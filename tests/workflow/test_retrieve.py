@@ -209,7 +209,7 @@ def test_a_worker_without_time_is_called_until_its_share_is_done(
     answers = iter([False, False])
 
     def deliver(work: Any, context: LambdaContext) -> Any:
-        return handler(work, context) if next(answers, True) else work | {"done": False}
+        return handler(work, context) if next(answers, True) else work | {"done": False, "calls": 1}
 
     workflows.replace("DeliverDatablocks", deliver)
 
