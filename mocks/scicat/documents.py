@@ -73,7 +73,19 @@ def default_lifecycle() -> Document:
 def reset_lifecycle(given: Mapping[str, Any]) -> Document:
     """A nested lifecycle replaces the stored one: what it does not name falls back to its default."""
     known = LIFECYCLE.keys() | {"_id"}
-    return default_lifecycle() | {name: value for name, value in given.items() if name in known}
+    return stored_lifecycle(default_lifecycle() | {name: value for name, value in given.items() if name in known})
+
+
+def stored_lifecycle(given: Document) -> Document:
+    """A lifecycle as it is stored."""
+    return {name: kept for name, value in given.items() if (kept := _without_empty_objects(value)) != {}}
+
+
+def _without_empty_objects(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """MongoDB's layer leaves them out of objects; in lists they stay."""
+    if isinstance(value, list):
+        return [_without_empty_objects(one) for one in value]
+    return stored_lifecycle(value) if isinstance(value, dict) else value
 
 
 def _authored(author: str) -> Document:

@@ -16,6 +16,7 @@ from mocks.scicat.documents import (
     default_lifecycle,
     new_dataset,
     reset_lifecycle,
+    stored_lifecycle,
     with_ids_as_bytes,
     with_plurals,
 )
@@ -230,7 +231,7 @@ async def update_lifecycle(version: Version, pid: Pid, body: Body, caller: User,
     meant = body if version is Version.V3 else _defaults_for_nulls(body)
     # Api v4 writes down who it was.
     author = {} if version is Version.V3 else {"updatedBy": caller.username}
-    changed = dataset | {"datasetlifecycle": dataset["datasetlifecycle"] | meant} | author
+    changed = dataset | {"datasetlifecycle": stored_lifecycle(dataset["datasetlifecycle"] | meant)} | author
     # The whole dataset is saved, as it was read: what is counted in between is lost.
     await between_writes()
     return as_json(change_dataset(service, dataset, changed, caller.username)["datasetlifecycle"])

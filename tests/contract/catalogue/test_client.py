@@ -87,6 +87,12 @@ def test_the_lifecycle_is_merged_and_may_be_told_twice(catalogue: Catalogue, pid
     assert catalogue.need_dataset(pid).lifecycle == {**before, **told}
 
 
+def test_an_empty_message_takes_the_place_of_what_was_said(catalogue: Catalogue, pid: str) -> None:
+    catalogue.update_lifecycle(pid, archiveReturnMessage={"code": "missing_files", "files": [], "details": {}})
+    catalogue.update_lifecycle(pid, archiveReturnMessage={})
+    assert not catalogue.need_dataset(pid).lifecycle.get("archiveReturnMessage")
+
+
 def test_a_datablock_is_recorded_once_and_counted(catalogue: Catalogue, pid: str) -> None:
     block = a_datablock(f"{pid}.tar")
     assert catalogue.add_datablock(pid, block) == catalogue.add_datablock(pid, block)

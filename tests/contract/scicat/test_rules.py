@@ -249,6 +249,22 @@ def test_a_null_in_the_lifecycle_is_stored_by_v3_and_means_the_default_in_v4(sci
     assert v4.json()["retrievable"] is False
 
 
+def test_a_lifecycle_keeps_no_empty_object_but_those_in_lists(scicat: Scicat) -> None:
+    given: dict[str, Any] = {
+        "archiveReturnMessage": {"a": {"b": {}}, "c": [{"d": {}}, []], "e": None},
+        "retrieveReturnMessage": {},
+    }
+    kept: dict[str, Any] = {"archiveReturnMessage": {"c": [{}, []], "e": None}}
+    pid, archiver = scicat.a_dataset(), scicat.by("archiver")
+    path = f"/api/v3/datasets/{pid}/datasetlifecycle"
+    archiver.ask("PATCH", path, {"archiveReturnMessage": {"b": 1}, "retrieveReturnMessage": {"b": 1}})
+    answer = archiver.ask("PATCH", path, given).json()
+    assert {name: value for name, value in answer.items() if name in given} == kept
+    nested = scicat.by("user1").ask("PATCH", f"/api/v3/datasets/{pid}", {"datasetlifecycle": given}).json()
+    assert {name: value for name, value in nested["datasetlifecycle"].items() if name in given} == kept
+    assert archiver.ask("PATCH", path, {"archiveReturnMessage": {}}).json().get("archiveReturnMessage") is None
+
+
 def test_a_dataset_patch_with_a_nested_lifecycle_resets_what_it_does_not_name(scicat: Scicat) -> None:
     pid = scicat.a_dataset()
     archived = {"archivable": False, "retrievable": True, "archiveStatusMessage": "datasetOnArchiveDisk"}
