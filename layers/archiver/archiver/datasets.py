@@ -166,19 +166,24 @@ def recorded(file: SourceFile, chk: str | None) -> CatalogueFile:
     return replace(entry, perm=file_modes.written(file.mode), type=None)
 
 
+def checksum_algorithm(entry: CatalogueFile, chk_alg: str | None) -> str | None:
+    """Of the entry's checksum in a datablock that has ``chk_alg``; None when there is none that is known."""
+    return known_algorithm(_algorithm(entry) or chk_alg or "") if entry.chk else None
+
+
 def packed(entry: CatalogueFile, chk_alg: str | None) -> SourceFile:
     """An entry of a datablock's list as the file that was packed; its ``chk`` is by ``chk_alg`` unless it says.
 
     A checksum of an algorithm that is not known is left out.
     """
-    algorithm = known_algorithm(_algorithm(entry) or chk_alg or "")
+    algorithm = checksum_algorithm(entry, chk_alg)
     return SourceFile(
         path=entry.path,
         size=entry.size,
         mtime_ns=_nanoseconds(entry.time, None),
         mode=mode_of(entry, kind_of(entry)),
         chk=entry.chk if algorithm else None,
-        chk_alg=algorithm if entry.chk else None,
+        chk_alg=algorithm,
         kind=kind_of(entry),
         time=entry.time,
         perm=entry.perm,

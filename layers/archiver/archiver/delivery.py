@@ -19,9 +19,9 @@ import orjson
 from aws_lambda_powertools import Logger
 
 from archiver import provenance
-from archiver.checksums import hexadecimal, taken_apart
-from archiver.datasets import kind_of
-from archiver.digests import crc64nvme, crc64nvme_to_base64, known_algorithm
+from archiver.checksums import hexadecimal
+from archiver.datasets import checksum_algorithm, kind_of
+from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, Reason, ServiceRefused, reason
 from archiver.keys import Keys
 from archiver.lts import STREAMED_PART, LongTermStorage, StoredDatablock, TapeState, part_ranges
@@ -174,7 +174,8 @@ class _Proof:
         self.right: set[str] = set()
         self.parts = 0
         self._algorithms = {
-            path: None if path in self.unhashed else _algorithm(file, datablock) for path, file in self.expected.items()
+            path: None if path in self.unhashed else checksum_algorithm(file, datablock.chk_alg)
+            for path, file in self.expected.items()
         }
         self._contents = TarContents(self._recorded)
         self.tar = TarReader(self._algorithms, self._contents.refusal)
@@ -246,12 +247,6 @@ class _Proof:
             return False
         algorithm = self._algorithms[member.path]
         return algorithm is None or hexadecimal(file.chk or "", algorithm) == member.checksum
-
-
-def _algorithm(file: CatalogueFile, datablock: CatalogueDatablock) -> str | None:
-    """By which algorithm a file is checked; one without a known checksum by its size alone, and with the whole tar."""
-    algorithm, _ = taken_apart(file.chk or "", file.chk_alg or datablock.chk_alg)
-    return known_algorithm(algorithm or "") if file.chk else None
 
 
 @dataclass(frozen=True, slots=True)
