@@ -8,6 +8,7 @@ written twice, through a link, outside of the folder, or as a device.
 import re
 import tarfile
 from collections.abc import Collection, Iterable
+from itertools import accumulate
 from typing import Any, Self
 
 from archiver.names import RESERVED_FOLDER
@@ -46,9 +47,10 @@ class TarContents:
         path = path.rstrip("/") if is_folder else path
         if path in self._written:
             return "is there twice"
-        if ".." in path.split("/"):
+        parts = path.split("/")
+        if ".." in parts:
             return "leads out of the folder"
-        if any(_lies_in(path, one) for one in self._links):
+        if self._links and not self._links.isdisjoint(accumulate(parts, "{}/{}".format)):
             return "lies beyond a link"
         if is_folder:
             return None
@@ -66,9 +68,5 @@ class TarContents:
 
     def _unexpected(self, path: str) -> str | None:
         if self._recorded is None:
-            return "lies in the archiver's own folder" if _lies_in(path, RESERVED_FOLDER) else None
+            return "lies in the archiver's own folder" if path.partition("/")[0] == RESERVED_FOLDER else None
         return None if path in self._recorded or _OWN_DOCUMENT.fullmatch(path) else "is not recorded"
-
-
-def _lies_in(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder}/")
