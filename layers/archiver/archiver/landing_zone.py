@@ -30,15 +30,14 @@ _LONGEST_REQUEST = timedelta(minutes=1)
 class DatasetUpload(BaseModel):
     """The upload of a dataset.
 
-    ``listed`` are SciCat's files, at the request for space that ``username`` made, one of the dataset's owners or not;
-    ``totals`` is what SciCat counted then. It works ``until`` the grant ends. ``pinned`` is what lay there when it was
-    declared complete. ``changed`` tells one state from another.
+    ``listed`` are SciCat's files, at the request for space, which was made by an owner of the dataset or not; ``totals``
+    is what SciCat counted then. It works ``until`` the grant ends. ``pinned`` is what lay there when it was declared
+    complete. ``changed`` tells one state from another.
     """
 
     state: Literal["open", "finalizing", "finalized", "emptying"] = "open"
     since: datetime = Field(default_factory=lambda: datetime.now(UTC))
     changed: str = Field(default_factory=lambda: uuid4().hex)
-    username: str = ""
     by_owner: bool = True
     until: datetime | None = None
     listed: FilesNoted | None = None

@@ -83,7 +83,6 @@ def request(asked: Annotated[SpaceAsked, Body()]) -> Response[dict[str, Any]]:
         message = "There is not enough space for the dataset now. Please ask again later."
         return _later(dataset.pid, asked, message, free // GIB)
     upload = DatasetUpload(
-        username=auth.caller().username,
         by_owner=access.owns(auth.caller(), dataset),
         until=datetime.now(UTC) + grants.GRANTED_FOR,
         listed=listed,

@@ -12,7 +12,7 @@ from archiver.http.remembered import Remembered
 from archiver.keys import Keys
 from archiver.landing_zone import ClientUpload, DatasetUpload
 from archiver.models import CatalogueDataset
-from archiver.upload_files import FilesNoted
+from archiver.upload_files import Expected, FilesNoted
 
 # What a route that uploads may refuse with, unless it speaks to the Ingestor alone.
 REFUSALS = documented(
@@ -50,9 +50,9 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class ListedFile(File):
-    """A file that SciCat lists; ``size`` in bytes, None where the list does not tell."""
+    """A file that SciCat lists, as it ``expected`` it when space was asked for."""
 
-    size: int | None
+    expected: Expected
 
 
 def dataset(pid: str) -> CatalogueDataset:
@@ -110,7 +110,7 @@ def _listed(found: CatalogueDataset, key: str, upload: DatasetUpload | None) -> 
     if expected is None:
         message = "SciCat did not list this file when space was asked for. If it does now, please ask for space again."
         raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "file_not_listed", message, path)
-    return ListedFile(found.pid, key, expected.size)
+    return ListedFile(found.pid, key, expected)
 
 
 def _shard(pid: str, listed: FilesNoted, path: str) -> bytes:

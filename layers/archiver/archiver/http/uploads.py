@@ -109,12 +109,13 @@ def _terms_of_part(asked: UrlsAsked, number: int, checksum: str | None) -> Terms
 
 def _size(file: ListedFile, asked: UrlsAsked) -> int | None:
     """The bytes of the file, by SciCat's word or by the client's. Refuses two words (422), and parts that cannot be."""
-    if file.size is None:
+    listed = file.expected.size
+    if listed is None:
         return asked.size
-    if asked.size not in {None, file.size}:
-        raise _wrong("size_mismatch", f"SciCat lists the file with {file.size} bytes.")
-    uploads.refuse_parts(file.size, asked.parts)
-    return file.size
+    if asked.size not in {None, listed}:
+        raise _wrong("size_mismatch", f"SciCat lists the file with {listed} bytes.")
+    uploads.refuse_parts(listed, asked.parts)
+    return listed
 
 
 def _wanted(asked: UrlsAsked) -> tuple[range, Sequence[str | None]]:
@@ -242,8 +243,8 @@ def _refuse_other_parts(known: ClientUpload, parts: Sequence[ClientPart], sent: 
 
 def _refuse_other_size(file: ListedFile, size: int) -> None:
     """Refuse when there are other bytes than SciCat lists, where its list tells (422)."""
-    if file.size not in {None, size}:
-        raise _wrong("size_mismatch", f"SciCat lists the file with {file.size} bytes, {size} were sent.")
+    if not file.expected.is_met_by(size):
+        raise _wrong("size_mismatch", f"SciCat lists the file with {file.expected.size} bytes, {size} were sent.")
 
 
 def _is_same(stored: ClientPart, claimed: PartSent | None) -> bool:
