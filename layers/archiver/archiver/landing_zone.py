@@ -30,8 +30,8 @@ _LONGEST_REQUEST = timedelta(minutes=1)
 class DatasetUpload(BaseModel):
     """The upload of a dataset.
 
-    ``listed`` are SciCat's files, at the request for space, which was made by an owner of the dataset or not; ``totals``
-    is what SciCat counted then. It works ``until`` the grant ends. ``pinned`` is what lay there when it was declared
+    ``listed`` are SciCat's files, at the request for space, which an owner of the dataset made or not; ``totals`` is
+    what SciCat counted then. It works ``until`` the grant ends. ``pinned`` is what lay there when it was declared
     complete. ``changed`` tells one state from another.
     """
 
