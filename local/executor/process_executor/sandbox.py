@@ -8,6 +8,7 @@ memory limit, the measured memory in the report, and Lambda's names for timeouts
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -16,6 +17,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from ctypes import CDLL
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +28,7 @@ from .process_tree import descendants, kill, memory_bytes
 
 MIB = 1024**2
 _LOOPBACK = "127.0.0.1"
+_OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _INVOKE_PATH = "/2015-03-31/functions/function/invocations"
 _LOOK_SECONDS = 0.05
 _START_SECONDS = 20.0
@@ -258,15 +261,22 @@ def process_environment(function: Function, tools: Tools, scratch: Path, given: 
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nothing listens on, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((_LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports of the loopback interface that nothing listens on, all different.
+
+    Outgoing connections never take them while their service is about to listen: they have a range of their own
+    (``ip_local_port_range`` of Linux's ip-sysctl), and none of these is in it.
+    """
+    first, last = map(int, _OUTGOING_PORTS.read_text().split())
+    candidates = [port for port in range(10_000, 65_536) if not first <= port <= last] or range(10_000, 65_536)
+    ports: list[int] = []
+    # Not by the seed that the other processes of a test run share.
+    for port in random.SystemRandom().sample(candidates, len(candidates)):
+        if len(ports) == count:
+            break
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((_LOOPBACK, port))
+            ports.append(port)
+    return ports
 
 
 def _error(error_type: str, message: str) -> bytes:

@@ -1,7 +1,6 @@
 """A SciCat mock on a free loopback port, and an archiver that it can call."""
 
 import base64
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -71,15 +70,3 @@ def start_scicat(tmp_path: Path, any_accounts: list[Account], archiver: Archiver
             return running.enter_context(Scicat(server))
 
         yield start
-
-
-@pytest.fixture
-def free_port() -> Callable[[], int]:
-    """A port of the loopback interface that nothing listened on a moment ago."""
-
-    def port() -> int:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            number: int = listener.getsockname()[1]
-            return number
-
-    return port

@@ -5,12 +5,12 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
+from local.executor.process_executor.sandbox import free_ports
 from mocks.scicat.accounts import DEFAULT_GROUPS, Account, default_accounts, read_accounts
 from mocks.scicat.testing import run_mock_scicat
 from tests.contract.scicat.callers import Scicat, any_datablock
@@ -79,10 +79,8 @@ def test_help_names_every_option_and_its_variable() -> None:
     assert "POST /__faults" in text
 
 
-def test_the_command_serves_on_the_loopback_interface_with_options_from_the_environment(
-    tmp_path: Path, free_port: Callable[[], int]
-) -> None:
-    port = free_port()
+def test_the_command_serves_on_the_loopback_interface_with_options_from_the_environment(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
     environment = os.environ | {"SCICAT_MOCK_PORT": str(port), "SCICAT_MOCK_STATE": str(tmp_path)}
     with subprocess.Popen(
         [sys.executable, "-m", "mocks.scicat"], env=environment, stderr=subprocess.PIPE, text=True

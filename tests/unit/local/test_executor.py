@@ -65,8 +65,13 @@ def test_tools_that_are_not_given_are_named() -> None:
         Tools.of({})
 
 
-def test_free_ports_are_all_different() -> None:
-    assert len(set(free_ports(20))) == 20
+def test_free_ports_are_all_different_and_none_is_taken_by_an_outgoing_connection() -> None:
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+
+    ports = set(free_ports(20))
+
+    assert len(ports) == 20
+    assert not ports & set(range(first, last + 1))
 
 
 def test_log_of_an_invocation_holds_its_own_lines_and_the_file_holds_all(tmp_path: Path) -> None:
