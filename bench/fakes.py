@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 
 from archiver import lts, scicat, secrets, storage
 from archiver.lts import LongTermStorage
-from archiver.models import S3Object
+from archiver.models.files import S3Object
 from archiver.s3 import Bucket, ObjectHead
 from archiver.settings import settings
 

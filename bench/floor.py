@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from archiver.datablocks import Layout, Limits, Part, layout_of
-from archiver.digests import crc64nvme
+from archiver.checksums import crc64nvme
 from archiver.lts import STREAMED_PART, STREAMS, part_ranges
-from archiver.models import SourceFile
+from archiver.models.files import SourceFile
 from archiver.packaging.transfers import READ_BYTES
 from archiver.s3 import Bucket, PinnedRange
+from archiver.tar.layout import Layout, Limits, Part, layout_of
 from bench.stack import STAGING, RunningStack
 
 IN_FLIGHT = 8

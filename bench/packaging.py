@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import override
 
-from archiver.datablocks import Limits
 from archiver.packaging import Packager, Source
 from archiver.s3 import Bucket
+from archiver.tar.layout import Limits
 from bench import floor
 from bench.floor import uploaded_files
 from bench.shapes import SHAPES, Shape, body, upload

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from archiver.datablocks import Limits, PlannedDatablock, plan
 from archiver.lts import STREAMED_PART, part_ranges
-from archiver.models import RunLanes, SourceFile
+from archiver.models.files import SourceFile
+from archiver.models.states import RunLanes
 from archiver.settings import MIB, Settings
+from archiver.tar.layout import Limits, PlannedDatablock, plan
 from bench.fakes import PID, RUN_ID, ManyFiles
 from bench.steps import Took
 

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from archiver import packaging, storage
+from archiver.checksums import FileFingerprint
 from archiver.drops import DropContent
 from archiver.keys import Keys
-from archiver.models import FileFingerprint, Lease, SealedDatablock
+from archiver.models.datablocks import SealedDatablock
+from archiver.models.states import Lease
 from bench.fakes import PID, RUN_ID, Account, ManyFiles, an_account
 from functions.match_drop.app import handler as match_drop
 

@@ -9,12 +9,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from archiver import clients, storage
-from archiver.datablocks import Layout, Limits, layout_of, plan
-from archiver.datasets import packed
-from archiver.digests import crc64nvme, crc64nvme_to_base64
-from archiver.formerlayout import FORMER_VERSION
-from archiver.models import CatalogueFile, FileFingerprint, SourceFile
-from archiver.tarlayout import LAYOUT_VERSION, own_members
+from archiver.checksums import FileFingerprint, crc64nvme, crc64nvme_to_base64
+from archiver.models.catalogue import CatalogueFile
+from archiver.models.catalogue_entries import packed
+from archiver.models.files import SourceFile
+from archiver.tar.format import LAYOUT_VERSION, own_members
+from archiver.tar.former_format import FORMER_VERSION
+from archiver.tar.layout import Layout, Limits, layout_of, plan
 from tests.catalogue import ANY_TIME, Scicat
 
 if TYPE_CHECKING:

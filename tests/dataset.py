@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archiver import storage
-from archiver.models import CatalogueDatablock, CatalogueFile, Lease, Upload
+from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
+from archiver.models.files import Upload
+from archiver.models.states import Lease
 from archiver.scicat import catalogue
 from tests.account import LambdaContext
 from tests.catalogue import ANY_TIME, Scicat

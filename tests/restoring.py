@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from archiver.datablocks import Limits
+from archiver.tar.layout import Limits
 from tests.archive import our_tars
 from tests.catalogue import ANY_TIME
 

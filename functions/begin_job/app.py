@@ -4,7 +4,7 @@ Raises DatasetRejected (``no_datasets``, ``too_many_datasets``).
 """
 
 from archiver.errors import Code, DatasetRejected
-from archiver.models import JobBegun, JobRequest, Run
+from archiver.models.states import JobBegun, JobRequest, Run
 from archiver.scicat import Job, JobStatus, catalogue
 from archiver.step import step
 from archiver.storage import RunFolder

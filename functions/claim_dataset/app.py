@@ -10,7 +10,8 @@ refused, ServiceRefused("archive_id_conflict").
 
 from archiver import archived, storage, workflows
 from archiver.errors import Code, DatasetRejected, ServiceRefused
-from archiver.models import Lease, RecordedDataset, RunClaimed, RunOutcome, RunStarted
+from archiver.models.catalogue import RecordedDataset
+from archiver.models.states import Lease, RunClaimed, RunOutcome, RunStarted
 from archiver.names import wrong_pid
 from archiver.scicat import catalogue
 from archiver.step import step

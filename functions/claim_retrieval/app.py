@@ -8,7 +8,9 @@ from archiver import archived
 from archiver.errors import Code, DatasetRejected
 from archiver.extraction import selection_of
 from archiver.keys import Keys
-from archiver.models import RecallProgress, RecordedDataset, RunStarted, WantedDatablock
+from archiver.models.catalogue import RecordedDataset
+from archiver.models.datablocks import WantedDatablock
+from archiver.models.states import RecallProgress, RunStarted
 from archiver.names import wrong_path
 from archiver.scicat import catalogue
 from archiver.selection import Choice

@@ -1,7 +1,7 @@
 """Become the one sweep. While another one runs there is nothing to do."""
 
 from archiver import storage, workflows
-from archiver.models import Lease, SweepClaimed, SweepStarted
+from archiver.models.states import Lease, SweepClaimed, SweepStarted
 from archiver.step import step
 
 

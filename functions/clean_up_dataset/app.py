@@ -16,7 +16,10 @@ from archiver.drops import Drop
 from archiver.errors import MAX_NAMED_FILES, ServiceRefused
 from archiver.keys import Keys
 from archiver.lts import long_term_storage
-from archiver.models import RecordedDataset, Run, RunOutcome, S3Object, SealedDatablock, Snapshot, Upload
+from archiver.models.catalogue import RecordedDataset
+from archiver.models.datablocks import SealedDatablock
+from archiver.models.files import S3Object, Upload
+from archiver.models.states import Run, RunOutcome, Snapshot
 from archiver.packaging import sealed_datablocks
 from archiver.settings import settings
 from archiver.step import deadline, logger, step

@@ -5,7 +5,8 @@ Raises ServiceRefused("lease_lost"), ServiceRefused("archive_id_conflict") and D
 
 from archiver import archived, storage
 from archiver.errors import Code, ServiceRefused
-from archiver.models import Run, RunOutcome, SealedDatablock, Snapshot
+from archiver.models.datablocks import SealedDatablock
+from archiver.models.states import Run, RunOutcome, Snapshot
 from archiver.remarks import Remark, read_twice_remarks
 from archiver.scicat import catalogue
 from archiver.step import logger, step

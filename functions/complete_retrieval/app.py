@@ -7,7 +7,8 @@ what else a datablock was refused for), ``recall_failed`` when tape did not keep
 from archiver import archived
 from archiver.delivery import Refused
 from archiver.errors import Code, ServiceRefused
-from archiver.models import Run, RunOutcome, WantedDatablock
+from archiver.models.datablocks import WantedDatablock
+from archiver.models.states import Run, RunOutcome
 from archiver.step import step
 from archiver.storage import RunFolder
 from archiver.wording import counted

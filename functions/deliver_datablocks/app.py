@@ -13,7 +13,9 @@ from archiver.delivery import Delivered, Refused, Wanted, already_delivered, del
 from archiver.errors import Code, ServiceRefused
 from archiver.extraction import Extraction
 from archiver.lts import LongTermStorage, TapeState, long_term_storage
-from archiver.models import CatalogueDatablock, LaneDone, LaneWork, WantedDatablock
+from archiver.models.catalogue import CatalogueDatablock
+from archiver.models.datablocks import WantedDatablock
+from archiver.models.states import LaneDone, LaneWork
 from archiver.renewal import renew
 from archiver.settings import settings
 from archiver.step import deadline, step

@@ -4,7 +4,7 @@ The event may come twice, late or not at all: a wait that ended already is fine,
 """
 
 from archiver import storage, workflows
-from archiver.models import ObjectEvent, WaitsEnded
+from archiver.models.states import ObjectEvent, WaitsEnded
 from archiver.settings import settings
 from archiver.step import logger, step
 

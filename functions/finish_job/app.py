@@ -16,7 +16,8 @@ from archiver import download_script, extraction, links, outcomes, reports, resu
 from archiver.delivery import Delivered
 from archiver.errors import Reason
 from archiver.keys import Keys
-from archiver.models import Download, JobBegun, JobEnded, JobKind, JobReported, Run, RunOutcome, WantedDatablock
+from archiver.models.datablocks import Download, WantedDatablock
+from archiver.models.states import JobBegun, JobEnded, JobKind, JobReported, Run, RunOutcome
 from archiver.scicat import JobStatus, catalogue
 from archiver.step import step
 from archiver.storage import RunFolder

@@ -11,7 +11,7 @@ from archiver import drop_folder, drops, storage
 from archiver.drops import DropContent, DropMatched, FileCount, ListedFile, Look, Patience, Waiting
 from archiver.errors import Code, DatasetRejected
 from archiver.keys import Keys
-from archiver.models import Upload
+from archiver.models.files import Upload
 from archiver.settings import settings
 from archiver.step import step
 

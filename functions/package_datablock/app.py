@@ -4,7 +4,7 @@ Raises DatasetRejected: ``checksum_mismatch`` naming file, expected and actual, 
 """
 
 from archiver import runs
-from archiver.models import LaneDone, LaneWork
+from archiver.models.states import LaneDone, LaneWork
 from archiver.step import deadline, step
 
 

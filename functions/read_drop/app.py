@@ -10,7 +10,7 @@ from archiver import drop_folder, drops, storage, workflows
 from archiver.drops import DatasetDocument, Drop, DropRead, ListedFile
 from archiver.errors import Code, DatasetRejected, ServiceUnavailable
 from archiver.keys import Keys
-from archiver.models import Lease
+from archiver.models.states import Lease
 from archiver.settings import settings
 from archiver.step import step
 

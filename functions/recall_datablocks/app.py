@@ -17,7 +17,9 @@ from archiver.errors import Code, ServiceRefused
 from archiver.extraction import selection_of
 from archiver.keys import Keys
 from archiver.lts import LongTermStorage, TapeState, long_term_storage
-from archiver.models import CatalogueDatablock, Lease, RecallProgress, WantedDatablock
+from archiver.models.catalogue import CatalogueDatablock
+from archiver.models.datablocks import WantedDatablock
+from archiver.models.states import Lease, RecallProgress
 from archiver.settings import settings
 from archiver.step import step
 from archiver.waits import wait_after

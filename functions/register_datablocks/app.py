@@ -7,17 +7,14 @@ longer the one that was archived, and DatasetRejected("dataset_unknown").
 
 from archiver import archived, datasets, storage
 from archiver.errors import Code, DatasetRejected
-from archiver.models import (
-    CatalogueDatablock,
-    CatalogueFile,
-    Run,
-    SealedDatablock,
-    Snapshot,
-)
+from archiver.models import catalogue_entries
+from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
+from archiver.models.datablocks import SealedDatablock
+from archiver.models.states import Run, Snapshot
 from archiver.packaging import files_of, fingerprints_of
 from archiver.scicat import catalogue
 from archiver.step import step
-from archiver.tarlayout import LAYOUT_VERSION
+from archiver.tar.format import LAYOUT_VERSION
 
 
 @step
@@ -30,7 +27,7 @@ def handler(run: Run) -> Run:
         fingerprints = {one.path: one for one in fingerprints_of(folder, datablock.number)}
         files = tuple(
             # Directories, and links that were not sent, have no checksum.
-            datasets.recorded(file, fingerprints[file.path].sha256 if file.path in fingerprints else None)
+            catalogue_entries.recorded(file, fingerprints[file.path].sha256 if file.path in fingerprints else None)
             for file in files_of(folder, datablock.number)
         )
         record = _record(datablock, files)

@@ -8,7 +8,7 @@ dataset that SciCat has as another group's, which anybody who knows the folder c
 from archiver import archived, storage
 from archiver.drops import DropContent, DropRead, DropRegistered, DropStatus
 from archiver.errors import Code, DatasetRejected
-from archiver.models import Upload
+from archiver.models.files import Upload
 from archiver.scicat import Job, catalogue
 from archiver.step import step
 

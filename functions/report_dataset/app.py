@@ -1,7 +1,7 @@
 """Tell SciCat why a dataset was not archived, and give the lease back."""
 
 from archiver import outcomes, reports, storage
-from archiver.models import RunFailed, RunReported
+from archiver.models.states import RunFailed, RunReported
 from archiver.step import step
 
 

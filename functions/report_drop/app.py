@@ -3,7 +3,7 @@
 from archiver import drop_folder, reports, storage
 from archiver.drops import TAKEN_IN_LATER, DropContent, DropEnded, DropReported, DropStatus
 from archiver.errors import MAX_NAMED_FILES, Code, Reason
-from archiver.models import Upload
+from archiver.models.files import Upload
 from archiver.reports import Row
 from archiver.scicat import catalogue
 from archiver.step import step

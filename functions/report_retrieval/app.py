@@ -1,7 +1,7 @@
 """Tell SciCat why a dataset was not retrieved. Its flags stay as they are: it is still archived."""
 
 from archiver import outcomes, reports
-from archiver.models import RunFailed, RunReported
+from archiver.models.states import RunFailed, RunReported
 from archiver.step import step
 
 

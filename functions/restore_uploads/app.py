@@ -12,7 +12,8 @@ from itertools import batched
 
 from archiver import storage
 from archiver.errors import Code, ServiceRefused
-from archiver.models import Snapshot, SourceFile, UploadsProgress
+from archiver.models.files import SourceFile
+from archiver.models.states import Snapshot, UploadsProgress
 from archiver.step import deadline, step
 from archiver.storage import RunFolder
 from archiver.waits import wait_after

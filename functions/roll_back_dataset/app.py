@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from archiver import archived, reports, runs, storage, workflows
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
-from archiver.models import DatablockRecord, RunFailed, RunOutcome, RunRolledBack
+from archiver.models.catalogue import DatablockRecord
+from archiver.models.states import RunFailed, RunOutcome, RunRolledBack
 from archiver.scicat import catalogue
 from archiver.step import logger, step
 

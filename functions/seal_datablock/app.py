@@ -9,7 +9,7 @@ import time
 
 from archiver import runs
 from archiver.errors import Code, DatasetRejected
-from archiver.models import LaneDone, LaneWork
+from archiver.models.states import LaneDone, LaneWork
 from archiver.packaging import planned_datablocks
 from archiver.scicat import catalogue
 from archiver.step import deadline, step

@@ -6,10 +6,12 @@ and for a folder that another dataset was dropped in since. What is odd but may 
 
 from collections.abc import Iterable, Iterator
 
-from archiver import datasets, filelist, landing_zone, storage
+from archiver import datasets, landing_zone, storage
 from archiver.errors import Code, DatasetRejected
 from archiver.keys import Keys
-from archiver.models import Run, RunMatched, Snapshot, SourceFile, Upload
+from archiver.models import file_lists
+from archiver.models.files import SourceFile, Upload
+from archiver.models.states import Run, RunMatched, Snapshot
 from archiver.remarks import FileRemarks, Remark, size_remarks
 from archiver.scicat import catalogue
 from archiver.step import logger, step
@@ -26,7 +28,7 @@ def handler(run: Run) -> RunMatched:
     dataset = catalogue().need_dataset(run.pid)
     upload = _upload(run.pid)
     folder = storage.RunFolder(run.run_id)
-    listed = catalogue().files_of(run.pid, lambda files: filelist.in_byte_order(files, folder))
+    listed = catalogue().files_of(run.pid, lambda files: file_lists.in_byte_order(files, folder))
     fingerprint, noticed = datasets.Fingerprint(), FileRemarks()
     # What came into a dropped folder after it was taken in stays there, and is told of when the rest is archived.
     matched = datasets.match(

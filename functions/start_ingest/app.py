@@ -7,7 +7,8 @@ that was meant as dataset.json and is not in its place gets an ingest too, which
 from archiver import drop_folder, storage, workflows
 from archiver.drops import Drop
 from archiver.keys import Keys
-from archiver.models import ObjectEvent, S3Object
+from archiver.models.files import S3Object
+from archiver.models.states import ObjectEvent
 from archiver.settings import settings
 from archiver.step import logger, step
 

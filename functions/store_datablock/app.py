@@ -7,7 +7,7 @@ Raises ServiceRefused: ``lts_write``, ``lts_full``, ``lts_verify`` naming two co
 from archiver import storage
 from archiver.handoff import HandOver
 from archiver.lts import long_term_storage
-from archiver.models import LaneDone, LaneWork
+from archiver.models.states import LaneDone, LaneWork
 from archiver.packaging import sealed_datablocks
 from archiver.step import deadline, step
 from archiver.storage import RunFolder

@@ -6,7 +6,7 @@ Only of what is proven to be archived. A dataset that a run works on is left to 
 import time
 
 from archiver import archived, storage
-from archiver.models import SweepProgress
+from archiver.models.states import SweepProgress
 from archiver.scicat import catalogue
 from archiver.step import deadline, logger, step
 from archiver.sweeping import Sweeping

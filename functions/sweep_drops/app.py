@@ -14,7 +14,8 @@ from archiver import drop_folder, leftovers, storage, workflows
 from archiver.drops import TAKEN_IN_LATER, Drop, DropStatus, is_like_marker
 from archiver.errors import Code
 from archiver.keys import Keys
-from archiver.models import Lease, S3Object, SweepProgress
+from archiver.models.files import S3Object
+from archiver.models.states import Lease, SweepProgress
 from archiver.settings import settings
 from archiver.step import deadline, logger, step
 from archiver.sweeping import Sweeping

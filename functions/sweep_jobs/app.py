@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from archiver import outcomes, reports, runs, storage, workflows
 from archiver.errors import Reason
-from archiver.models import JobBegun, JobEnded, JobKind, JobReported, JobRequest, JobsSwept, Run, RunOutcome
+from archiver.models.states import JobBegun, JobEnded, JobKind, JobReported, JobRequest, JobsSwept, Run, RunOutcome
 from archiver.scicat import Job, JobStatus, catalogue
 from archiver.step import deadline, logger, step
 from archiver.storage import RunFolder

@@ -12,7 +12,9 @@ from datetime import UTC, datetime, timedelta
 from archiver import archived, landing_zone, storage, uploads
 from archiver.errors import MAX_NAMED_FILES, DatasetRejected
 from archiver.keys import Keys
-from archiver.models import RecordedDataset, S3Object, SweepProgress
+from archiver.models.catalogue import RecordedDataset
+from archiver.models.files import S3Object
+from archiver.models.states import SweepProgress
 from archiver.s3 import LAST_CHARACTER
 from archiver.settings import settings
 from archiver.step import deadline, logger, step

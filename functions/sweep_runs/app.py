@@ -13,7 +13,7 @@ from archiver.alarms import Alarm
 from archiver.drops import DropStatus
 from archiver.errors import Code, Reason
 from archiver.keys import Keys
-from archiver.models import Failure, Lease, RunOutcome, RunsSwept, RunToSettle, SweepProgress
+from archiver.models.states import Failure, Lease, RunOutcome, RunsSwept, RunToSettle, SweepProgress
 from archiver.settings import MIB, settings
 from archiver.step import deadline, logger, step
 from archiver.storage import RunFolder

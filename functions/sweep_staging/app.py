@@ -12,7 +12,7 @@ from functools import cache, partial
 from archiver import storage, workflows
 from archiver.keys import Keys
 from archiver.lts import long_term_storage
-from archiver.models import SweepProgress
+from archiver.models.states import SweepProgress
 from archiver.s3 import Bucket
 from archiver.settings import settings
 from archiver.step import deadline, logger, step

@@ -7,7 +7,7 @@ from archiver import storage
 from archiver.errors import Code, ServiceRefused
 from archiver.handoff import HandOver
 from archiver.lts import long_term_storage
-from archiver.models import Run
+from archiver.models.states import Run
 from archiver.packaging import sealed_datablocks
 from archiver.step import deadline, step
 from archiver.storage import RunFolder

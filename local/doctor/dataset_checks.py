@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
-from archiver.models import CatalogueDatablock
+from archiver.models.catalogue import CatalogueDatablock
 from archiver.scicat import Catalogue
 from local.configuration import Login
 from local.doctor.check import Doubt, Fault, Untried, check

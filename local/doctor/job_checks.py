@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 
 from archiver.errors import ServiceRefused
-from archiver.models import JobKind
+from archiver.models.states import JobKind
 from archiver.scicat import JobStatus
 from local.doctor import listener as heard
 from local.doctor.check import Doubt, Fault, Untried, check

@@ -11,7 +11,7 @@ import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from archiver.models import JobKind
+from archiver.models.states import JobKind
 from local.configuration import PID_PREFIX, STACK_NAME, Configuration, Login, StageFailed
 from local.deployment import Aws
 

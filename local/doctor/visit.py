@@ -7,7 +7,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from archiver.errors import ServiceRefused
-from archiver.models import CatalogueFile
+from archiver.models.catalogue import CatalogueFile
 from archiver.names import pid_of
 from archiver.scicat import Catalogue, JobTypes
 from local.configuration import Login

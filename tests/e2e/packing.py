@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import override
 
 from archiver import clients
-from archiver.datablocks import Limits
-from archiver.models import SourceFile
+from archiver.models.files import SourceFile
 from archiver.packaging import Packager, Source
 from archiver.s3 import Bucket, PinnedRange, UploadedPart
+from archiver.tar.layout import Limits
 from tests.unit.memory_bucket import MemoryFolder
 
 ANY_MTIME_NS = 1_795_420_800_000_000_000

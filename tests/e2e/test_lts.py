@@ -12,15 +12,16 @@ import pytest
 from botocore.exceptions import ClientError
 
 from archiver import clients, delivery, lts
+from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.delivery import Delivered, Refused, Wanted, deliver
-from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
 from archiver.lts import LongTermStorage, StoredDatablock, TapeState
-from archiver.models import CatalogueDatablock, CatalogueFile, SealedDatablock
+from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
+from archiver.models.datablocks import SealedDatablock
 from archiver.s3 import Bucket
 from archiver.settings import MIB
-from archiver.tarlayout import LAYOUT_VERSION
+from archiver.tar.format import LAYOUT_VERSION
 from local.configuration import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from tests.archive import Notes, our_tar
 from tests.e2e.conftest import RunningStack

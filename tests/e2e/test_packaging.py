@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from archiver import clients, packaging
-from archiver.datablocks import Limits
-from archiver.digests import crc64nvme, crc64nvme_to_base64
+from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.packaging import Packager, SliceProgress, Source
 from archiver.s3 import Bucket, PinnedRange
 from archiver.settings import MIB
+from archiver.tar.layout import Limits
 from tests.account import ROOT
 from tests.e2e.conftest import RunningStack
 from tests.e2e.packing import uploaded_files

@@ -17,7 +17,7 @@ from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from archiver.digests import crc64nvme, crc64nvme_to_base64
+from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from tests.account import SECRETS
 from tests.faults.stepper import AlreadyStarted, Stepper
 from tests.faults.wire import Request, Wire

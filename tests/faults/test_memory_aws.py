@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from archiver import clients
-from archiver.digests import crc64nvme, crc64nvme_to_base64
+from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
-from archiver.models import Lease
+from archiver.models.states import Lease
 from archiver.s3 import Bucket, PinnedRange
 from archiver.storage import RunFolder, staging, take_lease
 from tests.faults.world import a_world

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from archiver import download_script
-from archiver.models import Download, SourceFile
+from archiver.models.datablocks import Download
+from archiver.models.files import SourceFile
 from archiver.settings import GIB
-from archiver.tarlayout import END, header, padding
+from archiver.tar.format import END, header, padding
 from tests import restoring
 from tests.restoring import FILES, MODES, as_ordinary_user, datablocks, modes, restored
 

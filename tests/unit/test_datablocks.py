@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.datablocks import Extent, Layout, Limits, PlannedDatablock, layout_of, plan
 from archiver.errors import Code, DatasetRejected
-from archiver.models import SourceFile
+from archiver.models.files import SourceFile
 from archiver.settings import GIB, MIB
-from archiver.tarlayout import header
+from archiver.tar.format import header
+from archiver.tar.layout import Extent, Layout, Limits, PlannedDatablock, layout_of, plan
 
 TIB = 1024 * GIB
 ANY_MTIME_NS = 1_795_420_800_000_000_000

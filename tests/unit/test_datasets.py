@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from archiver import datasets
 from archiver.errors import Code, DatasetRejected
-from archiver.filelist import byte_order
-from archiver.models import CatalogueFile, S3Object, SourceFile
+from archiver.models import catalogue_entries
+from archiver.models.catalogue import CatalogueFile
+from archiver.models.file_lists import byte_order
+from archiver.models.files import S3Object, SourceFile
 
 PREFIX = "incoming/any-drop/"
 UPLOADED_AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -268,10 +270,12 @@ def test_what_is_recorded_of_a_datablock_says_what_was_packed(
     ]
     objects = [uploaded("a")]
     for entry, (_, _, sent) in zip(entries[1:], listed, strict=True):
-        if datasets.kind_of(entry) == "file" or (sent and datasets.kind_of(entry) != "directory"):
+        if catalogue_entries.kind_of(entry) == "file" or (sent and catalogue_entries.kind_of(entry) != "directory"):
             objects.append(uploaded(entry.path, 0))
     for file in match(entries, objects):
-        read = datasets.packed(datasets.recorded(file, "00" if file.kind == "file" else None), "sha256")
+        read = catalogue_entries.packed(
+            catalogue_entries.recorded(file, "00" if file.kind == "file" else None), "sha256"
+        )
         assert (read.kind, read.size, read.mode, read.mtime_ns) == (file.kind, file.size, file.mode, file.mtime_ns)
 
 

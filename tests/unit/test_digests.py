@@ -9,15 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver import digests
-from archiver.digests import (
-    Fingerprinting,
-    ResumableHash,
-    combine_crc64nvme,
-    crc64nvme,
-    crc64nvme_to_base64,
-    known_algorithm,
-)
+from archiver import resumable_hash
+from archiver.checksums import Fingerprinting, combine_crc64nvme, crc64nvme, crc64nvme_to_base64, known_algorithm
+from archiver.resumable_hash import ResumableHash
 
 ANY_PIECES = st.lists(st.binary(max_size=400), max_size=6)
 
@@ -49,12 +43,12 @@ def test_a_saved_hash_of_another_algorithm_is_refused() -> None:
 
 def test_the_hashes_are_found_also_where_hashlib_is_built_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("_hashlib.__file__")
-    assert isinstance(digests._libcrypto("SHA256_Init"), ctypes.CDLL)
+    assert isinstance(resumable_hash._libcrypto("SHA256_Init"), ctypes.CDLL)
 
 
 def test_without_libcrypto_the_error_says_what_is_missing() -> None:
     with pytest.raises(OSError, match="no libcrypto with SHA3_Init"):
-        digests._libcrypto("SHA3_Init")
+        resumable_hash._libcrypto("SHA3_Init")
 
 
 @given(first=st.binary(max_size=300), second=st.binary(max_size=300))

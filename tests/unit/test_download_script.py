@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from archiver import download_script
-from archiver.models import Download
+from archiver.models.datablocks import Download
 from tests import restoring
 from tests.archive import flipped, former_tar, our_tar
 

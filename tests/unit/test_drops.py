@@ -24,7 +24,9 @@ from archiver.drops import (
 )
 from archiver.drops.states import ChkAlg
 from archiver.errors import Code, DatasetRejected, Reason
-from archiver.models import CatalogueFile, ObjectEvent, S3Object, SourceFile, State
+from archiver.models.catalogue import CatalogueFile
+from archiver.models.files import S3Object, SourceFile
+from archiver.models.states import ObjectEvent, State
 from tests.account import ROOT
 from tests.dropping import PREFIX, a_document, an_example, sha256, sha256sums
 

@@ -12,7 +12,9 @@ from archiver import extraction, traffic
 from archiver.errors import Code, ServiceRefused
 from archiver.extraction import Extraction, extract, selection_of, tars_of
 from archiver.lts import long_term_storage
-from archiver.models import CatalogueDatablock, CatalogueFile, Run, WantedDatablock
+from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
+from archiver.models.datablocks import WantedDatablock
+from archiver.models.states import Run
 from archiver.scicat import Job, JobDataset
 from archiver.storage import RunFolder
 from tests.archive import ANY_PID, archive_id, our_tar, put_on_tape

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.file_modes import UNKNOWN, FileMode, Kind, parse, written
+from archiver.models.file_modes import UNKNOWN, FileMode, Kind, parse, written
 from tests.go_listing import go_mode
 
 BITS = st.integers(0, 0o7777)

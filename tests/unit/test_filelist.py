@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver import filelist
-from archiver.filelist import byte_order, in_byte_order
-from archiver.models import CatalogueFile
+from archiver.models import file_lists
+from archiver.models.catalogue import CatalogueFile
+from archiver.models.file_lists import byte_order, in_byte_order
 from tests.archive import Notes
 
 anything: Any = st.one_of(st.none(), st.text(max_size=3), st.integers(), st.booleans())
@@ -24,8 +24,8 @@ entries = st.builds(
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three entries fit into memory, two on a page."""
-    monkeypatch.setattr(filelist, "FILES_IN_MEMORY", 3)
-    monkeypatch.setattr(filelist, "_FILES_PER_PAGE", 2)
+    monkeypatch.setattr(file_lists, "FILES_IN_MEMORY", 3)
+    monkeypatch.setattr(file_lists, "_FILES_PER_PAGE", 2)
 
 
 @given(st.lists(entries, max_size=20))
@@ -55,8 +55,8 @@ class OnDisk:
 
 
 def test_c18_a_list_ten_times_as_long_takes_little_more_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(filelist, "FILES_IN_MEMORY", 2_000)
-    monkeypatch.setattr(filelist, "_FILES_PER_PAGE", 50)
+    monkeypatch.setattr(file_lists, "FILES_IN_MEMORY", 2_000)
+    monkeypatch.setattr(file_lists, "_FILES_PER_PAGE", 50)
 
     def peak(count: int) -> int:
         entries = (CatalogueFile(f"{number * 7919 % count:09}", 1, "any time") for number in range(count))

@@ -12,7 +12,7 @@ from archiver.errors import Code, ServiceRefused
 from archiver.handoff import HandOver
 from archiver.keys import Keys
 from archiver.lts import long_term_storage
-from archiver.models import SealedDatablock
+from archiver.models.datablocks import SealedDatablock
 from archiver.packaging import sealed_datablocks
 from archiver.settings import MIB
 from tests.account import LambdaContext

@@ -22,12 +22,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archiver import packaging
-from archiver.datablocks import Limits, layout_of
-from archiver.digests import crc64nvme
+from archiver.checksums import crc64nvme
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
-from archiver.models import SealedDatablock, SourceFile
+from archiver.models.datablocks import SealedDatablock
+from archiver.models.files import SourceFile
 from archiver.packaging import Packager, SliceOfDatablock, Source, slices, transfers
-from archiver.tarlayout import ATTRIBUTES, MANIFEST, own_path
+from archiver.tar.format import ATTRIBUTES, MANIFEST, own_path
+from archiver.tar.layout import Limits, layout_of
 from tests.unit.memory_bucket import MemoryBucket, MemoryFolder, crc64nvme_of, etag_of
 
 # A thousand times smaller than in earnest.

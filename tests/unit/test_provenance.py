@@ -8,10 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from archiver import provenance
 from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
-from archiver.models import (
+from archiver.models.catalogue import (
     CatalogueDatablock,
     CatalogueDataset,
     CatalogueFile,
@@ -19,6 +18,7 @@ from archiver.models import (
     DatablockRecord,
     RecordedDataset,
 )
+from archiver.tar import provenance
 from tests.account import ROOT
 from tests.archive import former_tar, our_tar
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.file_modes import Kind
-from archiver.models import SourceFile
+from archiver.models.file_modes import Kind
+from archiver.models.files import SourceFile
 from archiver.remarks import NAMED, FileRemarks, Remark, RemarkCode, size_remarks
 
 COMPOSED, DECOMPOSED = "Z\u00fcrich.mrc", "Zu\u0308rich.mrc"

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 from archiver import renewal, storage
-from archiver.digests import crc64nvme, crc64nvme_to_base64
+from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused
 from archiver.renewal import renew
 from archiver.s3 import Bucket

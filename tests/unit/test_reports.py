@@ -7,7 +7,7 @@ import pytest
 
 from archiver import reports
 from archiver.errors import Code, DatasetRejected, Reason, ServiceUnavailable, reason
-from archiver.models import Failure, JobKind, RunOutcome
+from archiver.models.states import Failure, JobKind, RunOutcome
 from archiver.reports import Row
 
 ANY_ARN = "arn:aws:states:eu-central-1:000000000000:execution:archive_dataset:any-run-1"

@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime
 
 from archiver import download_script, results
-from archiver.models import Download
+from archiver.models.datablocks import Download
 
 ANY_LINK = f"https://any.host/api/v1/datablocks/{'x' * 500}"
 

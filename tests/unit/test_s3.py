@@ -21,9 +21,9 @@ from moto import mock_aws
 from urllib3.exceptions import ProtocolError
 
 from archiver import s3
-from archiver.digests import crc64nvme, crc64nvme_to_base64
+from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused, ServiceUnavailable
-from archiver.models import S3Object
+from archiver.models.files import S3Object
 from archiver.s3 import Bucket, BucketElsewhere, PinnedRange, UploadedPart
 from archiver.stored_checksums import StoredChecksum
 

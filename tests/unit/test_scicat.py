@@ -16,7 +16,8 @@ import time_machine
 from moto import mock_aws
 
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
-from archiver.models import CatalogueDatablock, CatalogueFile, JobKind
+from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
+from archiver.models.states import JobKind
 from archiver.scicat import Catalogue, Identity, JobStatus, JobTypes, answers, receiving
 from archiver.scicat import catalogue as deployed_catalogue
 from archiver.scicat.retries import UnansweredError, pause_asked_for, worth_repeating

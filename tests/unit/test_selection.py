@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.datablocks import Limits
 from archiver.errors import Code, DatasetRejected, ServiceRefused
-from archiver.models import CatalogueDatablock, CatalogueFile
+from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.selection import Choice, Place, locate
+from archiver.tar.layout import Limits
 from tests.archive import former_tar, our_tar, our_tars
 from tests.catalogue import ANY_TIME
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from archiver import traffic
-from archiver.models import Failure, Run, RunFailed
+from archiver.models.states import Failure, Run, RunFailed
 from archiver.step import deadline, logger, step
 from tests.account import LambdaContext
 

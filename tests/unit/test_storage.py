@@ -8,7 +8,8 @@ import pytest
 from archiver import storage
 from archiver.errors import ServiceRefused
 from archiver.keys import Keys
-from archiver.models import Lease, SourceFile, Upload
+from archiver.models.files import SourceFile, Upload
+from archiver.models.states import Lease
 from tests.s3_faults import Exchange, S3Faults, S3Request, Send
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
-from archiver.models import SweepProgress
+from archiver.models.states import SweepProgress
 from archiver.sweeping import Sweeping
 
 pytestmark = pytest.mark.usefixtures("environment")

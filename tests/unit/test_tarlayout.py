@@ -11,9 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from archiver.models import FileFingerprint, SourceFile
+from archiver.checksums import FileFingerprint
+from archiver.models.files import SourceFile
 from archiver.settings import GIB
-from archiver.tarlayout import (
+from archiver.tar.format import (
     END,
     attributes_line,
     attributes_line_size,

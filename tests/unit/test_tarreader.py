@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.digests import crc64nvme
+from archiver.checksums import crc64nvme
 from archiver.errors import Code, ServiceRefused
-from archiver.tarreader import Member, TarReader, plain_path
+from archiver.tar.reader import Member, TarReader, plain_path
 
 type Format = Literal[0, 1, 2]
 FORMATS: dict[str, Format] = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from archiver import storage
-from archiver.datablocks import Limits
 from archiver.keys import Keys
 from archiver.scicat import catalogue
+from archiver.tar.layout import Limits
 from tests.account import LambdaContext
 from tests.catalogue import Scicat
 from tests.dataset import ADataset, a_datablock

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archiver.models import CatalogueFile
+from archiver.models.catalogue import CatalogueFile
 from archiver.scicat import catalogue
 from tests.archiver_api import Api
 from tests.catalogue import ANY_TIME, Scicat

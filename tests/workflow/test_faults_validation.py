@@ -13,7 +13,7 @@ import pytest
 from archiver import clients, storage
 from archiver.errors import Code
 from archiver.keys import Keys
-from archiver.models import CatalogueFile
+from archiver.models.catalogue import CatalogueFile
 from archiver.scicat import JobStatus, catalogue
 from functions.start_ingest.app import handler as start_ingest
 from tests import dropping

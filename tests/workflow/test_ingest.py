@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from archiver.keys import Keys
-from archiver.models import CatalogueDatablock, CatalogueFile
+from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.scicat import JobStatus, catalogue
 from functions.start_ingest.app import handler as start_ingest
 from tests import dropping

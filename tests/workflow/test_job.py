@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from archiver.errors import Code, DatasetRejected
-from archiver.models import RunOutcome
+from archiver.models.states import RunOutcome
 from archiver.storage import RunFolder
 from tests.account import LambdaContext
 from tests.catalogue import Scicat

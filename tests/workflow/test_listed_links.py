@@ -9,7 +9,8 @@ import pytest
 
 from archiver import storage
 from archiver.keys import Keys
-from archiver.models import CatalogueFile, RunOutcome
+from archiver.models.catalogue import CatalogueFile
+from archiver.models.states import RunOutcome
 from archiver.scicat import catalogue
 from tests import go_listing, relion
 from tests.catalogue import Scicat

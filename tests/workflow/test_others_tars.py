@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from archiver.keys import Keys
-from archiver.models import JobKind
+from archiver.models.states import JobKind
 from archiver.scicat import catalogue
 from tests.archive import ANY_PID, a_tar, an_archived_dataset, archive_id, our_tar, put_on_tape
 from tests.catalogue import ANY_TIME, Scicat

@@ -16,7 +16,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 
 from archiver import clients
-from archiver.models import JobKind
+from archiver.models.states import JobKind
 from functions.deliver_datablocks.app import handler as deliver
 from functions.end_wait.app import handler as end_wait
 from functions.recall_datablocks.app import handler as recall

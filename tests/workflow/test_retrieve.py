@@ -5,8 +5,8 @@ from unittest.mock import ANY
 
 import pytest
 
-from archiver.digests import crc64nvme, crc64nvme_to_base64
-from archiver.models import JobKind
+from archiver.checksums import crc64nvme, crc64nvme_to_base64
+from archiver.models.states import JobKind
 from functions.deliver_datablocks.app import handler
 from tests.account import LambdaContext
 from tests.archive import ANY_FILES, ANY_PID, an_archived_dataset, archive_id, flipped, let_recalls_take, put_on_tape

@@ -14,7 +14,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from archiver.keys import Keys
-from archiver.models import JobKind
+from archiver.models.states import JobKind
 from mocks.lts.service import Options
 from mocks.lts.tape import Hardware
 from mocks.lts.testing import run_mock_lts

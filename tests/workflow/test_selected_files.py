@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from archiver import clients, traffic
-from archiver.models import CatalogueFile, JobKind
+from archiver.models.catalogue import CatalogueFile
+from archiver.models.states import JobKind
 from archiver.scicat import catalogue
 from tests.archive import (
     ANY_FILES,

@@ -14,7 +14,7 @@ import time_machine
 from archiver import clients, reports, storage
 from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
-from archiver.models import JobBegun, JobKind, Lease, Run
+from archiver.models.states import JobBegun, JobKind, Lease, Run
 from archiver.scicat import JobStatus, catalogue
 from functions.start_ingest.app import handler as start_ingest
 from tests import dropping

@@ -18,18 +18,17 @@ from typing import Any, Final, Protocol, Self
 import orjson
 from aws_lambda_powertools import Logger
 
-from archiver import provenance
-from archiver.checksums import hexadecimal
-from archiver.datasets import checksum_algorithm, kind_of
-from archiver.digests import crc64nvme, crc64nvme_to_base64
+from archiver.checksums import crc64nvme, crc64nvme_to_base64, hexadecimal
 from archiver.errors import Code, Reason, ServiceRefused, reason
 from archiver.keys import Keys
 from archiver.lts import STREAMED_PART, LongTermStorage, StoredDatablock, TapeState, part_ranges
 from archiver.memory import reserve
-from archiver.models import CatalogueDatablock, CatalogueFile
+from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
+from archiver.models.catalogue_entries import checksum_algorithm, kind_of
 from archiver.s3 import READINGS, Bucket, UploadedPart
-from archiver.tarcontents import TarContents
-from archiver.tarreader import Member, TarReader, plain_path
+from archiver.tar import provenance
+from archiver.tar.contents import TarContents
+from archiver.tar.reader import Member, TarReader, plain_path
 
 # Parts that are read ahead, and as many that are on their way out; with those at hand eight, of 8 MiB.
 _AT_ONCE: Final = 3

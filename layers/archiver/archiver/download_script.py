@@ -12,7 +12,7 @@ from functools import cache
 from itertools import chain, count
 from pathlib import Path
 
-from archiver.models import Download
+from archiver.models.datablocks import Download
 
 _END = "END_OF_LIST"
 # A file's name has 255 bytes at most, and an ending is added to it.

@@ -9,11 +9,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import batched, islice
 
-from archiver import drops, file_modes, storage, workflows
+from archiver import drops, storage, workflows
 from archiver.drops import Attributes, Drop, DropStatus
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.keys import Keys
-from archiver.models import S3Object, SourceFile
+from archiver.models import file_modes
+from archiver.models.files import S3Object, SourceFile
 from archiver.settings import settings
 
 # The first files whose metadata is looked at: a client writes it to every file, or to none.

@@ -10,20 +10,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
-from archiver import datasets, provenance
-from archiver.datablocks import Limits
 from archiver.delivery import Delivered, already_delivered
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.keys import Keys
 from archiver.lts import LongTermStorage, TapeState
-from archiver.models import CatalogueDatablock, Run, SealedDatablock, SourceFile, WantedDatablock
+from archiver.models import catalogue_entries
+from archiver.models.catalogue import CatalogueDatablock
+from archiver.models.datablocks import SealedDatablock, WantedDatablock
+from archiver.models.files import SourceFile
+from archiver.models.states import Run
 from archiver.packaging import Packager
 from archiver.s3 import Bucket, PinnedRange
 from archiver.scicat import Job
 from archiver.selection import locate, selected
 from archiver.settings import GIB, MIB
 from archiver.storage import RunFolder, retrieval
-from archiver.tarlayout import END, padding
+from archiver.tar import provenance
+from archiver.tar.format import END, padding
+from archiver.tar.layout import Limits
 
 _SEALED = "sealed.json"
 # One tar, however many files; a part that is read to be sent on is held in memory.
@@ -194,7 +198,7 @@ def _locate(
         held = [file for file in selected(datablock, files) if file.path not in located]
         places = locate(datablock, held, tars[one.archive_id].read)
         located |= {path: LocatedFile(one.archive_id, path, place.start) for path, place in places.items()}
-        packed += [datasets.packed(file, datablock.chk_alg) for file in held]
+        packed += [catalogue_entries.packed(file, datablock.chk_alg) for file in held]
     folder.write_files(sorted(packed, key=lambda file: file.path.encode()))
     folder.save("located.json", list(located.values()))
     return list(located.values())

@@ -12,11 +12,11 @@ from enum import Enum, auto
 
 from aws_lambda_powertools import Logger
 
-from archiver.digests import crc64nvme, crc64nvme_to_base64
+from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
 from archiver.lts import STREAMED_PART, LongTermStorage, StoredDatablock
-from archiver.models import SealedDatablock
+from archiver.models.datablocks import SealedDatablock
 from archiver.packaging import Folder
 from archiver.s3 import Bucket
 from archiver.waits import wait_after

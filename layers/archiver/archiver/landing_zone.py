@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from archiver import grants, storage
 from archiver.inbox import inbox
 from archiver.keys import Keys
-from archiver.models import CatalogueTotals
+from archiver.models.catalogue import CatalogueTotals
 from archiver.notes import Note
 from archiver.s3 import MAX_KEYS_PER_DELETE
 from archiver.upload_files import FilesNoted

@@ -17,10 +17,10 @@ from re import search
 from typing import Final
 
 from archiver import clients, secrets
-from archiver.digests import crc64nvme
+from archiver.checksums import crc64nvme
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.memory import reserve
-from archiver.models import SealedDatablock
+from archiver.models.datablocks import SealedDatablock
 from archiver.s3 import Bucket, BucketElsewhere, ObjectHead, PinnedRange, UploadedPart
 from archiver.settings import MIB, settings
 

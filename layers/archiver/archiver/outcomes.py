@@ -4,7 +4,7 @@ from aws_lambda_powertools import Logger
 
 from archiver import archived, reports, storage
 from archiver.errors import Code, DatasetRejected, Reason
-from archiver.models import Lease, Run, RunOutcome
+from archiver.models.states import Lease, Run, RunOutcome
 from archiver.reports import Lifecycle
 from archiver.storage import RunFolder
 

@@ -13,9 +13,9 @@ from itertools import pairwise
 
 from pydantic import BaseModel
 
-from archiver import file_modes
-from archiver.file_modes import Kind
-from archiver.models import SourceFile
+from archiver.models import file_modes
+from archiver.models.file_modes import Kind
+from archiver.models.files import SourceFile
 from archiver.wording import counted
 
 # What ext4, XFS and NTFS take as one part of a path, in bytes.

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from archiver.errors import Code, Reason
-from archiver.models import Failure, JobKind, RunOutcome
+from archiver.models.states import Failure, JobKind, RunOutcome
 from archiver.wording import counted
 
 type Lifecycle = dict[str, object]

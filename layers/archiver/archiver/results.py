@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from archiver import download_script
-from archiver.models import Download
+from archiver.models.datablocks import Download
 
 # SciCat stores jobs in MongoDB and lists them by the hundred.
 MAX_RESULT_BYTES = 1_000_000

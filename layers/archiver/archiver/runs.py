@@ -3,14 +3,14 @@
 from aws_lambda_powertools import Logger
 
 from archiver import storage
-from archiver.datablocks import Limits
 from archiver.errors import ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
 from archiver.lts import long_term_storage
-from archiver.models import JobKind, Run, Snapshot
+from archiver.models.states import JobKind, Run, Snapshot
 from archiver.packaging import Packager, Source
 from archiver.settings import settings
 from archiver.storage import RunFolder
+from archiver.tar.layout import Limits
 
 logger = Logger(service="archiver", child=True)
 

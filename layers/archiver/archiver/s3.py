@@ -27,10 +27,10 @@ from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from archiver import traffic
+from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.clients import SDK_ERRORS
-from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
-from archiver.models import OpenUpload, S3Object
+from archiver.models.files import OpenUpload, S3Object
 from archiver.names import fits_xml
 from archiver.stored_checksums import Comparison, StoredChecksum, stored_checksums
 

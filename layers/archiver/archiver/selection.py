@@ -9,13 +9,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, override
 
-from archiver import datasets
-from archiver.datablocks import Limits, layout_of
 from archiver.errors import Code, DatasetRejected, ServiceRefused
-from archiver.formerlayout import FORMER_VERSION, former_places
-from archiver.models import CatalogueDatablock, CatalogueFile, SourceFile
+from archiver.models import catalogue_entries
+from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
+from archiver.models.files import SourceFile
 from archiver.names import wrong_path
-from archiver.tarlayout import LAYOUT_VERSION, header
+from archiver.tar.format import LAYOUT_VERSION, header
+from archiver.tar.former_format import FORMER_VERSION, former_places
+from archiver.tar.layout import Limits, layout_of
 from archiver.wording import counted
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Choice:
 
 def selected(datablock: CatalogueDatablock, files: Collection[str]) -> list[CatalogueFile]:
     """Those of ``files`` that the datablock holds; directories and symlinks have no bytes to be given."""
-    return [file for file in datablock.files if file.path in files and datasets.kind_of(file) == "file"]
+    return [file for file in datablock.files if file.path in files and catalogue_entries.kind_of(file) == "file"]
 
 
 def locate(datablock: CatalogueDatablock, files: Collection[CatalogueFile], read: Read) -> dict[str, Place]:
@@ -89,7 +90,7 @@ def _computed(datablock: CatalogueDatablock, read: Read) -> Mapping[str, Place] 
     """The places as we would have laid them out; None if the tar was not laid out so, as its size tells."""
     if datablock.version not in {LAYOUT_VERSION, FORMER_VERSION}:
         return None
-    packed = (datasets.packed(file, datablock.chk_alg) for file in datablock.files)
+    packed = (catalogue_entries.packed(file, datablock.chk_alg) for file in datablock.files)
     files = sorted(packed, key=lambda file: file.path.encode())
     if datablock.version == LAYOUT_VERSION:
         return _laid_out(files, datablock.packed_size, read)

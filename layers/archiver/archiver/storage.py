@@ -14,7 +14,8 @@ from pydantic import BaseModel, TypeAdapter
 from archiver import clients
 from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
-from archiver.models import Lease, S3Object, SourceFile, Upload, Wait
+from archiver.models.files import S3Object, SourceFile, Upload
+from archiver.models.states import Lease, Wait
 from archiver.names import wrong_path
 from archiver.s3 import Bucket
 from archiver.settings import MIB, settings

@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 
 from awscrt import checksums  # type: ignore[import-untyped]
 
-from archiver.digests import ResumableHash
+from archiver.resumable_hash import ResumableHash
 
 # What S3 calls its checksums, the cheapest to compute first.
 _NAMES: Mapping[str, str] = {

@@ -8,7 +8,7 @@ from typing import Final
 from archiver import alarms
 from archiver.alarms import Alarm
 from archiver.errors import ServiceUnavailable
-from archiver.models import SweepProgress
+from archiver.models.states import SweepProgress
 
 # When so many in a row fail because a service does not answer, it will not answer for the next one either.
 _SILENCES: Final = 3

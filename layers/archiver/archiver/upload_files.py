@@ -13,9 +13,11 @@ from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
-from archiver import datasets, filetable, storage
+from archiver import filetable, storage
 from archiver.keys import Keys
-from archiver.models import CatalogueFile, FileBlock, Upload
+from archiver.models import catalogue_entries
+from archiver.models.catalogue import CatalogueFile, FileBlock
+from archiver.models.files import Upload
 
 _SIZE_BYTES, _ANY_SIZE = 8, -1
 _SEEN_BYTES = 16
@@ -115,12 +117,12 @@ def _noted_before(key: str) -> _BlockNoted:
 
 
 def _noted(block: FileBlock) -> _BlockNoted:
-    files = [file for file in block.read() if datasets.may_be_sent(file)]
+    files = [file for file in block.read() if catalogue_entries.may_be_sent(file)]
     return _BlockNoted(records=b"".join(map(_record, files)), sample=[file.path for file in files[::_SAMPLED]])
 
 
 def _record(file: CatalogueFile) -> bytes:
-    size = datasets.size_to_send(file)
+    size = catalogue_entries.size_to_send(file)
     return filetable.record(file.path, (_ANY_SIZE if size is None else size).to_bytes(_SIZE_BYTES, signed=True))
 
 

@@ -8,7 +8,7 @@ import boto3
 import jsonschema
 import pytest
 
-from archiver.models import JobBegun, JobKind, Run
+from archiver.models.states import JobBegun, JobKind, Run
 from archiver.storage import RunFolder
 from tests.archiver_api import Answer, Api, bearer, event
 from tests.catalogue import Scicat

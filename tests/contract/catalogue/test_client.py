@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
-from archiver.models import CatalogueDatablock, CatalogueFile
+from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.scicat import Catalogue, JobStatus
 from archiver.scicat import client as client_module
 from local.doctor.visit import Visit

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from archiver import lts as module
+from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.delivery import Delivered, Refused, Wanted, deliver
-from archiver.digests import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.lts import LongTermStorage, TapeState, long_term_storage, part_ranges
-from archiver.models import CatalogueDatablock, CatalogueFile, SealedDatablock
+from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
+from archiver.models.datablocks import SealedDatablock
 from archiver.s3 import Bucket
 from archiver.settings import MIB
-from archiver.tarlayout import LAYOUT_VERSION
+from archiver.tar.format import LAYOUT_VERSION
 from mocks.lts.tape import Hardware
 from tests.archive import our_tar
 from tests.catalogue import ANY_TIME

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
-from archiver.models import CatalogueDatablock, CatalogueFile
+from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.scicat import Catalogue, Identity, JobDataset, JobStatus
 from mocks.scicat.releases import RELEASES
 from tests.contract.scicat.callers import Archiver, Received, Scicat, any_dataset

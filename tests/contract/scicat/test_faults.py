@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
-from archiver.models import CatalogueDatablock, CatalogueFile, CatalogueTotals
+from archiver.models.catalogue import CatalogueDatablock, CatalogueFile, CatalogueTotals
 from archiver.scicat import Catalogue
 from archiver.scicat.server import READ_SECONDS
 from tests.contract.scicat.callers import Scicat, any_datablock

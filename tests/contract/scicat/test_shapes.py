@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from archiver.errors import Code, ServiceUnavailable
-from archiver.models import CatalogueDatablock, CatalogueFile
+from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.scicat import Catalogue, JobStatus, shapes
 from archiver.scicat.shapes import Shape
 from mocks.scicat.releases import RELEASES

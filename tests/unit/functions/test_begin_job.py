@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from archiver.errors import Code, DatasetRejected
-from archiver.models import JobKind, JobRequest
+from archiver.models.states import JobKind, JobRequest
 from archiver.scicat import Job, JobDataset
 from archiver.settings import settings
 from functions.begin_job.app import begin, handler

@@ -8,7 +8,9 @@ import pytest
 from archiver import reports, storage, workflows
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused
 from archiver.keys import Keys
-from archiver.models import CatalogueFile, Lease, RunOutcome, SealedDatablock
+from archiver.models.catalogue import CatalogueFile
+from archiver.models.datablocks import SealedDatablock
+from archiver.models.states import Lease, RunOutcome
 from archiver.scicat import catalogue
 from functions.claim_dataset.app import handler
 from tests.account import LambdaContext

@@ -6,7 +6,8 @@ import pytest
 
 from archiver.errors import Code, DatasetRejected
 from archiver.keys import Keys
-from archiver.models import CatalogueDatablock, WantedDatablock
+from archiver.models.catalogue import CatalogueDatablock
+from archiver.models.datablocks import WantedDatablock
 from archiver.scicat import Job, JobDataset
 from archiver.storage import RunFolder
 from functions.claim_retrieval.app import handler

@@ -7,7 +7,8 @@ import pytest
 from archiver import archived, grants, storage
 from archiver.alarms import Alarm
 from archiver.lts import long_term_storage
-from archiver.models import Lease, S3Object, Upload
+from archiver.models.files import S3Object, Upload
+from archiver.models.states import Lease
 from archiver.packaging import sealed_datablocks
 from archiver.s3 import Bucket
 from archiver.scicat import catalogue

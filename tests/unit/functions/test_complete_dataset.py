@@ -6,7 +6,8 @@ import pytest
 
 from archiver.errors import ServiceRefused
 from archiver.keys import Keys
-from archiver.models import RunOutcome, SealedDatablock, Snapshot
+from archiver.models.datablocks import SealedDatablock
+from archiver.models.states import RunOutcome, Snapshot
 from archiver.scicat import catalogue
 from functions.complete_dataset.app import handler
 from tests.account import LambdaContext

@@ -6,7 +6,8 @@ import pytest
 
 from archiver.delivery import Refused
 from archiver.errors import Code, ServiceRefused, reason
-from archiver.models import RunOutcome, WantedDatablock
+from archiver.models.datablocks import WantedDatablock
+from archiver.models.states import RunOutcome
 from archiver.storage import RunFolder
 from functions.complete_retrieval.app import handler
 from tests.account import LambdaContext

@@ -14,7 +14,8 @@ from archiver import links, reports, results, storage, workflows
 from archiver.delivery import Delivered
 from archiver.errors import Code
 from archiver.keys import Keys
-from archiver.models import JobBegun, JobKind, Run, RunOutcome, WantedDatablock
+from archiver.models.datablocks import WantedDatablock
+from archiver.models.states import JobBegun, JobKind, Run, RunOutcome
 from archiver.settings import settings
 from archiver.storage import RunFolder
 from functions.finish_job.app import handler

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from archiver.errors import DatasetRejected
-from archiver.models import CatalogueFile
+from archiver.models.catalogue import CatalogueFile
 from archiver.scicat import catalogue
 from functions.package_datablock.app import handler
 from tests.account import LambdaContext

@@ -7,7 +7,7 @@ import pytest
 from archiver import storage
 from archiver.drops import MARKER_LIMIT, DropContent, ListedFile
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused, ServiceUnavailable
-from archiver.models import Lease
+from archiver.models.states import Lease
 from archiver.s3 import Bucket
 from functions.read_drop.app import handler
 from tests import dropping

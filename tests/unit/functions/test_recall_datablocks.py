@@ -14,7 +14,9 @@ from archiver import clients
 from archiver.delivery import Refused
 from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
-from archiver.models import CatalogueDatablock, CatalogueFile, RecallProgress, WantedDatablock
+from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
+from archiver.models.datablocks import WantedDatablock
+from archiver.models.states import RecallProgress
 from archiver.scicat import Job, JobDataset
 from archiver.storage import RunFolder
 from archiver.waits import LONGEST_WAIT, SHORTEST_WAIT, wait_after

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver import datasets
-from archiver.datablocks import Limits, plan
 from archiver.errors import DatasetRejected, ServiceRefused
-from archiver.models import CatalogueFile, SealedDatablock, SourceFile
+from archiver.models import catalogue_entries
+from archiver.models.catalogue import CatalogueFile
+from archiver.models.datablocks import SealedDatablock
+from archiver.models.files import SourceFile
 from archiver.scicat import catalogue
 from archiver.scicat.records import datablock_body
+from archiver.tar.layout import Limits, plan
 from functions.register_datablocks import app
 from functions.register_datablocks.app import handler
 from tests.account import LambdaContext
@@ -67,7 +69,7 @@ def test_f19_no_record_is_larger_than_the_plan_allows(names: list[str]) -> None:
     files = [SourceFile(path, 5, 0, time=ANY_TIME, perm="-rw-rw-r--", uid="1000", gid="1000") for path in paths]
     for planned in plan(files, limits):
         entries = files[planned.first : planned.first + planned.entries]
-        listed = tuple(datasets.recorded(file, "0" * 64) for file in entries)
+        listed = tuple(catalogue_entries.recorded(file, "0" * 64) for file in entries)
         sealed = SealedDatablock(planned.number, "any/key.tar", planned.files, planned.size, planned.packed_size, "any")
         body = orjson.dumps(datablock_body(app._record(sealed, listed)))
         # Beside the files, a record says a few words of its tar.

@@ -8,7 +8,7 @@ import pytest
 from archiver import storage
 from archiver.drops import DropStatus
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused
-from archiver.models import Upload
+from archiver.models.files import Upload
 from archiver.scicat import JobStatus, catalogue
 from functions.register_dataset.app import handler
 from functions.report_drop.app import handler as report_drop

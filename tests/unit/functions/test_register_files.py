@@ -6,7 +6,7 @@ import pytest
 
 from archiver.drops import DropRegistered, matching
 from archiver.errors import Code, DatasetRejected, Reason
-from archiver.models import CatalogueFile
+from archiver.models.catalogue import CatalogueFile
 from archiver.scicat import catalogue
 from functions.register_files.app import handler
 from tests import dropping

@@ -5,7 +5,7 @@ from typing import Any
 
 from archiver import storage
 from archiver.errors import Code, DatasetRejected, ServiceRefused
-from archiver.models import Lease, RunOutcome
+from archiver.models.states import Lease, RunOutcome
 from functions.report_dataset.app import handler
 from tests.account import LambdaContext
 from tests.dataset import ADataset

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from archiver.errors import Code, DatasetRejected, ServiceRefused
-from archiver.models import RunOutcome
+from archiver.models.states import RunOutcome
 from archiver.storage import RunFolder
 from functions.report_retrieval.app import handler
 from tests.account import LambdaContext

@@ -8,7 +8,7 @@ from archiver import reports, storage, workflows
 from archiver.errors import Code, Reason, ServiceUnavailable
 from archiver.keys import Keys
 from archiver.lts import long_term_storage
-from archiver.models import RunOutcome
+from archiver.models.states import RunOutcome
 from archiver.scicat import catalogue
 from functions.roll_back_dataset.app import handler
 from tests.account import LambdaContext

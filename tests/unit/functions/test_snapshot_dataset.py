@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from archiver import datasets, filelist, landing_zone, storage, upload_files
+from archiver import datasets, landing_zone, storage, upload_files
 from archiver.errors import DatasetRejected
 from archiver.keys import Keys
-from archiver.models import Snapshot, Upload
+from archiver.models import file_lists
+from archiver.models.files import Upload
+from archiver.models.states import Snapshot
 from archiver.remarks import Remark, RemarkCode
 from archiver.scicat import catalogue
 from functions.snapshot_dataset.app import handler
@@ -55,7 +57,7 @@ def test_c21_a_sum_of_sizes_that_scicat_has_wrong_is_remarked_and_no_reason_to_r
 def test_c18_a_list_too_long_for_memory_is_matched_all_the_same(
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext, environment: pytest.MonkeyPatch
 ) -> None:
-    environment.setattr(filelist, "FILES_IN_MEMORY", 5)
+    environment.setattr(file_lists, "FILES_IN_MEMORY", 5)
     dataset = a_dataset(files={f"{number * 7 % 23:02}": b"any" for number in range(23)})
     handler(dataset.run, lambda_context)
     assert [file.path for file in dataset.folder.files()] == [f"{number:02}" for number in range(23)]
@@ -90,7 +92,7 @@ def declared(a_dataset: Callable[..., ADataset]) -> ADataset:
 
 
 def declare(dataset: ADataset) -> None:
-    listed = catalogue().files_of(PID, lambda files: sorted(files, key=filelist.byte_order))
+    listed = catalogue().files_of(PID, lambda files: sorted(files, key=file_lists.byte_order))
     there = storage.uploaded(storage.upload_of(PID))
     matched = list(datasets.match(listed, there, dataset.prefix))
     seen = upload_files.pin(PID, [(file.path, file.size, file.etag) for file in matched if file.etag])

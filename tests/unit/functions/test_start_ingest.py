@@ -11,7 +11,7 @@ import time_machine
 from moto.events.models import EventPattern
 
 from archiver.errors import Code, Reason, ServiceUnavailable
-from archiver.models import ObjectEvent
+from archiver.models.states import ObjectEvent
 from functions.start_ingest.app import handler
 from tests import dropping
 from tests.account import ROOT, LambdaContext, state_machine_arn

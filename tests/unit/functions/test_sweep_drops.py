@@ -10,7 +10,8 @@ import time_machine
 
 from archiver import clients, drop_folder, storage
 from archiver.drops import DropStatus
-from archiver.models import Lease, Upload
+from archiver.models.files import Upload
+from archiver.models.states import Lease
 from functions.sweep_drops.app import handler
 from tests import dropping
 from tests.account import LambdaContext, state_machine_arn

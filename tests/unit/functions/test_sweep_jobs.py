@@ -8,7 +8,7 @@ import pytest
 import time_machine
 
 from archiver import reports, storage, workflows
-from archiver.models import Failure, JobBegun, JobKind, Lease, Run, RunOutcome
+from archiver.models.states import Failure, JobBegun, JobKind, Lease, Run, RunOutcome
 from archiver.scicat import JobStatus, catalogue
 from functions.finish_job.app import handler as finish_job
 from functions.sweep_jobs.app import MAX_JOBS, handler

@@ -10,7 +10,7 @@ import time_machine
 from archiver import archived, landing_zone, storage
 from archiver.keys import Keys
 from archiver.landing_zone import DatasetUpload
-from archiver.models import Lease
+from archiver.models.states import Lease
 from functions.sweep_landing import app
 from functions.sweep_landing.app import handler
 from tests.account import LambdaContext

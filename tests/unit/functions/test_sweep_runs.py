@@ -11,7 +11,7 @@ import time_machine
 from archiver import reports, storage
 from archiver.drops import DropStatus
 from archiver.errors import Code, Reason, ServiceRefused
-from archiver.models import Failure, Lease, RunOutcome
+from archiver.models.states import Failure, Lease, RunOutcome
 from functions.sweep_runs.app import MAX_RUNS, handler
 from tests import dropping
 from tests.account import LambdaContext

@@ -10,7 +10,7 @@ import time_machine
 from archiver import storage
 from archiver.keys import Keys
 from archiver.lts import long_term_storage
-from archiver.models import Lease
+from archiver.models.states import Lease
 from functions.sweep_staging.app import handler
 from tests.account import LambdaContext
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from archiver.errors import ServiceRefused
-from archiver.models import SealedDatablock
+from archiver.models.datablocks import SealedDatablock
 from archiver.packaging import sealed_datablocks
 from functions.verify_datablocks.app import handler
 from tests.account import LambdaContext

@@ -10,7 +10,8 @@ from archiver import storage, workflows
 from archiver.http import access
 from archiver.http.callers import Caller
 from archiver.http.errors import Refusal
-from archiver.models import CatalogueDataset, CatalogueTotals, Lease
+from archiver.models.catalogue import CatalogueDataset, CatalogueTotals
+from archiver.models.states import Lease
 from archiver.scicat import Catalogue
 from tests.account import forget_what_processes_remember
 

@@ -13,7 +13,8 @@ import time_machine
 
 from archiver import filetable, grants, landing_zone, storage, upload_files
 from archiver.http import dataset_uploads, patience, remembered
-from archiver.models import FileBlock, S3Object
+from archiver.models.catalogue import FileBlock
+from archiver.models.files import S3Object
 from archiver.scicat import Catalogue
 from archiver.scicat.answers import Answer
 from archiver.scicat.server import Request, Server

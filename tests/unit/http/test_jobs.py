@@ -10,12 +10,13 @@ import boto3
 import pytest
 
 from archiver import scicat as scicat_client
-from archiver.datablocks import PlannedDatablock
 from archiver.http import patience, tokens
 from archiver.http.callers import Caller
-from archiver.models import JobBegun, JobKind, Run, RunOutcome, Snapshot, WantedDatablock
+from archiver.models.datablocks import WantedDatablock
+from archiver.models.states import JobBegun, JobKind, Run, RunOutcome, Snapshot
 from archiver.scicat import Catalogue, JobStatus
 from archiver.storage import RunFolder
+from archiver.tar.layout import PlannedDatablock
 from tests.account import state_machine_arn
 from tests.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event
 from tests.catalogue import Scicat

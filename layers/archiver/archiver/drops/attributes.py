@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from archiver import file_modes
+from archiver.models import file_modes
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _TIMES, _MODES = ("mtime", "file-mtime"), ("mode", "file-permissions")

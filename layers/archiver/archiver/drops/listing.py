@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from archiver.checksums import algorithm_named, hexadecimal
-from archiver.digests import digest_bytes
+from archiver.checksums import algorithm_named, digest_bytes, hexadecimal
 from archiver.drops.documents import ListedFile, decoded
 from archiver.drops.states import ChkAlg, DropContent
 from archiver.errors import Code, DatasetRejected

@@ -8,7 +8,8 @@ import orjson
 from archiver.drops.documents import ListedFile, utc
 from archiver.drops.states import ChkAlg
 from archiver.errors import Code, DatasetRejected
-from archiver.models import CatalogueFile, S3Object, SourceFile
+from archiver.models.catalogue import CatalogueFile
+from archiver.models.files import S3Object, SourceFile
 from archiver.names import wrong_path
 from archiver.wording import counted
 

@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from archiver.errors import Code
-from archiver.models import Failure, Pid, RunId, S3Object, State
+from archiver.models.files import S3Object
+from archiver.models.states import Failure, Pid, RunId, State
 
 type ChkAlg = Literal["md5", "sha1", "sha256", "sha512", "blake2b", "crc64nvme"]
 

@@ -15,7 +15,7 @@ from archiver.drops.documents import ListedFile
 from archiver.drops.states import DropContent, DropStatus, FileCount, Waiting
 from archiver.errors import MAX_NAMED_FILES
 from archiver.keys import Keys
-from archiver.models import OpenUpload, S3Object
+from archiver.models.files import OpenUpload, S3Object
 from archiver.names import alike
 from archiver.wording import counted, duration
 

@@ -9,7 +9,7 @@ from archiver.http.callers import Caller
 from archiver.http.errors import Refusal
 from archiver.http.patience import Asked
 from archiver.http.remembered import Remembered
-from archiver.models import CatalogueDataset
+from archiver.models.catalogue import CatalogueDataset
 from archiver.scicat import catalogue
 from archiver.settings import settings
 

@@ -10,13 +10,14 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from archiver import links, provenance, renewal, storage
+from archiver import links, renewal, storage
 from archiver.http.auth import BASIC
 from archiver.http.errors import Refusal, documented
 from archiver.http.upload_bodies import NamedPid
 from archiver.links import Link
-from archiver.models import Pid
+from archiver.models.states import Pid
 from archiver.settings import settings
+from archiver.tar import provenance
 
 router = APIGatewayRouter()
 

@@ -14,7 +14,6 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from archiver import datasets, grants, landing_zone, storage, upload_files
 from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected
-from archiver.filelist import byte_order
 from archiver.http import access, auth, receiving
 from archiver.http.auth import BEARER
 from archiver.http.callers import Caller
@@ -31,7 +30,10 @@ from archiver.http.upload_bodies import (
 from archiver.inbox import inbox
 from archiver.keys import Keys
 from archiver.landing_zone import DatasetUpload
-from archiver.models import CatalogueDataset, JobKind, Upload
+from archiver.models.catalogue import CatalogueDataset
+from archiver.models.file_lists import byte_order
+from archiver.models.files import Upload
+from archiver.models.states import JobKind
 from archiver.scicat import catalogue
 from archiver.settings import GIB, settings
 from archiver.upload_files import FilesNoted

@@ -17,7 +17,7 @@ from archiver.http.auth import BASIC, BEARER
 from archiver.http.errors import Refusal, WrongRequest, documented
 from archiver.http.patience import Asked
 from archiver.http.progress import RunProgress
-from archiver.models import JobBegun, JobKind, JobRequest, Run
+from archiver.models.states import JobBegun, JobKind, JobRequest, Run
 from archiver.scicat import catalogue
 from archiver.settings import settings
 from archiver.storage import RunFolder

@@ -5,9 +5,10 @@ from collections import Counter
 from pydantic import BaseModel, Field
 
 from archiver import runs, workflows
-from archiver.datablocks import PlannedDatablock
-from archiver.models import JobKind, Run, RunOutcome, Snapshot, WantedDatablock
+from archiver.models.datablocks import WantedDatablock
+from archiver.models.states import JobKind, Run, RunOutcome, Snapshot
 from archiver.storage import RunFolder
+from archiver.tar.layout import PlannedDatablock
 
 
 class Amount(BaseModel):

@@ -11,7 +11,7 @@ from archiver.http.errors import Refusal, documented
 from archiver.http.remembered import Remembered
 from archiver.keys import Keys
 from archiver.landing_zone import ClientUpload, DatasetUpload
-from archiver.models import CatalogueDataset
+from archiver.models.catalogue import CatalogueDataset
 from archiver.upload_files import Expected, FilesNoted
 
 # What a route that uploads may refuse with, unless it speaks to the Ingestor alone.

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from archiver import uploads
-from archiver.models import Pid
+from archiver.models.states import Pid
 from archiver.names import MAX_PID_CHARACTERS
 
 URLS_PER_PAGE = 1_000

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from archiver.datablocks import PlannedDatablock
-from archiver.models import FileFingerprint, SealedDatablock, SourceFile
+from archiver.checksums import FileFingerprint
+from archiver.models.datablocks import SealedDatablock
+from archiver.models.files import SourceFile
+from archiver.tar.layout import PlannedDatablock
 
 PLAN = "plan.json"
 

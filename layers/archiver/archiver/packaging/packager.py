@@ -4,10 +4,9 @@ from collections.abc import Callable
 
 from aws_lambda_powertools import Logger
 
-from archiver.datablocks import Layout, Limits, PlannedDatablock, layout_of, plan
-from archiver.digests import combine_crc64nvme, crc64nvme, crc64nvme_to_base64
+from archiver.checksums import FileFingerprint, combine_crc64nvme, crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused
-from archiver.models import FileFingerprint, SealedDatablock
+from archiver.models.datablocks import SealedDatablock
 from archiver.packaging.bodies import AlteredError, Bodies
 from archiver.packaging.documents import (
     PLAN,
@@ -22,7 +21,8 @@ from archiver.packaging.slices import DatablockUpload, SliceWorker
 from archiver.packaging.sources import Origin, Tar
 from archiver.packaging.transfers import Transfers, reserve_memory
 from archiver.s3 import READINGS, Bucket
-from archiver.tarlayout import own_members
+from archiver.tar.format import own_members
+from archiver.tar.layout import Layout, Limits, PlannedDatablock, layout_of, plan
 
 logger = Logger(service="archiver", child=True)
 

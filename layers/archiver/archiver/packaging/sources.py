@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Protocol
 
-from archiver.datablocks import Extent, Layout
 from archiver.errors import Code, ServiceRefused
-from archiver.models import SourceFile
+from archiver.models.files import SourceFile
 from archiver.s3 import READINGS, Bucket, PinnedRange
 from archiver.stored_checksums import StoredChecksum
+from archiver.tar.layout import Extent, Layout
 
 
 class Origin(Protocol):

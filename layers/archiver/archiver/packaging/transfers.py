@@ -6,9 +6,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from archiver.datablocks import Extent, Limits
 from archiver.memory import reserve
 from archiver.settings import MIB
+from archiver.tar.layout import Extent, Limits
 
 # Bytes are read in pieces of this size, and so many are on their way or waiting for the hash.
 READ_BYTES = 8 * MIB

@@ -9,15 +9,15 @@ from aws_lambda_powertools import Logger
 
 from archiver import secrets
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
-from archiver.models import (
+from archiver.models.catalogue import (
     CatalogueDatablock,
     CatalogueDataset,
     CatalogueFile,
     DatablockRecord,
     FileBlock,
-    JobKind,
     RecordedDataset,
 )
+from archiver.models.states import JobKind
 from archiver.scicat import records, rights, shapes
 from archiver.scicat.bodies import Json, without_none
 from archiver.scicat.jobs import JOBS_PATH, Job, JobStatus, JobTypes, created_body, job_of, newest_first, updated_body

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from archiver.models import JobKind
+from archiver.models.states import JobKind
 from archiver.scicat.bodies import Json
 
 JOBS_PATH = "/api/v4/jobs"

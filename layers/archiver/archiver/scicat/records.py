@@ -5,7 +5,7 @@ from datetime import datetime
 from email.utils import formatdate
 from typing import Any
 
-from archiver.models import (
+from archiver.models.catalogue import (
     CatalogueDatablock,
     CatalogueDataset,
     CatalogueFile,

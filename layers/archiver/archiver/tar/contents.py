@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import Any, Self
 
 from archiver.names import RESERVED_FOLDER
-from archiver.tarlayout import ATTRIBUTES, MANIFEST
+from archiver.tar.format import ATTRIBUTES, MANIFEST
 
 # In layout "1" the manifest had no folder of its own.
 _OWN_DOCUMENT = re.compile(rf"{re.escape(RESERVED_FOLDER)}/(?:(?:[0-9]+/)?{MANIFEST}|[0-9]+/{ATTRIBUTES})")

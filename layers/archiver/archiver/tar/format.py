@@ -9,7 +9,8 @@ import tarfile
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from archiver.models import FileFingerprint, SourceFile
+from archiver.checksums import FileFingerprint
+from archiver.models.files import SourceFile
 from archiver.names import RESERVED_FOLDER
 
 # The catalogue's name for this layout. "1" had its manifest in RESERVED_FOLDER itself, and recorded modes in headers.

@@ -6,9 +6,10 @@ A manifest lay in the archiver's folder itself, and headers knew neither ustar's
 import tarfile
 from collections.abc import Iterable
 
-from archiver.models import FileFingerprint, SourceFile
+from archiver.checksums import FileFingerprint
+from archiver.models.files import SourceFile
 from archiver.names import RESERVED_FOLDER
-from archiver.tarlayout import END, body_size, padding
+from archiver.tar.format import END, body_size, padding
 
 FORMER_VERSION = "1"
 FORMER_MANIFEST = f"{RESERVED_FOLDER}/manifest-sha256.txt"

@@ -11,15 +11,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from archiver.datasets import kind_of
-from archiver.digests import known_algorithm
+from archiver.checksums import FileFingerprint, known_algorithm
 from archiver.errors import Code, ServiceRefused
-from archiver.filelist import byte_order
-from archiver.formerlayout import FORMER_MANIFEST, FORMER_VERSION, former_manifest
 from archiver.keys import Keys
-from archiver.models import CatalogueDatablock, CatalogueFile, DatablockRecord, FileFingerprint, RecordedDataset
+from archiver.models.catalogue import CatalogueDatablock, CatalogueFile, DatablockRecord, RecordedDataset
+from archiver.models.catalogue_entries import kind_of
+from archiver.models.file_lists import byte_order
 from archiver.settings import settings
-from archiver.tarlayout import LAYOUT_VERSION, MANIFEST, manifest, own_path
+from archiver.tar.format import LAYOUT_VERSION, MANIFEST, manifest, own_path
+from archiver.tar.former_format import FORMER_MANIFEST, FORMER_VERSION, former_manifest
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NO_TEXT = re.compile("[\ud800-\udfff]")

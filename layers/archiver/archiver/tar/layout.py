@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from archiver.errors import Code, DatasetRejected
-from archiver.models import SourceFile
+from archiver.models.files import SourceFile
 from archiver.settings import GIB, MIB
-from archiver.tarlayout import (
+from archiver.tar.format import (
     attributes_line_size,
     body_size,
     header,

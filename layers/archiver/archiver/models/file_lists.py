@@ -8,7 +8,7 @@ from itertools import batched
 from operator import attrgetter
 from typing import Protocol
 
-from archiver.models import CatalogueFile
+from archiver.models.catalogue import CatalogueFile
 
 # So many entries are sorted at once, some 40 MB; one page of every such batch is in memory while they are merged.
 FILES_IN_MEMORY = 50_000

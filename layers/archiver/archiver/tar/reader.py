@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, NoReturn, Self
 
-from archiver.digests import Fingerprinting, crc64nvme
+from archiver.checksums import Fingerprinting, crc64nvme
 from archiver.errors import Code, ServiceRefused
 
 _BLOCK: Final = tarfile.BLOCKSIZE
