@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from archiver.lts import COPIED_PART, STREAMED_PART
+from archiver.lts.long_term_storage import COPIED_PART, STREAMED_PART
 
 GB, TB = 10**9, 10**12
 DAYS_OF_MONTH = 30.0

@@ -19,11 +19,14 @@ import orjson
 import urllib3
 from botocore.exceptions import ClientError
 
-from archiver import lts, scicat, secrets, storage
-from archiver.lts import LongTermStorage
+from archiver import scicat
+from archiver.aws import secrets
+from archiver.aws.s3 import Bucket, ObjectHead
+from archiver.lts import long_term_storage
+from archiver.lts.long_term_storage import LongTermStorage
 from archiver.models.files import S3Object
-from archiver.s3 import Bucket, ObjectHead
 from archiver.settings import settings
+from archiver.storage import buckets
 
 PID = "20.500.11935/5d73d87c-e2c4-47bc-9266-7da5ece1a7b2"
 RUN_ID = "any-job-1"
@@ -309,9 +312,9 @@ def an_account(files: ManyFiles, folder: Path, *, lists_files: bool = True) -> I
             remembered.cache_clear()
             stack.callback(remembered.cache_clear)
         stack.enter_context(patch.object(secrets, "fields", lambda *_: {"username": "any", "password": "any"}))
-        stack.enter_context(patch.object(storage, "landing", lambda: landing))
-        stack.enter_context(patch.object(storage, "staging", lambda: staging))
-        stack.enter_context(patch.object(lts, "long_term_storage", lambda: archive))
+        stack.enter_context(patch.object(buckets, "landing", lambda: landing))
+        stack.enter_context(patch.object(buckets, "staging", lambda: staging))
+        stack.enter_context(patch.object(long_term_storage, "long_term_storage", lambda: archive))
         request: Callable[..., Any] = lambda _, *asked, **named: catalogue.request(*asked, **named)  # noqa: E731
         stack.enter_context(patch.object(urllib3.PoolManager, "request", request))
         yield Account(catalogue, staging)

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from archiver.aws.multipart import part_ranges
+from archiver.aws.s3 import Bucket, PinnedRange
 from archiver.checksums import crc64nvme
-from archiver.lts import STREAMED_PART, STREAMS, part_ranges
+from archiver.lts.long_term_storage import STREAMED_PART, STREAMS
 from archiver.models.files import SourceFile
 from archiver.packaging.transfers import READ_BYTES
-from archiver.s3 import Bucket, PinnedRange
 from archiver.tar.layout import Layout, Limits, Part, layout_of
 from bench.stack import STAGING, RunningStack
 

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import override
 
+from archiver.aws.s3 import Bucket
 from archiver.packaging import Packager, Source
-from archiver.s3 import Bucket
 from archiver.tar.layout import Limits
 from bench import floor
 from bench.floor import uploaded_files

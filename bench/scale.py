@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from archiver.lts import STREAMED_PART, part_ranges
+from archiver.aws.multipart import part_ranges
+from archiver.lts.long_term_storage import STREAMED_PART
 from archiver.models.files import SourceFile
 from archiver.models.states import RunLanes
 from archiver.settings import MIB, Settings

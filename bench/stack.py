@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from archiver import clients
-from archiver.s3 import Bucket
+from archiver.aws import clients
+from archiver.aws.s3 import Bucket
 from local.accounts import Accounts
 from local.configuration import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Configuration
 from local.deployment import Aws

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import override
 
+from archiver.aws.s3 import Bucket, PinnedRange, UploadedPart
 from archiver.models.files import SourceFile
 from archiver.packaging import Packager, Source
-from archiver.s3 import Bucket, PinnedRange, UploadedPart
 from archiver.tar.layout import Limits
 from bench.shapes import MIB
 from bench.steps import Took, peak_memory_mb

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from archiver import clients, storage
+from archiver.aws import clients
 from archiver.checksums import FileFingerprint, crc64nvme, crc64nvme_to_base64
 from archiver.models.catalogue import CatalogueFile
 from archiver.models.catalogue_entries import packed
 from archiver.models.files import SourceFile
+from archiver.storage import buckets
 from archiver.tar.format import LAYOUT_VERSION, own_members
 from archiver.tar.former_format import FORMER_VERSION
 from archiver.tar.layout import Layout, Limits, layout_of, plan
@@ -72,7 +73,7 @@ def put_on_tape(s3: "S3Client", key: str, body: bytes, recorded: bytes | None = 
 
 def deliver(key: str, body: bytes) -> None:
     """Write the copy of a datablock that a retrieval leaves, with its proven checksum."""
-    bucket = storage.retrieval()
+    bucket = buckets.retrieval()
     upload_id = bucket.create_upload(key)
     part = bucket.upload_part(key, upload_id, 1, body, crc64nvme(body))
     bucket.complete_upload(key, upload_id, [part], crc64nvme_to_base64(crc64nvme(body)))

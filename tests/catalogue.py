@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from archiver.scicat import rights
-from archiver.scicat.answers import Answer
-from archiver.scicat.server import Request, Server
+from archiver.scicat.responses import Answer
+from archiver.scicat.transport import Request, Server
 from mocks.faults import SPARED
 from mocks.scicat.accounts import Account, Accounts
 from mocks.scicat.testing import run_mock_scicat

@@ -16,9 +16,9 @@ from moto.s3 import urls as s3_urls
 from moto.s3.models import S3Backend
 from pytest_socket import socket_allow_hosts
 
-from archiver import clients
-from archiver.scicat.answers import Answer
-from archiver.scicat.server import Request, Server
+from archiver.aws import clients
+from archiver.scicat.responses import Answer
+from archiver.scicat.transport import Request, Server
 from archiver.settings import Settings
 from tests.account import (
     BUCKETS,

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from archiver import storage
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.files import Upload
 from archiver.models.states import Lease
 from archiver.scicat import catalogue
+from archiver.storage import buckets, leases, run_folder, sources
 from tests.account import LambdaContext
 from tests.catalogue import ANY_TIME, Scicat
 
@@ -49,7 +49,7 @@ class ADataset:
         if self.files:
             entries = [CatalogueFile(path=path, size=len(body), time=ANY_TIME) for path, body in self.files.items()]
             catalogue().add_origdatablock(self.pid, entries, None)
-        storage.record_upload(self.pid, Upload(prefix=self.prefix, documents=("dataset.json", "dataset.status.json")))
+        sources.record_upload(self.pid, Upload(prefix=self.prefix, documents=("dataset.json", "dataset.status.json")))
         for path, body in {**self.files, "dataset.json": b"{}"}.items():
             self.s3.put_object(Bucket="landing", Key=self.prefix + path, Body=body)
 
@@ -59,18 +59,18 @@ class ADataset:
         return self.scicat.lifecycle(self.pid)
 
     @property
-    def folder(self) -> storage.RunFolder:
+    def folder(self) -> run_folder.RunFolder:
         """Where its run keeps notes."""
-        return storage.RunFolder(self.run_id)
+        return run_folder.RunFolder(self.run_id)
 
     def claim(self) -> None:
         """Make its run the one writer."""
         lease = Lease(run_id=self.run_id, execution_arn=self.run["execution_arn"])
-        assert storage.take_lease(self.pid, lease, ended=lambda _: False) is None
+        assert leases.take_lease(self.pid, lease, ended=lambda _: False) is None
 
     def landing(self) -> set[str]:
         """The keys that are left in the landing bucket, without the service's own report."""
-        return {found.key for found in storage.landing().list("")} - {f"{self.prefix}dataset.status.json"}
+        return {found.key for found in buckets.landing().list("")} - {f"{self.prefix}dataset.status.json"}
 
 
 def do_steps(dataset: ADataset, *steps: str, context: LambdaContext) -> None:

@@ -19,7 +19,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError
 
-from archiver import clients
+from archiver.aws import clients
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

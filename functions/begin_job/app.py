@@ -7,7 +7,7 @@ from archiver.errors import Code, DatasetRejected
 from archiver.models.states import JobBegun, JobRequest, Run
 from archiver.scicat import Job, JobStatus, catalogue
 from archiver.step import step
-from archiver.storage import RunFolder
+from archiver.storage.run_folder import RunFolder
 
 # What one execution can hold: a dataset takes about 170 of a state's 262,144 bytes and 9 of its 25,000 events.
 MAX_DATASETS = 1_000

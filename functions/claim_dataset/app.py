@@ -8,13 +8,15 @@ failed run left are taken back, and those that stand for nothing are passed over
 refused, ServiceRefused("archive_id_conflict").
 """
 
-from archiver import archived, storage, workflows
+from archiver import archived
+from archiver.aws import step_functions
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models.catalogue import RecordedDataset
 from archiver.models.states import Lease, RunClaimed, RunOutcome, RunStarted
 from archiver.names import wrong_pid
 from archiver.scicat import catalogue
 from archiver.step import step
+from archiver.storage import leases, run_folder
 
 
 @step
@@ -25,7 +27,7 @@ def handler(run: RunStarted) -> RunClaimed:
     is_archived = archived.is_archived(dataset)
     if is_archived:
         outcome = RunOutcome(pid=run.pid, outcome="done", code="already_archived", message="It is archived already.")
-        storage.RunFolder(run.run_id).save("outcome.json", outcome)
+        run_folder.RunFolder(run.run_id).save("outcome.json", outcome)
     else:
         _take_back_or_refuse(dataset)
         catalogue().need_rights(run.pid)
@@ -55,11 +57,11 @@ def _refuse_wrong_name(pid: str) -> None:
 
 def _take_lease(run: RunStarted) -> None:
     wanted = Lease(run_id=run.run_id, execution_arn=run.execution_arn)
-    holder = storage.take_lease(run.pid, wanted, ended=_left_nothing)
+    holder = leases.take_lease(run.pid, wanted, ended=_left_nothing)
     if holder is not None:
         raise ServiceRefused(Code.BUSY, f"The dataset is being worked on by the run {holder.run_id}.")
 
 
 def _left_nothing(held: Lease) -> bool:
     """Whether the holder is gone and the catalogue knows nothing of its work, which begins with a verified archive."""
-    return workflows.has_ended(held.worker_arn) and storage.RunFolder(held.run_id).read("verified.json") is None
+    return step_functions.has_ended(held.worker_arn) and run_folder.RunFolder(held.run_id).read("verified.json") is None

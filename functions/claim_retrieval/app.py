@@ -16,7 +16,7 @@ from archiver.scicat import catalogue
 from archiver.selection import Choice
 from archiver.settings import settings
 from archiver.step import step
-from archiver.storage import RunFolder
+from archiver.storage.run_folder import RunFolder
 from archiver.wording import counted
 
 

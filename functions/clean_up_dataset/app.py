@@ -10,12 +10,13 @@ in staging, and SciCat is told once more.
 from collections.abc import Iterator
 from enum import StrEnum
 
-from archiver import alarms, archived, grants, leftovers, runs, storage, workflows
+from archiver import alarms, archived, grants, leftovers, runs
 from archiver.alarms import Alarm
+from archiver.aws import step_functions
 from archiver.drops import Drop
 from archiver.errors import MAX_NAMED_FILES, ServiceRefused
 from archiver.keys import Keys
-from archiver.lts import long_term_storage
+from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.catalogue import RecordedDataset
 from archiver.models.datablocks import SealedDatablock
 from archiver.models.files import S3Object, Upload
@@ -23,26 +24,27 @@ from archiver.models.states import Run, RunOutcome, Snapshot
 from archiver.packaging import sealed_datablocks
 from archiver.settings import settings
 from archiver.step import deadline, logger, step
-from archiver.storage import RunFolder
+from archiver.storage import buckets, leases, sources
+from archiver.storage.run_folder import RunFolder
 
 
 @step
 def handler(run: Run) -> Run:
     folder = RunFolder(run.run_id)
     verified = folder.load("verified.json", list[SealedDatablock]) or []
-    if not verified or not storage.holds_lease(run.pid, run.run_id):
-        storage.release_lease(run.pid, run.run_id)
+    if not verified or not leases.holds_lease(run.pid, run.run_id):
+        leases.release_lease(run.pid, run.run_id)
         return run
     standing = _standing(run, folder, verified)
     if standing is _Standing.ARCHIVED:
         _empty_landing(run, folder)
-        storage.staging().delete(datablock.key for datablock in sealed_datablocks(folder))
+        buckets.staging().delete(datablock.key for datablock in sealed_datablocks(folder))
         runs.abort_uploads(run)  # one whose beginning nobody heard of, or that another worker's tar made needless
         grants.release(run.pid)
     else:
         alarms.sound(Alarm.CLEAN_UPS_REFUSED, f"nothing is cleaned up: {standing}", run=run.run_id, subject=run.pid)
     if standing not in _FOR_THE_SWEEP:
-        storage.release_lease(run.pid, run.run_id)
+        leases.release_lease(run.pid, run.run_id)
     return run
 
 
@@ -80,10 +82,10 @@ def _store_again(lost: list[SealedDatablock], folder: RunFolder) -> None:
     sealed = {datablock.number: datablock.key for datablock in sealed_datablocks(folder)} if lost else {}
     for datablock in lost:
         source = sealed[datablock.number]
-        if storage.staging().head(source) is not None:
+        if buckets.staging().head(source) is not None:
             logger.warning("a tar that the long-term storage lost is stored again", extra={"archive_id": datablock.key})
             try:
-                long_term_storage().store(datablock, storage.staging(), deadline(), source=source)
+                long_term_storage().store(datablock, buckets.staging(), deadline(), source=source)
             except ServiceRefused as refused:
                 logger.error("a tar cannot be stored again", extra={"reason": refused.reason.to_json()})
 
@@ -96,14 +98,14 @@ def _is_told_again(run: Run, dataset: RecordedDataset) -> bool:
 
 def _empty_landing(run: Run, folder: RunFolder) -> None:
     """Delete the files that are archived, and tell which others stay in a dropped folder."""
-    upload = storage.upload_of(run.pid)
-    if not storage.owns_upload(run.pid, upload):
+    upload = sources.upload_of(run.pid)
+    if not sources.owns_upload(run.pid, upload):
         return  # they are another dataset's now
     left: list[str] = []
-    changed = storage.landing().delete_unchanged(_archived_files(upload, folder, left))
+    changed = buckets.landing().delete_unchanged(_archived_files(upload, folder, left))
     left += [found.key.removeprefix(upload.prefix) for found in changed]
     if upload.prefix.startswith(Keys.DROPS):
-        execution_arn = workflows.execution_arn(settings().archive_dataset_state_machine_arn, run.run_id)
+        execution_arn = step_functions.execution_arn(settings().archive_dataset_state_machine_arn, run.run_id)
         drop = Drop(run_id=run.run_id, execution_arn=execution_arn, prefix=upload.prefix)
         leftovers.tell(run.pid, run.job_id, drop, left)
     elif left:
@@ -118,7 +120,7 @@ def _archived_files(upload: Upload, folder: RunFolder, left: list[str]) -> Itera
     snapshot = folder.need("snapshot.json", Snapshot)
     files = folder.files(0, snapshot.entries)
     file = next(files, None)
-    for found in storage.uploaded(upload):
+    for found in sources.uploaded(upload):
         path = found.key.removeprefix(snapshot.prefix)
         while file is not None and file.path.encode() < path.encode():
             file = next(files, None)

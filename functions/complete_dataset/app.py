@@ -3,25 +3,26 @@
 Raises ServiceRefused("lease_lost"), ServiceRefused("archive_id_conflict") and DatasetRejected("dataset_unknown").
 """
 
-from archiver import archived, storage
+from archiver import archived
 from archiver.errors import Code, ServiceRefused
 from archiver.models.datablocks import SealedDatablock
 from archiver.models.states import Run, RunOutcome, Snapshot
 from archiver.remarks import Remark, read_twice_remarks
 from archiver.scicat import catalogue
 from archiver.step import logger, step
+from archiver.storage import leases, run_folder
 from archiver.wording import counted
 
 
 @step
 def handler(run: Run) -> Run:
-    folder = storage.RunFolder(run.run_id)
+    folder = run_folder.RunFolder(run.run_id)
     verified = folder.need("verified.json", list[SealedDatablock])
     dataset = archived.need_recorded(run.pid)
     registered = {(block.archive_id, block.packed_size) for block in dataset.datablocks}
     if registered != {(datablock.key, datablock.packed_size) for datablock in verified}:
         raise ServiceRefused(Code.ARCHIVE_ID_CONFLICT, "SciCat's datablocks are not those that were archived.")
-    storage.hold_lease(run.pid, run.run_id)
+    leases.hold_lease(run.pid, run.run_id)
     packed_size = sum(datablock.packed_size for datablock in verified)
     entries = folder.need("snapshot.json", Snapshot).entries
     if not catalogue().mend_totals(run.pid, packed_size=packed_size, files_archived=entries):
@@ -35,7 +36,7 @@ def handler(run: Run) -> Run:
     return run
 
 
-def _remarked(folder: storage.RunFolder, verified: list[SealedDatablock], message: str) -> dict[str, object]:
+def _remarked(folder: run_folder.RunFolder, verified: list[SealedDatablock], message: str) -> dict[str, object]:
     """What the dataset's owner should know of its files, where SciCat shows it; most need to know nothing."""
     remarks = folder.load("remarks.json", list[Remark]) or []
     remarks += read_twice_remarks(sum(datablock.read_twice for datablock in verified))

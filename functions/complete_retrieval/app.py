@@ -10,7 +10,7 @@ from archiver.errors import Code, ServiceRefused
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import Run, RunOutcome
 from archiver.step import step
-from archiver.storage import RunFolder
+from archiver.storage.run_folder import RunFolder
 from archiver.wording import counted
 
 # The message names so many datablocks with what is wrong; their files stand in a list of their own.

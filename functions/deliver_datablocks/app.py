@@ -7,25 +7,26 @@ ServiceRefused (``corrupt_datablock``) names those that are damaged.
 
 import time
 
-from archiver import alarms, extraction, storage
+from archiver import alarms, extraction
 from archiver.alarms import Alarm
 from archiver.delivery import Delivered, Refused, Wanted, already_delivered, deliver
 from archiver.errors import Code, ServiceRefused
 from archiver.extraction import Extraction
-from archiver.lts import LongTermStorage, TapeState, long_term_storage
+from archiver.lts.long_term_storage import LongTermStorage, TapeState, long_term_storage
 from archiver.models.catalogue import CatalogueDatablock
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import LaneDone, LaneWork
 from archiver.renewal import renew
 from archiver.settings import settings
 from archiver.step import deadline, step
+from archiver.storage import buckets, run_folder
 
 
 @step
 def handler(work: LaneWork) -> LaneDone:
     if files := extraction.selection_of(work):
         return _extract(work, files)
-    folder = storage.RunFolder(work.run_id)
+    folder = run_folder.RunFolder(work.run_id)
     wanted = folder.need("datablocks.json", list[WantedDatablock])
     settled = {*folder.names("delivered/"), *folder.names("refused/")}
     on_tape = False
@@ -53,14 +54,14 @@ def _extract(work: LaneWork, files: frozenset[str]) -> LaneDone:
     return work.reached(done=on_tape or reached is Extraction.DONE, on_tape=on_tape)
 
 
-def _settle(pid: str, wanted: WantedDatablock, folder: storage.RunFolder) -> bool:
+def _settle(pid: str, wanted: WantedDatablock, folder: run_folder.RunFolder) -> bool:
     """Deliver or refuse a datablock, and write it down. False when there is more to do."""
     datablock = folder.need(wanted.note("datablocks"), CatalogueDatablock)
-    outcome = deliver(Wanted(pid, datablock), long_term_storage(), storage.retrieval(), folder, deadline())
+    outcome = deliver(Wanted(pid, datablock), long_term_storage(), buckets.retrieval(), folder, deadline())
     if outcome is None:
         return False
     # A copy of an earlier retrieval is to live as long as one that was just made.
-    if isinstance(outcome, Delivered) and not renew(outcome.key, storage.retrieval(), deadline()):
+    if isinstance(outcome, Delivered) and not renew(outcome.key, buckets.retrieval(), deadline()):
         return False
     if isinstance(outcome, Refused):
         why = outcome.reason.message
@@ -74,7 +75,7 @@ def _recall_again(pid: str, wanted: WantedDatablock, lts: LongTermStorage) -> bo
     stored = lts.stored(wanted.archive_id)
     if stored is None or stored.state is TapeState.READABLE:
         return False
-    if already_delivered(pid, stored, storage.retrieval()):
+    if already_delivered(pid, stored, buckets.retrieval()):
         return False
     lts.recall(wanted.archive_id, settings().retrieval_days)
     return True

@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from archiver import download_script, extraction, links, outcomes, reports, results, runs, storage, workflows
+from archiver import download_script, extraction, links, outcomes, reports, results
+from archiver.aws import step_functions
 from archiver.delivery import Delivered
 from archiver.errors import Reason
 from archiver.keys import Keys
@@ -20,7 +21,8 @@ from archiver.models.datablocks import Download, WantedDatablock
 from archiver.models.states import JobBegun, JobEnded, JobKind, JobReported, Run, RunOutcome
 from archiver.scicat import JobStatus, catalogue
 from archiver.step import step
-from archiver.storage import RunFolder
+from archiver.storage import buckets
+from archiver.storage.run_folder import RunFolder
 
 # Notes on datablocks are read so many at once: a job may have thousands.
 _READERS = 16
@@ -55,10 +57,10 @@ def _outcome(begun: JobBegun, run: Run, why: Reason | None) -> RunOutcome:
 
     A retrieval that could not tell SciCat how it failed has it told here.
     """
-    arn = workflows.execution_arn(runs.machine_of_run(begun.kind), run.run_id)
+    arn = step_functions.execution_arn(step_functions.machine_of_run(begun.kind), run.run_id)
     written, status = _written(run), None
     if written is None:
-        status = workflows.status(arn)
+        status = step_functions.status(arn)
         # It may have ended since: what ended has written all that it will.
         written = _written(run) if status != "RUNNING" else None
     if written is not None and written.reported:
@@ -90,8 +92,8 @@ def _result(begun: JobBegun, ends: Sequence[RunOutcome]) -> dict[str, Any] | Non
     if result is not None:
         return result
     listing, rows = Keys.result(begun.job_id), Keys.downloads(begun.job_id)
-    storage.retrieval().put(listing, orjson.dumps({"result": results.listed(downloads)}))
-    storage.retrieval().put(rows, download_script.rows(downloads).encode(), content_type="text/tab-separated-values")
+    buckets.retrieval().put(listing, orjson.dumps({"result": results.listed(downloads)}))
+    buckets.retrieval().put(rows, download_script.rows(downloads).encode(), content_type="text/tab-separated-values")
     return results.long(begun.job_id, downloads, not_retrieved, _url(listing, now), _url(rows, now))
 
 

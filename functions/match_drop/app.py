@@ -7,20 +7,21 @@ DatasetRejected naming the first hundred files that are missing, extra, of anoth
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from archiver import drop_folder, drops, storage
+from archiver import drop_folder, drops
 from archiver.drops import DropContent, DropMatched, FileCount, ListedFile, Look, Patience, Waiting
 from archiver.errors import Code, DatasetRejected
 from archiver.keys import Keys
 from archiver.models.files import Upload
 from archiver.settings import settings
 from archiver.step import step
+from archiver.storage import buckets, run_folder, sources
 
 
 @step
 def handler(drop: DropMatched) -> DropMatched:
     if drop_folder.holds_foreign_report(drop):
         raise DatasetRejected(Code.BAD_PATH, f"{drops.TAKEN_NAME} Rename the file.", [Keys.DROP_STATUS])
-    folder = storage.RunFolder(drop.run_id)
+    folder = run_folder.RunFolder(drop.run_id)
     content = folder.need("drop.json", DropContent)
     listed = _listed(folder, content)
     seen = _look(drop, content, listed)
@@ -45,7 +46,7 @@ def _wait_for_documents(drop: DropMatched) -> Waiting:
     return waiting
 
 
-def _listed(folder: storage.RunFolder, content: DropContent) -> list[ListedFile] | None:
+def _listed(folder: run_folder.RunFolder, content: DropContent) -> list[ListedFile] | None:
     if content.awaited is not None:
         return [ListedFile(path=content.awaited)]
     return folder.need("listed.json", list[ListedFile]) if content.listed else None
@@ -54,11 +55,11 @@ def _listed(folder: storage.RunFolder, content: DropContent) -> list[ListedFile]
 def _look(drop: DropMatched, content: DropContent, listed: Sequence[ListedFile] | None) -> Look:
     """Which uploads are open does not matter when all listed files are there, as they mostly are at the first look."""
     if listed is not None and drop.waiting.since is None:
-        seen = drops.look(storage.landing().list(drop.prefix), content, drop.prefix, listed)
+        seen = drops.look(buckets.landing().list(drop.prefix), content, drop.prefix, listed)
         if not seen.missing:
             return seen
-    uploads = list(storage.landing().begun_uploads(drop.prefix))
-    return drops.look(storage.landing().list(drop.prefix), content, drop.prefix, listed, uploads)
+    uploads = list(buckets.landing().begun_uploads(drop.prefix))
+    return drops.look(buckets.landing().list(drop.prefix), content, drop.prefix, listed, uploads)
 
 
 def _refuse_endless(seen: Look, content: DropContent, listed: Sequence[ListedFile] | None, *, quiet: bool) -> None:
@@ -83,10 +84,10 @@ def _as_found(listed: Sequence[ListedFile] | None, seen: Look) -> list[ListedFil
 
 
 def _match(
-    drop: DropMatched, folder: storage.RunFolder, content: DropContent, listed: Sequence[ListedFile] | None
+    drop: DropMatched, folder: run_folder.RunFolder, content: DropContent, listed: Sequence[ListedFile] | None
 ) -> None:
     upload = Upload(prefix=drop.prefix, documents=content.documents)
-    matched = drops.match(listed, content.chk_alg, storage.uploaded(upload), drop.prefix)
+    matched = drops.match(listed, content.chk_alg, sources.uploaded(upload), drop.prefix)
     timed = {file.path for file in listed or () if file.time is not None}
     if listed is None or len(timed) < len(listed):
         matched = drop_folder.with_attributes(matched, drop.prefix, timed)

@@ -6,13 +6,15 @@ Raises DatasetRejected(``bad_drop``, ``bad_path``, ``unreadable_files``) naming 
 
 from dataclasses import dataclass, field
 
-from archiver import drop_folder, drops, storage, workflows
+from archiver import drop_folder, drops
+from archiver.aws import step_functions
 from archiver.drops import DatasetDocument, Drop, DropRead, ListedFile
 from archiver.errors import Code, DatasetRejected, ServiceUnavailable
 from archiver.keys import Keys
 from archiver.models.states import Lease
 from archiver.settings import settings
 from archiver.step import step
+from archiver.storage import leases, run_folder
 
 
 @step
@@ -30,7 +32,7 @@ def handler(drop: Drop) -> DropRead:
     content = drops.content_of(document, bucket, drop.prefix, found.name, pid_prefix).model_copy(
         update={"sources": {Keys.DROP_MARKER: etag} | found.sources, "awaited": found.awaited, "chk_alg": found.chk_alg}
     )
-    folder = storage.RunFolder(drop.run_id)
+    folder = run_folder.RunFolder(drop.run_id)
     folder.save("listed.json", drops.check_list(found.files, content))
     folder.save("drop.json", content)
     return DropRead(**drop.model_dump(), pid=content.pid)
@@ -39,7 +41,7 @@ def handler(drop: Drop) -> DropRead:
 def _take_lease(drop: Drop) -> None:
     """Two writes of one dataset.json may arrive together; what is busy now is tried again later."""
     wanted = Lease(run_id=drop.run_id, execution_arn=drop.execution_arn)
-    holder = storage.take_lease(drop.prefix, wanted, ended=lambda held: workflows.has_ended(held.execution_arn))
+    holder = leases.take_lease(drop.prefix, wanted, ended=lambda held: step_functions.has_ended(held.execution_arn))
     if holder is not None:
         raise ServiceUnavailable(Code.BUSY, f"The folder is being taken in by the run {holder.run_id}.")
 

@@ -10,19 +10,21 @@ ServiceRefused (``recall_timeout``; ``recall_failed`` when the job names files, 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from archiver import alarms, storage, workflows
+from archiver import alarms
 from archiver.alarms import Alarm
+from archiver.aws import step_functions
 from archiver.delivery import already_delivered, unreadable
 from archiver.errors import Code, ServiceRefused
 from archiver.extraction import selection_of
 from archiver.keys import Keys
-from archiver.lts import LongTermStorage, TapeState, long_term_storage
+from archiver.lts.long_term_storage import LongTermStorage, TapeState, long_term_storage
+from archiver.lts.polling import wait_after
 from archiver.models.catalogue import CatalogueDatablock
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import Lease, RecallProgress
 from archiver.settings import settings
 from archiver.step import step
-from archiver.waits import wait_after
+from archiver.storage import buckets, leases, run_folder
 
 # How long a tier may take before everything is asked for once more, and how long it may take then: together at
 # least one and a half times what it promises.
@@ -46,7 +48,7 @@ _AT_ONCE = 16
 def handler(progress: RecallProgress) -> RecallProgress:
     now = datetime.now(UTC)
     lts = long_term_storage()
-    wanted = storage.RunFolder(progress.run_id).need("datablocks.json", list[WantedDatablock])
+    wanted = run_folder.RunFolder(progress.run_id).need("datablocks.json", list[WantedDatablock])
     was_unread = progress.shares is not None and progress.shares.on_tape
     progress = progress.model_copy(update={"shares": None})
     waited_for = _waited_for(progress, wanted, lts, now)
@@ -63,7 +65,7 @@ def handler(progress: RecallProgress) -> RecallProgress:
 def _waited_for(
     progress: RecallProgress, wanted: list[WantedDatablock], lts: LongTermStorage, now: datetime
 ) -> list[str]:
-    folder = storage.RunFolder(progress.run_id)
+    folder = run_folder.RunFolder(progress.run_id)
     before = folder.load(_RECALLS, dict[str, int]) or {}
 
     def look(one: WantedDatablock) -> int | None:
@@ -95,7 +97,7 @@ def _look(pid: str, archive_id: str, recalls: int, lts: LongTermStorage, now: da
         if stored.expiry is not None and stored.expiry - now < SHORTEST_EXPIRY:
             lts.recall(archive_id, settings().retrieval_days)
         return None
-    if already_delivered(pid, stored, storage.retrieval()):
+    if already_delivered(pid, stored, buckets.retrieval()):
         return None
     if stored.state is TapeState.RECALLING:
         return recalls
@@ -109,7 +111,7 @@ def _refuse(progress: RecallProgress, failed: list[WantedDatablock]) -> None:
     if failed and selection_of(progress):
         named = [one.archive_id for one in failed]
         raise ServiceRefused(Code.RECALL_FAILED, "Tape could not bring the datablocks back, twice.", named)
-    folder = storage.RunFolder(progress.run_id)
+    folder = run_folder.RunFolder(progress.run_id)
     for one in failed:
         alarms.sound(Alarm.DATABLOCKS_DAMAGED, "tape could not bring a datablock back", archive_id=one.archive_id)
         folder.save(one.note("refused"), unreadable(folder.need(one.note("datablocks"), CatalogueDatablock)))
@@ -156,5 +158,7 @@ def _is_being_delivered(progress: RecallProgress) -> bool:
     if selection_of(progress):
         return False  # the tar of selected files is the run's own
     mine = Lease(run_id=progress.run_id, execution_arn=progress.execution_arn)
-    holder = storage.take_delivery_lease(progress.pid, mine, ended=lambda held: workflows.has_ended(held.execution_arn))
+    holder = leases.take_delivery_lease(
+        progress.pid, mine, ended=lambda held: step_functions.has_ended(held.execution_arn)
+    )
     return holder is not None

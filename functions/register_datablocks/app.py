@@ -5,7 +5,7 @@ took the dataset over, also in between; DatasetRejected("catalogue_changed") whe
 longer the one that was archived, and DatasetRejected("dataset_unknown").
 """
 
-from archiver import archived, datasets, storage
+from archiver import archived, datasets
 from archiver.errors import Code, DatasetRejected
 from archiver.models import catalogue_entries
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
@@ -14,13 +14,14 @@ from archiver.models.states import Run, Snapshot
 from archiver.packaging import files_of, fingerprints_of
 from archiver.scicat import catalogue
 from archiver.step import step
+from archiver.storage import leases, run_folder
 from archiver.tar.format import LAYOUT_VERSION
 
 
 @step
 def handler(run: Run) -> Run:
-    storage.hold_lease(run.pid, run.run_id)
-    folder = storage.RunFolder(run.run_id)
+    leases.hold_lease(run.pid, run.run_id)
+    folder = run_folder.RunFolder(run.run_id)
     _refuse_changed(run, folder.need("snapshot.json", Snapshot))
     known = {record.archive_id for record in archived.need_recorded(run.pid).datablocks}
     for datablock in folder.need("verified.json", list[SealedDatablock]):
@@ -32,7 +33,7 @@ def handler(run: Run) -> Run:
         )
         record = _record(datablock, files)
         if record.archive_id not in known or catalogue().recorded_as(run.pid, record) is None:
-            storage.hold_lease(run.pid, run.run_id)
+            leases.hold_lease(run.pid, run.run_id)
             catalogue().add_datablock(run.pid, record)
     return run
 

@@ -5,12 +5,13 @@ A dataset that is archived already, or whose archive job is not finished, is lef
 dataset that SciCat has as another group's, which anybody who knows the folder could have made before.
 """
 
-from archiver import archived, storage
+from archiver import archived
 from archiver.drops import DropContent, DropRead, DropRegistered, DropStatus
 from archiver.errors import Code, DatasetRejected
 from archiver.models.files import Upload
 from archiver.scicat import Job, catalogue
 from archiver.step import step
+from archiver.storage import run_folder, sources
 
 # The files are not listed yet; nobody may ask for the archive before they are.
 _LIFECYCLE = {"archiveStatusMessage": "filesNotYetAvailable", "archivable": False, "retrievable": False}
@@ -18,14 +19,14 @@ _LIFECYCLE = {"archiveStatusMessage": "filesNotYetAvailable", "archivable": Fals
 
 @step
 def handler(drop: DropRead) -> DropRegistered:
-    folder = storage.RunFolder(drop.run_id)
+    folder = run_folder.RunFolder(drop.run_id)
     content = folder.need("drop.json", DropContent)
     created = catalogue().create_dataset({**content.metadata, "datasetlifecycle": _LIFECYCLE}, drop.pid)
     settled = None if created else _settled(drop.pid, str(content.metadata["ownerGroup"]))
     if settled is None:
         upload = Upload(prefix=drop.prefix, documents=content.documents)
         _refuse_taken(upload, drop.pid)
-        storage.record_upload(drop.pid, upload)
+        sources.record_upload(drop.pid, upload)
     else:
         folder.save("outcome.json", settled)
     return DropRegistered(**drop.model_dump(), settled=settled is not None)
@@ -47,7 +48,7 @@ def _settled(pid: str, owner_group: str) -> DropStatus | None:
 
 
 def _refuse_taken(upload: Upload, pid: str) -> None:
-    owner = storage.owner_of(upload)
+    owner = sources.owner_of(upload)
     job = None if owner in {None, pid} else _unfinished_job(str(owner))
     if job is not None:
         message = f"The folder is being archived as the dataset {owner}. Drop it again when its job {job.id} has ended."

@@ -4,15 +4,16 @@ Files that an earlier attempt registered are not registered again. Raises Datase
 when SciCat lists files that the drop does not hold.
 """
 
-from archiver import drops, storage
+from archiver import drops
 from archiver.drops import DropContent, DropRegistered, FileCount
 from archiver.scicat import catalogue
 from archiver.step import step
+from archiver.storage import run_folder
 
 
 @step
 def handler(drop: DropRegistered) -> DropRegistered:
-    folder = storage.RunFolder(drop.run_id)
+    folder = run_folder.RunFolder(drop.run_id)
     content = folder.need("drop.json", DropContent)
     matched = folder.need("matched.json", FileCount)
     # All are compared before any is registered.

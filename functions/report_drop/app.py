@@ -1,12 +1,13 @@
 """Write dataset.status.json beside dataset.json, and tell SciCat when the drop is wrong."""
 
-from archiver import drop_folder, reports, storage
+from archiver import drop_folder, reports
 from archiver.drops import TAKEN_IN_LATER, DropContent, DropEnded, DropReported, DropStatus
 from archiver.errors import MAX_NAMED_FILES, Code, Reason
 from archiver.models.files import Upload
 from archiver.reports import Row
 from archiver.scicat import catalogue
 from archiver.step import step
+from archiver.storage import leases, run_folder, sources
 from archiver.wording import counted
 
 # The sweep looks for these files, and takes the drop in when they are there.
@@ -17,7 +18,7 @@ _TAKEN_IN_LATER = (
 
 @step
 def handler(drop: DropEnded) -> DropReported:
-    folder = storage.RunFolder(drop.run_id)
+    folder = run_folder.RunFolder(drop.run_id)
     content = folder.load("drop.json", DropContent)
     reason = None if drop.failure is None else reports.reason_of(drop.failure)
     status = folder.need("outcome.json", DropStatus) if reason is None else _failed(reason)
@@ -29,7 +30,7 @@ def handler(drop: DropEnded) -> DropReported:
     finally:
         # After SciCat, so that whoever reads it finds the same there; and also when SciCat does not answer.
         _write(status, drop, content)
-    storage.release_lease(drop.prefix, drop.run_id)
+    leases.release_lease(drop.prefix, drop.run_id)
     return DropReported(accepted=reason is None, code=status.code or status.status, message=status.message)
 
 
@@ -47,7 +48,7 @@ def _failed(reason: Reason) -> DropStatus:
 def _with_kept_files(status: DropStatus, drop: DropEnded, content: DropContent | None) -> DropStatus:
     """Files dropped for an archived dataset are neither archived nor deleted: say which."""
     documents = () if content is None else content.documents
-    uploaded = storage.uploaded(Upload(prefix=drop.prefix, documents=documents))
+    uploaded = sources.uploaded(Upload(prefix=drop.prefix, documents=documents))
     kept = [found.key.removeprefix(drop.prefix) for found in uploaded]
     if not kept:
         return status

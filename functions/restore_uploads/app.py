@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 
-from archiver import storage
 from archiver.errors import Code, ServiceRefused
+from archiver.lts.polling import wait_after
 from archiver.models.files import SourceFile
 from archiver.models.states import Snapshot, UploadsProgress
 from archiver.step import deadline, step
-from archiver.storage import RunFolder
-from archiver.waits import wait_after
+from archiver.storage import buckets
+from archiver.storage.run_folder import RunFolder
 
 # One and a half times what the tier takes at most, of the slower of the two classes.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html
@@ -64,10 +64,10 @@ def _advance(folder: RunFolder, first: int, act: Callable[[SourceFile], bool]) -
 
 def _ask_for(file: SourceFile, prefix: str) -> bool:
     if not _can_be_read(file, prefix):
-        storage.landing().restore(prefix + file.path, RESTORED_DAYS, TIER)
+        buckets.landing().restore(prefix + file.path, RESTORED_DAYS, TIER)
     return True
 
 
 def _can_be_read(file: SourceFile, prefix: str) -> bool:
     """Whether there is nothing to wait for; of an empty file nothing will be read."""
-    return not file.offline or not file.size or storage.landing().is_readable(prefix + file.path, file.etag, file.path)
+    return not file.offline or not file.size or buckets.landing().is_readable(prefix + file.path, file.etag, file.path)

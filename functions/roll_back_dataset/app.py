@@ -9,13 +9,15 @@ records be removed (``DELETE_GROUPS``), these stay: the next archiving of the da
 
 from collections.abc import Sequence
 
-from archiver import archived, reports, runs, storage, workflows
+from archiver import archived, reports, runs
+from archiver.aws import step_functions
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
 from archiver.models.catalogue import DatablockRecord
 from archiver.models.states import RunFailed, RunOutcome, RunRolledBack
 from archiver.scicat import catalogue
 from archiver.step import logger, step
+from archiver.storage import buckets, run_folder
 
 # SciCat does not answer, or not to the password that it is asked with: either ends.
 _SILENT = {Code.SCICAT_UNAVAILABLE, Code.SCICAT_LOGIN}
@@ -23,7 +25,7 @@ _SILENT = {Code.SCICAT_UNAVAILABLE, Code.SCICAT_LOGIN}
 
 @step
 def handler(run: RunFailed) -> RunRolledBack:
-    folder = storage.RunFolder(run.run_id)
+    folder = run_folder.RunFolder(run.run_id)
     written = folder.load("outcome.json", RunOutcome)
     if written is not None and written.outcome == "done":
         # SciCat was told, whatever its owner made of it since.
@@ -45,7 +47,7 @@ def _take_back(run: RunFailed) -> bool:
         dataset = archived.recorded(run.pid)
     except (ServiceRefused, ServiceUnavailable) as error:
         # A run that ended waits no longer: its dataset would be called `started` until the list can be read.
-        if isinstance(error, ServiceUnavailable) and not workflows.has_ended(run.execution_arn):
+        if isinstance(error, ServiceUnavailable) and not step_functions.has_ended(run.execution_arn):
             raise
         logger.error("records are left in SciCat, whose list cannot be read", extra={"reason": error.reason.to_json()})
         return _take_back_tars(run)
@@ -85,4 +87,4 @@ def _take_back_tars(run: RunFailed) -> bool:
 def _delete_tars(run: RunFailed) -> None:
     runs.abort_uploads(run)
     own = Keys.datablocks(run.pid, run.run_id)
-    storage.staging().delete(found.key for found in storage.staging().list(own))
+    buckets.staging().delete(found.key for found in buckets.staging().list(own))

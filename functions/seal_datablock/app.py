@@ -13,7 +13,7 @@ from archiver.models.states import LaneDone, LaneWork
 from archiver.packaging import planned_datablocks
 from archiver.scicat import catalogue
 from archiver.step import deadline, step
-from archiver.storage import RunFolder
+from archiver.storage.run_folder import RunFolder
 
 
 @step

@@ -6,7 +6,7 @@ and for a folder that another dataset was dropped in since. What is odd but may 
 
 from collections.abc import Iterable, Iterator
 
-from archiver import datasets, landing_zone, storage
+from archiver import datasets, landing_zone
 from archiver.errors import Code, DatasetRejected
 from archiver.keys import Keys
 from archiver.models import file_lists
@@ -15,6 +15,7 @@ from archiver.models.states import Run, RunMatched, Snapshot
 from archiver.remarks import FileRemarks, Remark, size_remarks
 from archiver.scicat import catalogue
 from archiver.step import logger, step
+from archiver.storage import run_folder, sources
 from archiver.upload_files import Pins
 
 _CHANGED = (
@@ -27,13 +28,13 @@ _CHANGED = (
 def handler(run: Run) -> RunMatched:
     dataset = catalogue().need_dataset(run.pid)
     upload = _upload(run.pid)
-    folder = storage.RunFolder(run.run_id)
+    folder = run_folder.RunFolder(run.run_id)
     listed = catalogue().files_of(run.pid, lambda files: file_lists.in_byte_order(files, folder))
     fingerprint, noticed = datasets.Fingerprint(), FileRemarks()
     # What came into a dropped folder after it was taken in stays there, and is told of when the rest is archived.
     matched = datasets.match(
         fingerprint.watch(listed),
-        storage.uploaded(upload),
+        sources.uploaded(upload),
         upload.prefix,
         others_stay=upload.prefix.startswith(Keys.DROPS),
     )
@@ -48,8 +49,8 @@ def handler(run: Run) -> RunMatched:
 
 
 def _upload(pid: str) -> Upload:
-    upload = storage.upload_of(pid)
-    if not storage.owns_upload(pid, upload):
+    upload = sources.upload_of(pid)
+    if not sources.owns_upload(pid, upload):
         raise DatasetRejected(Code.BAD_DROP, f"Another dataset was dropped in {upload.prefix} since.")
     return upload
 
@@ -72,7 +73,7 @@ def _unchanged(pid: str, upload: Upload, matched: Iterable[SourceFile]) -> Itera
         raise DatasetRejected(Code.CHANGED_AFTER_VALIDATE, _CHANGED, changed)
 
 
-def _remark(folder: storage.RunFolder, remarks: list[Remark]) -> None:
+def _remark(folder: run_folder.RunFolder, remarks: list[Remark]) -> None:
     for remark in remarks:
         logger.warning(remark.message, extra={"remark": remark.code})
     folder.save("remarks.json", remarks)

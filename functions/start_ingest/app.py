@@ -4,13 +4,15 @@ The execution is named after that write of dataset.json, so an event that is del
 that was meant as dataset.json and is not in its place gets an ingest too, which says so beside it.
 """
 
-from archiver import drop_folder, storage, workflows
+from archiver import drop_folder
+from archiver.aws import step_functions
 from archiver.drops import Drop
 from archiver.keys import Keys
 from archiver.models.files import S3Object
 from archiver.models.states import ObjectEvent
 from archiver.settings import settings
 from archiver.step import logger, step
+from archiver.storage import buckets
 
 
 @step
@@ -23,7 +25,7 @@ def handler(event: ObjectEvent) -> Drop | None:
     if drop is None:
         logger.warning("an event that is not about a drop's dataset.json, or about one that is gone, was ignored")
         return None
-    workflows.start(settings().ingest_state_machine_arn, drop.run_id, drop.model_dump(mode="json"))
+    step_functions.start(settings().ingest_state_machine_arn, drop.run_id, drop.model_dump(mode="json"))
     return drop
 
 
@@ -36,13 +38,13 @@ def _misplaced(marker: S3Object) -> Drop | None:
 
 
 def _is_there(key: str, unless: str) -> bool:
-    return key != unless and any(found.key == key for found in storage.landing().list(key))
+    return key != unless and any(found.key == key for found in buckets.landing().list(key))
 
 
 def _marker(event: ObjectEvent) -> S3Object | None:
     """The object that the event is about, unless it was replaced or removed since."""
     for key in event.possible_keys:
-        found = next(storage.landing().list(key), None)
+        found = next(buckets.landing().list(key), None)
         if found is not None and found.key == key and found.etag == event.detail.object.etag.strip('"'):
             return found
     return None

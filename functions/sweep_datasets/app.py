@@ -5,10 +5,11 @@ Only of what is proven to be archived. A dataset that a run works on is left to 
 
 import time
 
-from archiver import archived, storage
+from archiver import archived
 from archiver.models.states import SweepProgress
 from archiver.scicat import catalogue
 from archiver.step import deadline, logger, step
+from archiver.storage import leases
 from archiver.sweeping import Sweeping
 
 
@@ -29,7 +30,7 @@ def handler(sweep: SweepProgress) -> SweepProgress:
 
 
 def _restore(pid: str, sweeping: Sweeping) -> None:
-    dataset = archived.recorded(pid) if storage.read_lease(pid) is None else None
+    dataset = archived.recorded(pid) if leases.read_lease(pid) is None else None
     if dataset is None or not dataset.datablocks:
         return
     if archived.restore(dataset):

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from archiver import drop_folder, leftovers, storage, workflows
+from archiver import drop_folder, leftovers
+from archiver.aws import step_functions
 from archiver.drops import TAKEN_IN_LATER, Drop, DropStatus, is_like_marker
 from archiver.errors import Code
 from archiver.keys import Keys
@@ -18,6 +19,7 @@ from archiver.models.files import S3Object
 from archiver.models.states import Lease, SweepProgress
 from archiver.settings import settings
 from archiver.step import deadline, logger, step
+from archiver.storage import buckets, leases, sweep_notes
 from archiver.sweeping import Sweeping
 
 # An event arrives within seconds. Whoever uploads dataset.json first may still be uploading.
@@ -44,12 +46,12 @@ def handler(sweep: SweepProgress) -> SweepProgress:
     looking = _Looking(Sweeping(sweep), datetime.now(UTC))
     # A dropped dataset.json may be replaced, and that event be lost too: an answer counts for an hour.
     hour = looking.now.strftime("%Y-%m-%dT%H")
-    known = storage.answered_drops(hour)
+    known = sweep_notes.answered_drops(hour)
     answered = set(known)
     done, last = True, sweep.cursor
     if not sweep.cursor:
         _answer_outside(looking)
-    for folder in storage.landing().folders(Keys.DROPS, sweep.cursor):
+    for folder in buckets.landing().folders(Keys.DROPS, sweep.cursor):
         if time.monotonic() >= deadline():
             done = False
             break
@@ -58,7 +60,7 @@ def handler(sweep: SweepProgress) -> SweepProgress:
                 answered.add(folder)
         last = folder
     if answered != known:
-        storage.record_answered_drops(hour, frozenset(answered))
+        sweep_notes.record_answered_drops(hour, frozenset(answered))
     for folder, said in looking.archived:
         with looking.sweeping.alone(folder):
             _tell_of_news(said, looking.sweeping)
@@ -79,17 +81,17 @@ def _is_answered(folder: str, looking: _Looking) -> bool:
 
 def _document(key: str) -> S3Object | None:
     """What a listing tells of an object."""
-    found = next(storage.landing().list(key), None)
+    found = next(buckets.landing().list(key), None)
     return found if found is not None and found.key == key else None
 
 
 def _answer(drop: Drop | None, sweeping: Sweeping) -> None:
     if drop is None:
         return
-    status = workflows.status(drop.execution_arn)
+    status = step_functions.status(drop.execution_arn)
     if status is None:
         logger.warning("a drop that nobody took in is taken in", extra={"prefix": drop.prefix})
-        workflows.start(settings().ingest_state_machine_arn, drop.run_id, drop.model_dump(mode="json"))
+        step_functions.start(settings().ingest_state_machine_arn, drop.run_id, drop.model_dump(mode="json"))
         sweeping.did("drops taken in")
     elif status != "RUNNING":
         _leave_to_settle(drop)
@@ -97,7 +99,7 @@ def _answer(drop: Drop | None, sweeping: Sweeping) -> None:
 
 def _leave_to_settle(drop: Drop) -> None:
     lease = Lease(run_id=drop.run_id, execution_arn=drop.execution_arn)
-    storage.take_lease(drop.prefix, lease, ended=lambda _: False)
+    leases.take_lease(drop.prefix, lease, ended=lambda _: False)
 
 
 # Answers that time overtakes
@@ -132,9 +134,9 @@ def _has_what_it_lacked(folder: str, said: DropStatus) -> bool:
         case Code.NO_FILES:
             documents = {folder + Keys.DROP_MARKER, folder + Keys.DROP_STATUS}
             # A folder's documents are few, and of a list of checksums alone nothing is taken in.
-            return any(found.key not in documents for found in islice(storage.landing().list(folder), 10))
+            return any(found.key not in documents for found in islice(buckets.landing().list(folder), 10))
         case _:
-            return next(storage.landing().begun_uploads(folder), None) is None
+            return next(buckets.landing().begun_uploads(folder), None) is None
 
 
 # What is not in its place
@@ -143,7 +145,7 @@ def _has_what_it_lacked(folder: str, said: DropStatus) -> bool:
 def _misplaced_are_answered(folder: str, looking: _Looking) -> bool:
     """Answer each dataset.json deeper in a folder that is no drop, and each with a wrong name, when all has arrived."""
     newest, meant, reports = datetime.min.replace(tzinfo=UTC), [], {}
-    for found in islice(storage.landing().list(folder), _LOOKED_THROUGH):
+    for found in islice(buckets.landing().list(folder), _LOOKED_THROUGH):
         newest = max(newest, found.modified)
         if is_like_marker(found.key):
             meant.append(found)
@@ -165,10 +167,10 @@ def _answer_outside(looking: _Looking) -> None:
             marker, status = _document(folder + Keys.DROP_MARKER), _document(folder + Keys.DROP_STATUS)
             if marker is not None and (status is None or status.modified < marker.modified):
                 _answer(drop_folder.misplaced_drop_of(marker), looking.sweeping)
-        for below in storage.landing().folders(folder) if folder != Keys.DROPS else ():
+        for below in buckets.landing().folders(folder) if folder != Keys.DROPS else ():
             with looking.sweeping.alone(below):
                 _misplaced_are_answered(below, looking)
 
 
 def _nearly_so_called() -> Iterator[str]:
-    return (folder for folder in storage.landing().folders("") if folder.lower() == Keys.DROPS and folder != Keys.DROPS)
+    return (folder for folder in buckets.landing().folders("") if folder.lower() == Keys.DROPS and folder != Keys.DROPS)

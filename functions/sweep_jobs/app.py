@@ -8,12 +8,14 @@ import time
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from archiver import outcomes, reports, runs, storage, workflows
+from archiver import outcomes, reports
+from archiver.aws import step_functions
 from archiver.errors import Reason
 from archiver.models.states import JobBegun, JobEnded, JobKind, JobReported, JobRequest, JobsSwept, Run, RunOutcome
 from archiver.scicat import Job, JobStatus, catalogue
 from archiver.step import deadline, logger, step
-from archiver.storage import RunFolder
+from archiver.storage import leases
+from archiver.storage.run_folder import RunFolder
 from archiver.sweeping import Sweeping, tell_failure
 
 # SciCat calls the archiver when it has stored a job; a call that arrives takes seconds.
@@ -60,19 +62,19 @@ def _look_at(job: Job, sweeping: Sweeping) -> tuple[JobEnded | None, set[_Run]]:
     if job.kind is None:  # The list is of jobs for this service.
         return None, set()
     request = JobRequest(job_id=job.id, kind=job.kind, owner_group=job.owner_group or "")
-    machine = runs.machine_of_job(request.kind)
-    arn = workflows.execution_arn(machine, job.id)
-    status = workflows.status(arn)
+    machine = step_functions.machine_of_job(request.kind)
+    arn = step_functions.execution_arn(machine, job.id)
+    status = step_functions.status(arn)
     if status == "RUNNING":
         return None, set()
     if status is None and job.status == JobStatus.SUBMITTED:
         if job.created is not None and datetime.now(UTC) - job.created >= PATIENCE:
             logger.warning("a job that nobody started is started", extra={"job": job.id})
-            workflows.start(machine, job.id, request.model_dump(mode="json"))
+            step_functions.start(machine, job.id, request.model_dump(mode="json"))
             sweeping.did("jobs started")
         return None, set()
     end, ends = _look_at_end(request, status)
-    if end is not None and datetime.now(UTC) - (workflows.ended_at(arn) or datetime.now(UTC)) > OVERDUE:
+    if end is not None and datetime.now(UTC) - (step_functions.ended_at(arn) or datetime.now(UTC)) > OVERDUE:
         tell_failure("jobs", job.id)
     return end, ends
 
@@ -93,22 +95,22 @@ def _look_at_end(request: JobRequest, status: str | None) -> tuple[JobEnded | No
 
 def _settle(run: Run, kind: JobKind, why: Reason | None) -> _Run:
     """See to it that a run of a job that ended (because of ``why``, or by itself) is over."""
-    arn = workflows.execution_arn(runs.machine_of_run(kind), run.run_id)
-    if workflows.status(arn) == "RUNNING":
+    arn = step_functions.execution_arn(step_functions.machine_of_run(kind), run.run_id)
+    if step_functions.status(arn) == "RUNNING":
         if why is None:
             return _Run.LATER
-        workflows.stop(arn)
+        step_functions.stop(arn)
         # A call that goes on may hold its end up; the end of an execution begins a sweep of its own.
-        return _Run.FOUND if workflows.has_ended(arn) else _Run.LATER
+        return _Run.FOUND if step_functions.has_ended(arn) else _Run.LATER
     if kind is JobKind.RETRIEVE:
         return _Run.SETTLED  # FinishJob tells what a retrieval left untold
     written = RunFolder(run.run_id).load("outcome.json", RunOutcome)
-    lease = storage.read_lease(run.pid)
+    lease = leases.read_lease(run.pid)
     if lease is not None and lease.run_id == run.run_id:
         # What waits for SciCat, or could not be settled in this sweep, is for another one.
         pending = written is not None and written.outcome == "pending"
         return _Run.LATER if lease.swept_by or pending else _Run.FOUND
     if written is not None:
         return _Run.SETTLED
-    found = outcomes.leave_to_sweep(run, arn, why or reports.reason_of_silence(workflows.status(arn)))
+    found = outcomes.leave_to_sweep(run, arn, why or reports.reason_of_silence(step_functions.status(arn)))
     return _Run.FOUND if found else _Run.SETTLED

@@ -9,15 +9,16 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from archiver import archived, landing_zone, storage, uploads
+from archiver import archived, landing_zone, uploads
+from archiver.aws.s3 import LAST_CHARACTER
 from archiver.errors import MAX_NAMED_FILES, DatasetRejected
 from archiver.keys import Keys
 from archiver.models.catalogue import RecordedDataset
 from archiver.models.files import S3Object
 from archiver.models.states import SweepProgress
-from archiver.s3 import LAST_CHARACTER
 from archiver.settings import settings
 from archiver.step import deadline, logger, step
+from archiver.storage import buckets, leases
 from archiver.sweeping import Sweeping
 
 
@@ -38,7 +39,7 @@ def handler(sweep: SweepProgress) -> SweepProgress:
 def _datasets(after: str) -> Iterator[str]:
     """The pids under which something lies, behind this one; a request for each."""
     last = Keys.uploads(after) + LAST_CHARACTER if after else ""
-    while (found := next(storage.landing().list(Keys.UPLOADS, last), None)) is not None:
+    while (found := next(buckets.landing().list(Keys.UPLOADS, last), None)) is not None:
         try:
             pid = uploads.pid_of(found.key)
         except DatasetRejected:
@@ -53,7 +54,7 @@ def _is_somebodys(pid: str) -> bool:
     upload = landing_zone.upload(pid)
     if upload is not None and (upload.is_busy or upload.may_be_sent_to):
         return True
-    if storage.read_lease(pid) is not None:
+    if leases.read_lease(pid) is not None:
         return True
     is_complete = upload is not None and upload.state == "finalized"
     dataset = archived.recorded(pid)
@@ -72,13 +73,13 @@ def _empty(pid: str) -> int:
 
     def old() -> Iterator[S3Object]:
         nonlocal count
-        for found in storage.landing().list(Keys.uploads(pid)):
+        for found in buckets.landing().list(Keys.uploads(pid)):
             if found.modified < before:
                 count += 1
                 named.extend([found.key] if len(named) < MAX_NAMED_FILES else [])
                 yield found
 
-    changed = storage.landing().delete_unchanged(old())
+    changed = buckets.landing().delete_unchanged(old())
     if count:
         logger.warning("files of nobody's are deleted", extra={"pid": pid, "count": count, "files": named})
     return count - len(changed)

@@ -8,15 +8,17 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from archiver import alarms, reports, storage, workflows
+from archiver import alarms, reports
 from archiver.alarms import Alarm
+from archiver.aws import step_functions
 from archiver.drops import DropStatus
 from archiver.errors import Code, Reason
 from archiver.keys import Keys
 from archiver.models.states import Failure, Lease, RunOutcome, RunsSwept, RunToSettle, SweepProgress
 from archiver.settings import MIB, settings
 from archiver.step import deadline, logger, step
-from archiver.storage import RunFolder
+from archiver.storage import buckets, leases
+from archiver.storage.run_folder import RunFolder
 from archiver.sweeping import Sweeping
 
 # Each may name a hundred files, and a state holds 262,144 bytes.
@@ -33,7 +35,7 @@ def handler(sweep: SweepProgress) -> RunsSwept:
     sweeping = Sweeping(sweep)
     runs: list[RunToSettle] = []
     cursor, done = sweep.cursor, True
-    for key in storage.lease_keys(sweep.cursor):
+    for key in leases.lease_keys(sweep.cursor):
         if len(runs) == MAX_RUNS or time.monotonic() >= deadline():
             done = False
             break
@@ -46,21 +48,21 @@ def handler(sweep: SweepProgress) -> RunsSwept:
 
 def _left_behind(key: str, sweep: SweepProgress) -> list[RunToSettle]:
     """How the run that holds this lease is to end, if nobody works on its subject any more."""
-    lease = storage.lease_at(key)
-    run = _settled(key, lease, sweep) if lease is not None and workflows.has_ended(lease.worker_arn) else None
+    lease = leases.lease_at(key)
+    run = _settled(key, lease, sweep) if lease is not None and step_functions.has_ended(lease.worker_arn) else None
     return [] if run is None else [run]
 
 
 def _settled(key: str, lease: Lease, sweep: SweepProgress) -> RunToSettle | None:
     """How the run is to end; None when its lease was given back or taken over meanwhile."""
-    ended = workflows.ended_at(lease.execution_arn)
+    ended = step_functions.ended_at(lease.execution_arn)
     over_for = LAST_CALL if ended is None else datetime.now(UTC) - ended
     if over_for > OVERDUE:
         alarms.sound(Alarm.OVERDUE_RUNS, "a run cannot be settled", run=lease.run_id, subject=lease.subject)
-    is_drop = workflows.is_execution_of(lease.execution_arn, settings().ingest_state_machine_arn)
+    is_drop = step_functions.is_execution_of(lease.execution_arn, settings().ingest_state_machine_arn)
     if not is_drop and _outcome(lease) == "pending":
         return _run(lease, "register")
-    if not storage.sweep_lease(key, lease, sweep.execution_arn):
+    if not leases.sweep_lease(key, lease, sweep.execution_arn):
         return None
     if is_drop:
         return _run(lease, "drop", _failure_of_drop(lease))
@@ -101,15 +103,15 @@ def _reason(lease: Lease) -> Reason:
     written = RunFolder(lease.run_id).load("outcome.json", RunOutcome)
     if written is not None:
         return reports.reason_written(written)
-    return reports.reason_of_silence(workflows.status(lease.execution_arn))
+    return reports.reason_of_silence(step_functions.status(lease.execution_arn))
 
 
 def _failure_of_drop(lease: Lease) -> Failure | None:
     """Why the ingest failed: as dataset.status.json says, or as its execution ended; None when it came through."""
-    body = storage.landing().read(lease.subject + Keys.DROP_STATUS, MIB)
+    body = buckets.landing().read(lease.subject + Keys.DROP_STATUS, MIB)
     written = None if body is None else DropStatus.model_validate_json(body)
     if written is not None and written.execution == lease.execution_arn and written.code is not None:
         return reports.failure_of(Reason(Code(written.code), written.message, written.files, written.count))
     if RunFolder(lease.run_id).load("outcome.json", DropStatus) is not None:
         return None
-    return reports.failure_of(reports.reason_of_silence(workflows.status(lease.execution_arn)))
+    return reports.failure_of(reports.reason_of_silence(step_functions.status(lease.execution_arn)))

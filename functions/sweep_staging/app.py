@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 
-from archiver import storage, workflows
+from archiver.aws import step_functions
+from archiver.aws.s3 import Bucket
 from archiver.keys import Keys
-from archiver.lts import long_term_storage
+from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.states import SweepProgress
-from archiver.s3 import Bucket
 from archiver.settings import settings
 from archiver.step import deadline, logger, step
+from archiver.storage import buckets, leases
 from archiver.sweeping import Sweeping
 
 # The longest function takes 15 minutes.
@@ -43,7 +44,7 @@ def handler(sweep: SweepProgress) -> SweepProgress:
 
 def _found() -> Iterator[tuple[str, frozenset[str], Callable[[], str]]]:
     """What may be left behind: its key, how its run must have ended for that, and what removes it."""
-    staging, lts = storage.staging(), long_term_storage().bucket
+    staging, lts = buckets.staging(), long_term_storage().bucket
     for key, upload_id in staging.uploads(Keys.UPLOADS):
         yield key, _ENDS, partial(_abort, staging, key, upload_id)
     for found in staging.list(Keys.UPLOADS):
@@ -64,11 +65,11 @@ def _is_over(run: tuple[str, str] | None, ends: frozenset[str]) -> bool:
     if run is None:
         return False
     pid, run_id = run
-    arn = workflows.execution_arn(settings().archive_dataset_state_machine_arn, run_id)
-    if workflows.status(arn) not in ends:
+    arn = step_functions.execution_arn(settings().archive_dataset_state_machine_arn, run_id)
+    if step_functions.status(arn) not in ends:
         return False
-    ended = workflows.ended_at(arn)
-    return ended is not None and datetime.now(UTC) - ended > LONGEST_CALL and not storage.holds_lease(pid, run_id)
+    ended = step_functions.ended_at(arn)
+    return ended is not None and datetime.now(UTC) - ended > LONGEST_CALL and not leases.holds_lease(pid, run_id)
 
 
 def _abort(bucket: Bucket, key: str, upload_id: str) -> str:

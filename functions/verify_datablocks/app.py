@@ -3,20 +3,20 @@
 Raises ServiceRefused("lts_verify") naming the tars that are absent or differ in size or CRC64NVME.
 """
 
-from archiver import storage
 from archiver.errors import Code, ServiceRefused
 from archiver.handoff import HandOver
-from archiver.lts import long_term_storage
+from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.states import Run
 from archiver.packaging import sealed_datablocks
 from archiver.step import deadline, step
-from archiver.storage import RunFolder
+from archiver.storage import buckets
+from archiver.storage.run_folder import RunFolder
 
 
 @step
 def handler(run: Run) -> Run:
     folder = RunFolder(run.run_id)
-    hand_over = HandOver(long_term_storage(), storage.staging(), folder, deadline())
+    hand_over = HandOver(long_term_storage(), buckets.staging(), folder, deadline())
     sealed = sealed_datablocks(folder)
     verified = [hand_over.verified(datablock) for datablock in sealed]
     wrong = [datablock.key for datablock, found in zip(sealed, verified, strict=True) if found is None]

@@ -12,10 +12,10 @@ from collections import Counter
 from pathlib import Path
 from typing import override
 
-from archiver import clients
+from archiver.aws import clients
+from archiver.aws.s3 import Bucket, PinnedRange, UploadedPart
 from archiver.models.files import SourceFile
 from archiver.packaging import Packager, Source
-from archiver.s3 import Bucket, PinnedRange, UploadedPart
 from archiver.tar.layout import Limits
 from tests.unit.memory_bucket import MemoryFolder
 

@@ -11,15 +11,17 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from archiver import clients, delivery, lts
+from archiver import delivery
+from archiver.aws import clients
+from archiver.aws.s3 import Bucket
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.delivery import Delivered, Refused, Wanted, deliver
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
-from archiver.lts import LongTermStorage, StoredDatablock, TapeState
+from archiver.lts import long_term_storage
+from archiver.lts.long_term_storage import LongTermStorage, StoredDatablock, TapeState
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.datablocks import SealedDatablock
-from archiver.s3 import Bucket
 from archiver.settings import MIB
 from archiver.tar.format import LAYOUT_VERSION
 from local.configuration import ACCESS_KEY_ID, SECRET_ACCESS_KEY
@@ -96,7 +98,11 @@ class Archive:
 @pytest.fixture(params=["streamed", "copied by S3"])
 def archive(stack: RunningStack, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
     """The stack's LTS mock, to which parts are streamed, or the bucket behind it, into which S3 copies them."""
-    for module, name in ((lts, "STREAMED_PART"), (lts, "COPIED_PART"), (delivery, "STREAMED_PART")):
+    for module, name in (
+        (long_term_storage, "STREAMED_PART"),
+        (long_term_storage, "COPIED_PART"),
+        (delivery, "STREAMED_PART"),
+    ):
         monkeypatch.setattr(module, name, 5 * MIB)
     s3 = clients.s3_at(stack.aws, ACCESS_KEY_ID, SECRET_ACCESS_KEY)
     tape = stack.endpoints.lts if request.param == "streamed" else None

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archiver import clients, packaging
+from archiver import packaging
+from archiver.aws import clients
+from archiver.aws.s3 import Bucket, PinnedRange
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.packaging import Packager, SliceProgress, Source
-from archiver.s3 import Bucket, PinnedRange
 from archiver.settings import MIB
 from archiver.tar.layout import Limits
 from tests.account import ROOT

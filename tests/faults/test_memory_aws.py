@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from archiver import clients
+from archiver.aws import clients
+from archiver.aws.s3 import Bucket, PinnedRange
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models.states import Lease
-from archiver.s3 import Bucket, PinnedRange
-from archiver.storage import RunFolder, staging, take_lease
+from archiver.storage.buckets import staging
+from archiver.storage.leases import take_lease
+from archiver.storage.run_folder import RunFolder
 from tests.faults.world import a_world
 
 PART = b"x" * 5 * 1024**2

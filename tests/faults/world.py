@@ -20,7 +20,7 @@ import time_machine
 import urllib3
 from botocore.client import BaseClient
 
-from archiver import clients
+from archiver.aws import clients
 from archiver.keys import Keys
 from tests.account import (
     BUCKETS,

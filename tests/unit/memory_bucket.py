@@ -11,11 +11,11 @@ from typing import Any, override
 
 from pydantic import TypeAdapter
 
+from archiver.aws.s3 import READINGS, Bucket, ObjectHead, PinnedRange, UploadedPart
+from archiver.aws.stored_checksums import StoredChecksum
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models.files import S3Object, SourceFile
-from archiver.s3 import READINGS, Bucket, ObjectHead, PinnedRange, UploadedPart
-from archiver.stored_checksums import StoredChecksum
 
 
 def etag_of(body: bytes) -> str:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archiver import extraction, traffic
+from archiver import extraction
+from archiver.aws import metering
 from archiver.errors import Code, ServiceRefused
 from archiver.extraction import Extraction, extract, selection_of, tars_of
-from archiver.lts import long_term_storage
+from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import Run
 from archiver.scicat import Job, JobDataset
-from archiver.storage import RunFolder
+from archiver.storage.run_folder import RunFolder
 from tests.archive import ANY_PID, archive_id, our_tar, put_on_tape
 from tests.catalogue import ANY_TIME
 
@@ -81,13 +82,13 @@ def test_bytes_of_another_service_are_sent_on_instead_of_copied(
     aws: "S3Client", environment: pytest.MonkeyPatch
 ) -> None:
     recall(aws)
-    before = traffic.moved()
+    before = metering.moved()
     lts = long_term_storage()
     environment.setattr(lts, "_same_account", False)
 
     assert extract(RUN, WANTED, lts, math.inf) is Extraction.DONE
 
-    moved = traffic.moved() - before
+    moved = metering.moved() - before
     assert given(aws) == {path: FILES[path] for path in WANTED}
     assert (moved["copied"], moved["sent"] > 24 * MIB, moved["read"] < 26 * MIB) == (0, True, True)
 

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 import time_machine
 
-from archiver import handoff, storage
+from archiver import handoff
 from archiver.errors import Code, ServiceRefused
 from archiver.handoff import HandOver
 from archiver.keys import Keys
-from archiver.lts import long_term_storage
+from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.datablocks import SealedDatablock
 from archiver.packaging import sealed_datablocks
 from archiver.settings import MIB
+from archiver.storage import buckets
 from tests.account import LambdaContext
 from tests.catalogue import Scicat
 from tests.dataset import TO_SEALED, ADataset, do_steps
@@ -51,13 +52,13 @@ def sealed(dataset: ADataset) -> SealedDatablock:
 
 def hand_over(dataset: ADataset, deadline: float = FOREVER) -> int | None:
     """What a worker is told: None when it is done, else when to call again."""
-    hand_over = HandOver(long_term_storage(), storage.staging(), dataset.folder, deadline)
+    hand_over = HandOver(long_term_storage(), buckets.staging(), dataset.folder, deadline)
     return hand_over.share(sealed_datablocks(dataset.folder), lane=0)
 
 
 def verified(dataset: ADataset) -> SealedDatablock | None:
     (sealed,) = sealed_datablocks(dataset.folder)
-    return HandOver(long_term_storage(), storage.staging(), dataset.folder, FOREVER).verified(sealed)
+    return HandOver(long_term_storage(), buckets.staging(), dataset.folder, FOREVER).verified(sealed)
 
 
 def refusal(dataset: ADataset) -> ServiceRefused:
@@ -233,8 +234,8 @@ def test_g01_a_write_that_is_refused_for_good_is_told_so(
 def test_g02_a_write_that_breaks_off_goes_on_where_it_was(
     dataset: ADataset, s3_faults: S3Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archiver.lts.COPIED_PART", 5 * MIB)
-    monkeypatch.setattr("archiver.lts._COPIES", 1)
+    monkeypatch.setattr("archiver.lts.long_term_storage.COPIED_PART", 5 * MIB)
+    monkeypatch.setattr("archiver.lts.long_term_storage._COPIES", 1)
     s3_faults.drop("UploadPartCopy", bucket="lts", nth=2, times=5)
     assert hand_over(dataset) == 2
     assert archived() == set()

@@ -6,10 +6,11 @@ import jwt
 import pytest
 from types_boto3_s3 import S3Client
 
-from archiver import links, storage
+from archiver import links
 from archiver.keys import Keys
 from archiver.links import Link
 from archiver.settings import settings
+from archiver.storage import buckets
 from tests.template import resources_of
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -124,13 +125,13 @@ def test_a_new_key_ends_every_link(secret: str, environment: pytest.MonkeyPatch)
 
 @pytest.mark.usefixtures("aws")
 def test_a_revocation_ends_the_links_of_one_dataset_until_then() -> None:
-    links.revoke(ANY_PID, storage.retrieval(), NOW)
+    links.revoke(ANY_PID, buckets.retrieval(), NOW)
 
     revoked = {
-        "earlier": links.is_revoked(a_link(NOW - timedelta(days=1)), storage.retrieval()),
-        "of that second": links.is_revoked(a_link(NOW), storage.retrieval()),
-        "later": links.is_revoked(a_link(NOW + timedelta(seconds=1)), storage.retrieval()),
-        "of another dataset": links.is_revoked(a_link(pid="any/other"), storage.retrieval()),
-        "of a job's list": links.is_revoked(a_link(pid=""), storage.retrieval()),
+        "earlier": links.is_revoked(a_link(NOW - timedelta(days=1)), buckets.retrieval()),
+        "of that second": links.is_revoked(a_link(NOW), buckets.retrieval()),
+        "later": links.is_revoked(a_link(NOW + timedelta(seconds=1)), buckets.retrieval()),
+        "of another dataset": links.is_revoked(a_link(pid="any/other"), buckets.retrieval()),
+        "of a job's list": links.is_revoked(a_link(pid=""), buckets.retrieval()),
     }
     assert [name for name, is_revoked in revoked.items() if is_revoked] == ["earlier", "of that second"]

@@ -2,7 +2,7 @@
 
 import tracemalloc
 
-from archiver.memory import reserve
+from archiver.aws.memory import reserve
 
 MIB = 1024**2
 

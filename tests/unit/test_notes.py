@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pydantic import BaseModel
 
-from archiver import storage
-from archiver.notes import Note
-from archiver.s3 import Bucket
+from archiver.aws.s3 import Bucket
+from archiver.storage import buckets
+from archiver.storage.shared_documents import Note
 
 
 class Count(BaseModel):
@@ -63,4 +63,4 @@ def test_a_change_whose_answer_was_lost_counts_once(monkeypatch: pytest.MonkeyPa
 
     assert [a_note().change(one_more) for _ in range(2)] == [Count(number=1), Count(number=2)]
     a_note().delete()
-    assert storage.staging().head("uploads/any.json") is None
+    assert buckets.staging().head("uploads/any.json") is None

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 import time_machine
 
-from archiver import renewal, storage
+from archiver import renewal
+from archiver.aws.s3 import Bucket
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused
 from archiver.renewal import renew
-from archiver.s3 import Bucket
 from archiver.settings import MIB
+from archiver.storage import buckets
 from tests.archive import deliver
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def retrieval(aws: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Bucket:
     assert aws
     monkeypatch.setattr(renewal, "_PART", 5 * MIB)
     deliver(KEY, BODY)
-    return storage.retrieval()
+    return buckets.retrieval()
 
 
 @pytest.fixture

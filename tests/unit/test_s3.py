@@ -20,12 +20,12 @@ from botocore.stub import ANY, Stubber
 from moto import mock_aws
 from urllib3.exceptions import ProtocolError
 
-from archiver import s3
+from archiver.aws import s3
+from archiver.aws.s3 import Bucket, BucketElsewhere, PinnedRange, UploadedPart
+from archiver.aws.stored_checksums import StoredChecksum
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused, ServiceUnavailable
 from archiver.models.files import S3Object
-from archiver.s3 import Bucket, BucketElsewhere, PinnedRange, UploadedPart
-from archiver.stored_checksums import StoredChecksum
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

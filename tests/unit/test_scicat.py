@@ -18,7 +18,7 @@ from moto import mock_aws
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.states import JobKind
-from archiver.scicat import Catalogue, Identity, JobStatus, JobTypes, answers, receiving
+from archiver.scicat import Catalogue, Identity, JobStatus, JobTypes, responses, streaming
 from archiver.scicat import catalogue as deployed_catalogue
 from archiver.scicat.retries import UnansweredError, pause_asked_for, worth_repeating
 from tests.loopback import QuietHandler, serving
@@ -378,7 +378,7 @@ def test_one_login_serves_many_calls(script: Script, catalogue: Catalogue) -> No
 def test_f14_an_answer_of_more_than_64_mib_is_refused_also_when_it_comes_compressed(
     script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiving, "ANSWER_BYTES", 1024**2)
+    monkeypatch.setattr(streaming, "ANSWER_BYTES", 1024**2)
     bomb = gzip.compress(b" " * 50 * 1024**2)
     for answer in (Answer(200, b" " * 2 * 1024**2), Answer(200, bomb, {"Content-Encoding": "gzip"})):
         script.answers = [answer]
@@ -425,7 +425,7 @@ def test_f05_another_datablock_of_that_archive_id_is_a_conflict(
 def test_f19_a_large_record_is_refused_with_its_size_and_not_sent_again(
     script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.setattr(answers, "LARGE_BODY_BYTES", 10)
+    monkeypatch.setattr(responses, "LARGE_BODY_BYTES", 10)
     script.answers = [Answer(status), Answer(200, dataset(datablocks=[]))]
     with pytest.raises(ServiceRefused, match=r"\d+ bytes sent") as caught:
         catalogue.add_datablock(PID, DATABLOCK)
@@ -586,7 +586,7 @@ def test_f02_a_new_password_in_the_secret_is_used_after_ten_seconds(
 def test_f04_a_refusal_that_took_as_long_as_scicat_waits_for_its_database_is_an_outage(
     script: Script, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.setattr(answers, "DATABASE_SECONDS", 0.0)
+    monkeypatch.setattr(responses, "DATABASE_SECONDS", 0.0)
     script.answers = [Answer(status, {"message": "Forbidden resource"})] * 3
     with pytest.raises(ServiceUnavailable) as caught:
         catalogue.update_lifecycle(PID, archivable=False)

@@ -7,7 +7,7 @@ import time
 import pytest
 from pydantic import ValidationError
 
-from archiver import traffic
+from archiver.aws import metering
 from archiver.models.states import Failure, Run, RunFailed
 from archiver.step import deadline, logger, step
 from tests.account import LambdaContext
@@ -68,8 +68,8 @@ class TestStep:
 
         @step
         def ask(_: Run) -> None:
-            traffic.count("read", 10)
-            traffic.counter_of("s3")(event_name="before-send.s3.GetObject", request=None)
+            metering.count("read", 10)
+            metering.counter_of("s3")(event_name="before-send.s3.GetObject", request=None)
 
         ask(RUN, LambdaContext())
         told = json.loads(log.getvalue())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.stored_checksums import Comparison, StoredChecksum, checksum_of, stored_checksums
+from archiver.aws.stored_checksums import Comparison, StoredChecksum, checksum_of, stored_checksums
 
 PARTS = (b"the first part, ", b"a second one, ", b"and the rest")
 BODY = b"".join(PARTS)

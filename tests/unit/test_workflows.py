@@ -6,7 +6,7 @@ import time
 import boto3
 import pytest
 
-from archiver import workflows
+from archiver.aws import step_functions
 from archiver.errors import ServiceUnavailable
 from tests.account import ACCOUNT_ID, state_machine_arn
 from tests.state_machines import await_first_state
@@ -24,34 +24,34 @@ def any_machine(aws: object) -> str:
 
 
 def test_the_same_name_starts_one_execution(any_machine: str) -> None:
-    first = workflows.start(any_machine, "job-1", {"job_id": "job-1"})
-    assert workflows.start(any_machine, "job-1", {"job_id": "job-1"}) == first
-    assert first == workflows.execution_arn(any_machine, "job-1")
+    first = step_functions.start(any_machine, "job-1", {"job_id": "job-1"})
+    assert step_functions.start(any_machine, "job-1", {"job_id": "job-1"}) == first
+    assert first == step_functions.execution_arn(any_machine, "job-1")
     assert len(boto3.client("stepfunctions").list_executions(stateMachineArn=any_machine)["executions"]) == 1
 
 
 def test_an_execution_that_was_never_started_has_no_status(any_machine: str) -> None:
-    assert workflows.status(workflows.execution_arn(any_machine, "nobody")) is None
+    assert step_functions.status(step_functions.execution_arn(any_machine, "nobody")) is None
 
 
 def test_a_state_machine_that_is_not_there_is_unavailable(any_machine: str) -> None:
     with pytest.raises(ServiceUnavailable):
-        workflows.start(any_machine + "-other", "job-1", {})
+        step_functions.start(any_machine + "-other", "job-1", {})
 
 
 def test_an_execution_is_known_by_its_workflow(any_machine: str) -> None:
-    arn = workflows.execution_arn(any_machine, "job-1")
-    assert workflows.is_execution_of(arn, any_machine)
-    assert not workflows.is_execution_of(arn, any_machine[:-1])
-    assert not workflows.is_execution_of(arn, "")
+    arn = step_functions.execution_arn(any_machine, "job-1")
+    assert step_functions.is_execution_of(arn, any_machine)
+    assert not step_functions.is_execution_of(arn, any_machine[:-1])
+    assert not step_functions.is_execution_of(arn, "")
 
 
 def test_an_execution_is_stopped_once_and_one_that_does_not_exist_is_fine(any_machine: str) -> None:
-    arn = workflows.start(any_machine, "job-1", {})
+    arn = step_functions.start(any_machine, "job-1", {})
     await_first_state(boto3.client("stepfunctions"), arn)
-    for stopped in (arn, arn, workflows.execution_arn(any_machine, "nobody")):
-        workflows.stop(stopped)
-    while not workflows.has_ended(arn):
+    for stopped in (arn, arn, step_functions.execution_arn(any_machine, "nobody")):
+        step_functions.stop(stopped)
+    while not step_functions.has_ended(arn):
         time.sleep(0.01)
-    assert workflows.ended_at(arn) is not None
-    assert workflows.ended_at(workflows.execution_arn(any_machine, "nobody")) is None
+    assert step_functions.ended_at(arn) is not None
+    assert step_functions.ended_at(step_functions.execution_arn(any_machine, "nobody")) is None

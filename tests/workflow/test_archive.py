@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archiver import storage
 from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
 from archiver.scicat import catalogue
+from archiver.storage import buckets, leases
 from functions.seal_datablock import app as seal_datablock
 from tests.account import LambdaContext
 from tests.catalogue import Scicat
@@ -79,8 +79,8 @@ def test_a_dataset_is_archived_verified_registered_and_then_deleted_from_the_lan
     manifest = members.pop(".datablock/1/manifest-sha256.txt").decode()
     assert members == FILES
     assert set(manifest.splitlines()) == {f"{hashlib.sha256(body).hexdigest()}  {path}" for path, body in FILES.items()}
-    assert [found.key for found in storage.staging().list("openem-network/")] == []
-    assert storage.read_lease(dataset.pid) is None
+    assert [found.key for found in buckets.staging().list("openem-network/")] == []
+    assert leases.read_lease(dataset.pid) is None
 
 
 def test_scicat_is_told_in_this_order(workflows: Workflows, aws: "S3Client", scicat: Scicat) -> None:
@@ -141,7 +141,7 @@ def test_d07_a_file_that_changes_after_it_was_matched_rejects_the_dataset(
     job_id, _ = archive(workflows, scicat, dataset)
     assert scicat.job(job_id)["statusCode"] == "finishedWithDatasetErrors"
     assert dataset.lifecycle["archiveReturnMessage"]["code"] == "changed_after_validate"
-    assert [key for key, _ in storage.staging().uploads("")] == []
+    assert [key for key, _ in buckets.staging().uploads("")] == []
     assert aws.get_object(Bucket="landing", Key=dataset.prefix + "a.mrc")["Body"].read() == b"other"
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from archiver import storage
 from archiver.keys import Keys
-from archiver.lts import long_term_storage
+from archiver.lts.long_term_storage import long_term_storage
 from archiver.scicat import catalogue
+from archiver.storage import buckets, leases
 from tests import dropping
 from tests.account import LambdaContext, execution_arn
 from tests.archive import ANY_PID, an_archived_dataset
@@ -106,10 +106,10 @@ def assert_the_archiving_is_cancelled(dataset: ADataset) -> None:
 
 def assert_nothing_is_left(pid: str) -> None:
     """No upload is open, no tar is staged, nobody holds the dataset, and what SciCat records is archived."""
-    assert list(storage.staging().uploads("")) == []
+    assert list(buckets.staging().uploads("")) == []
     assert list(long_term_storage().bucket.uploads("")) == []
-    assert list(storage.staging().list(Keys.UPLOADS)) == []
-    assert list(storage.lease_keys()) == []
+    assert list(buckets.staging().list(Keys.UPLOADS)) == []
+    assert list(leases.lease_keys()) == []
     dataset = catalogue().need_recorded_dataset(pid)
     assert bool(dataset.datablocks) is dataset.lifecycle["retrievable"]
 
@@ -207,4 +207,4 @@ def test_an_ingest_that_is_stopped_at_any_state_says_so_beside_the_drop_and_can_
     requested = (step, after_the_work) == ("RequestArchive", True) or status["job"]
     assert status["status"] == ("requested" if requested else "failed")
     assert status["code"] == (None if requested else "cancelled")
-    assert list(storage.lease_keys()) == []
+    assert list(leases.lease_keys()) == []

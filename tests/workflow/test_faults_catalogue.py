@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archiver import storage
 from archiver.keys import Keys
 from archiver.scicat import catalogue
+from archiver.storage import buckets, leases
 from archiver.tar.layout import Limits
 from tests.account import LambdaContext
 from tests.catalogue import Scicat
@@ -150,8 +150,8 @@ def test_f20_what_scicat_refuses_for_good_is_a_systems_error_with_its_own_words(
     assert story(scicat) == [JOB_STARTED, STARTED, *sent, system_error(code, job_id, message), ended]
     assert records(dataset) == []
     assert dataset.landing() == landed
-    assert storage.read_lease(dataset.pid) is None
-    assert [found.key for found in storage.staging().list("openem-network/")] == []
+    assert leases.read_lease(dataset.pid) is None
+    assert [found.key for found in buckets.staging().list("openem-network/")] == []
 
 
 def test_f20_a_refusal_of_a_record_is_sent_once(workflows: Workflows, aws: "S3Client", scicat: Scicat) -> None:
@@ -173,8 +173,8 @@ def test_f04_a_dataset_that_is_deleted_before_the_hand_off_does_not_go_to_tape(
     assert story(scicat) == [JOB_STARTED, STARTED, ended]
     assert "Contents" not in aws.list_objects_v2(Bucket="lts")
     assert dataset.landing() == landed
-    assert [key for key, _ in storage.staging().uploads("")] == []
-    assert [found.key for found in storage.staging().list("openem-network/")] == []
+    assert [key for key, _ in buckets.staging().uploads("")] == []
+    assert [found.key for found in buckets.staging().list("openem-network/")] == []
 
 
 def test_f04_a_catalogue_that_is_down_before_the_hand_off_has_not_forgotten_the_dataset(
@@ -201,7 +201,7 @@ def test_f04_a_dataset_that_is_deleted_after_the_hand_off_is_not_written_to_and_
     assert story(scicat) == [JOB_STARTED, STARTED, ended]
     assert dataset.landing() == landed
     assert [found["Key"] for found in aws.list_objects_v2(Bucket="lts")["Contents"]] == keys(dataset, job_id)
-    assert storage.read_lease(dataset.pid) is None
+    assert leases.read_lease(dataset.pid) is None
 
 
 def test_f05_a_record_of_another_tar_under_our_name_is_a_systems_error(
@@ -383,7 +383,7 @@ def test_f23_d10_a_catalogue_that_is_down_when_the_work_is_done_is_told_when_it_
     assert told == [STARTED, *keys(dataset, job_id), ARCHIVED, JOB_DONE]
     assert records(dataset) == keys(dataset, job_id)
     assert dataset.landing() == {dataset.prefix + "dataset.json"}
-    assert storage.read_lease(dataset.pid) is None
+    assert leases.read_lease(dataset.pid) is None
 
 
 def test_f02_a_password_that_is_changed_during_the_run_delays_only_what_scicat_is_told(

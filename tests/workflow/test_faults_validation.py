@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archiver import clients, storage
+from archiver.aws import clients
 from archiver.errors import Code
 from archiver.keys import Keys
 from archiver.models.catalogue import CatalogueFile
 from archiver.scicat import JobStatus, catalogue
+from archiver.storage import buckets, leases
 from functions.start_ingest.app import handler as start_ingest
 from tests import dropping
 from tests.account import LambdaContext
@@ -71,9 +72,9 @@ def assert_refused(dataset: ADataset, code: Code, before: set[str]) -> dict[str,
     assert lifecycle["archiveReturnMessage"]["code"] == code
     assert dataset.landing() == before
     assert catalogue().need_recorded_dataset(dataset.pid).datablocks == ()
-    assert list(storage.staging().uploads("")) == []
-    assert list(storage.staging().list("openem-network/")) == []
-    assert storage.read_lease(dataset.pid) is None
+    assert list(buckets.staging().uploads("")) == []
+    assert list(buckets.staging().list("openem-network/")) == []
+    assert leases.read_lease(dataset.pid) is None
     told: dict[str, Any] = lifecycle["archiveReturnMessage"]
     return told
 

@@ -7,7 +7,7 @@ import pytest
 
 from archiver.errors import Code, DatasetRejected
 from archiver.models.states import RunOutcome
-from archiver.storage import RunFolder
+from archiver.storage.run_folder import RunFolder
 from tests.account import LambdaContext
 from tests.catalogue import Scicat
 from tests.workflow.conftest import CRASHED, TIMED_OUT, Workflows

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archiver import storage
+from archiver.storage import leases
 from tests.archive import ANY_PID, an_archived_dataset, archive_id
 from tests.catalogue import Scicat
 from tests.dataset import ADataset
@@ -44,7 +44,7 @@ def test_an_archive_job_for_an_archived_dataset_whose_lifecycle_was_reset_says_t
     ended = do(workflows, scicat, "archive", scicat.add_job("archive", dataset.pid))
     assert ended["statusCode"] == "finishedSuccessful"
     assert flags(scicat, dataset.pid) == ARCHIVED
-    assert list(storage.lease_keys()) == []
+    assert list(leases.lease_keys()) == []
 
 
 def test_a_retrieve_job_of_a_dataset_that_was_reset_after_it_was_asked_for_is_done(
@@ -128,7 +128,7 @@ def test_a_list_of_datablocks_that_scicat_refuses_leaves_no_dataset_called_start
     assert scicat.job(job_id)["statusCode"] == "finishedUnsuccessful"
     lifecycle = flags(scicat, dataset.pid)
     assert lifecycle == {"archiveStatusMessage": "scheduleArchiveJobFailed", "archivable": True, "retrievable": False}
-    assert list(storage.lease_keys()) == []
+    assert list(leases.lease_keys()) == []
 
     # When SciCat shows its list again, the dataset is archived.
     scicat.faults()

@@ -15,7 +15,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
     StateTaskServiceAwsSdk,
 )
 
-from archiver import clients
+from archiver.aws import clients
 from archiver.models.states import JobKind
 from functions.deliver_datablocks.app import handler as deliver
 from functions.end_wait.app import handler as end_wait

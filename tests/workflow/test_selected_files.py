@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archiver import clients, traffic
+from archiver.aws import clients, metering
 from archiver.models.catalogue import CatalogueFile
 from archiver.models.states import JobKind
 from archiver.scicat import catalogue
@@ -94,11 +94,11 @@ def test_h04_three_files_of_three_thousand_cost_one_recall_and_few_bytes(
     blocks = tuple({f"movies/{block}/{n:03d} 'ü'.mrc": body(10_000) for n in range(300)} for block in range(10))
     tars = an_archived_dataset(aws, scicat, blocks=blocks, version=version)
     wanted = {path: blocks[6][path] for path in list(blocks[6])[100:103]}
-    before = traffic.moved()
+    before = metering.moved()
 
     job_id, end = retrieve(workflows, scicat, *wanted)
 
-    moved = traffic.moved() - before
+    moved = metering.moved() - before
     files, manifest = without_manifest(handed_over(aws, scicat, job_id))
     assert (end.status, manifest.count(b"\n")) == ("SUCCEEDED", 3)
     assert files == wanted
@@ -122,11 +122,11 @@ def test_the_bytes_of_a_large_file_are_copied_by_s3_itself(
 ) -> None:
     large = random.Random(2).randbytes(12 * MIB)
     an_archived_dataset(aws, scicat, blocks=({"large": large, "other": b"any"},), version="2")
-    before = traffic.moved()
+    before = metering.moved()
 
     job_id, _ = retrieve(workflows, scicat, "large")
 
-    moved = traffic.moved() - before
+    moved = metering.moved() - before
     assert handed_over(aws, scicat, job_id)["large"] == large
     assert moved["copied"] > moved["sent"]
 

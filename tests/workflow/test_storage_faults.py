@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archiver import storage
 from archiver.keys import Keys
-from archiver.lts import long_term_storage
+from archiver.lts.long_term_storage import long_term_storage
 from archiver.packaging import transfers
 from archiver.scicat import catalogue
 from archiver.settings import MIB
 from archiver.step import logger
+from archiver.storage import buckets, leases
 from tests.account import SECRETS, LambdaContext
 from tests.catalogue import Scicat
 from tests.dataset import ADataset
@@ -62,9 +62,9 @@ def records(dataset: ADataset) -> list[str]:
 
 def assert_nothing_is_left() -> None:
     """No upload, no staged tar, no lease."""
-    assert list(chain(storage.staging().uploads(""), long_term_storage().bucket.uploads(""))) == []
-    assert list(storage.staging().list("openem-network/")) == []
-    assert list(storage.staging().list("leases/")) == []
+    assert list(chain(buckets.staging().uploads(""), long_term_storage().bucket.uploads(""))) == []
+    assert list(buckets.staging().list("openem-network/")) == []
+    assert list(buckets.staging().list("leases/")) == []
 
 
 def assert_archived(workflows: Workflows, dataset: ADataset) -> None:
@@ -279,7 +279,7 @@ def test_g10_a_storage_that_does_not_come_back_ends_the_run(
     assert archive(workflows, dataset) == "finishedUnsuccessful"
     assert dataset.lifecycle["archiveReturnMessage"]["code"] == "lts_deadline"
     assert dataset.landing() == before
-    assert storage.read_lease(dataset.pid) is None
+    assert leases.read_lease(dataset.pid) is None
 
 
 def test_g22_what_a_failed_run_handed_over_stays_in_the_storage_without_a_record(

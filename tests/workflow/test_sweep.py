@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 
-from archiver import clients, reports, storage
+from archiver import reports
+from archiver.aws import clients
 from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
 from archiver.models.states import JobBegun, JobKind, Lease, Run
 from archiver.scicat import JobStatus, catalogue
+from archiver.storage import buckets, leases, run_folder
 from functions.start_ingest.app import handler as start_ingest
 from tests import dropping
 from tests.account import LambdaContext, execution_arn
@@ -204,7 +206,7 @@ def test_f23_scicat_that_is_silent_after_the_archive_was_verified_is_told_when_i
     assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, True)
     assert len(catalogue().need_recorded_dataset(dataset.pid).datablocks) == 1
     assert dataset.landing() == {dataset.prefix + "dataset.json"}
-    assert list(storage.lease_keys()) == []
+    assert list(leases.lease_keys()) == []
 
 
 def test_an_archive_that_scicat_refuses_when_it_answers_again_is_taken_back(
@@ -225,7 +227,7 @@ def test_an_archive_that_scicat_refuses_when_it_answers_again_is_taken_back(
     assert dataset.lifecycle["archiveReturnMessage"]["code"] == "scicat_rejected"
     assert dataset.lifecycle["archivable"] is True
     assert dataset.landing() == before
-    assert list(storage.lease_keys()) == []
+    assert list(leases.lease_keys()) == []
 
 
 @pytest.mark.parametrize("silence", [NO_ANSWER, {"match": "/api/", "status": 403, "body": '{"message": "Forbidden"}'}])
@@ -252,7 +254,7 @@ def test_f02_the_reason_that_scicat_could_not_be_told_is_told_when_it_answers(
     assert scicat.job(job_id)["statusCode"] == "finishedWithDatasetErrors"
     assert dataset.lifecycle["archiveStatusMessage"] == "missingFilesError"
     assert dataset.lifecycle["archiveReturnMessage"]["files"] == ["deep/b.mrc"]
-    assert list(storage.lease_keys()) == []
+    assert list(leases.lease_keys()) == []
 
 
 def test_a_retrieval_whose_report_is_lost_is_reported_with_its_job(
@@ -277,17 +279,17 @@ def test_j09_a_run_and_a_job_whose_executions_are_unknown_fail(
 ) -> None:
     job_id = scicat.add_job("archive", dataset.pid)
     run = Run(job_id=job_id, run_id=f"{job_id}-1", pid=dataset.pid)
-    storage.RunFolder(job_id).save("job.json", JobBegun(job_id=job_id, kind=JobKind.ARCHIVE, runs=(run,)))
+    run_folder.RunFolder(job_id).save("job.json", JobBegun(job_id=job_id, kind=JobKind.ARCHIVE, runs=(run,)))
     catalogue().update_job(job_id, JobStatus.IN_PROGRESS, "jobStarted")
     arn = execution_arn("archive_dataset", run.run_id)
-    storage.take_lease(dataset.pid, Lease(run_id=run.run_id, execution_arn=arn), ended=lambda _: False)
+    leases.take_lease(dataset.pid, Lease(run_id=run.run_id, execution_arn=arn), ended=lambda _: False)
 
     sweep(workflows)
 
     assert scicat.job(job_id)["statusCode"] == "finishedUnsuccessful"
     assert dataset.lifecycle["archiveStatusMessage"] == "scheduleArchiveJobFailed"
     assert dataset.lifecycle["archiveReturnMessage"]["code"] == "execution_lost"
-    assert list(storage.lease_keys()) == []
+    assert list(leases.lease_keys()) == []
 
 
 def test_j12_a_run_that_s3_failed_can_be_repeated_and_what_it_left_is_removed(
@@ -302,10 +304,10 @@ def test_j12_a_run_that_s3_failed_can_be_repeated_and_what_it_left_is_removed(
     job_id = run_job(workflows, scicat, "archive", dataset.pid)
 
     assert scicat.job(job_id)["statusCode"] == "finishedSuccessful"
-    assert [key for key, _ in storage.staging().uploads("")] != []
+    assert [key for key, _ in buckets.staging().uploads("")] != []
     clock.shift(timedelta(minutes=21))
     sweep(workflows)
-    assert list(storage.staging().uploads("")) == []
+    assert list(buckets.staging().uploads("")) == []
     assert dataset.lifecycle["archiveStatusMessage"] == "datasetOnArchiveDisk"
 
 
@@ -340,7 +342,7 @@ def test_datasets_that_go_on_after_their_job_was_stopped_are_stopped(
 
     assert scicat.job(job_id)["statusCode"] == "finishedUnsuccessful"
     assert dataset.lifecycle["archiveReturnMessage"]["code"] == "cancelled"
-    assert list(storage.lease_keys()) == []
+    assert list(leases.lease_keys()) == []
 
 
 def test_a_run_that_cannot_be_settled_keeps_its_lease_and_the_others_are_settled(
@@ -350,8 +352,8 @@ def test_a_run_that_cannot_be_settled_keeps_its_lease_and_the_others_are_settled
     reason = reports.reason_of_silence("ABORTED")
     for number, dataset in enumerate((bad, good)):
         arn = execution_arn("archive_dataset", f"gone-{number}")
-        storage.take_lease(dataset.pid, Lease(run_id=f"gone-{number}", execution_arn=arn), ended=lambda _: False)
-        storage.RunFolder(f"gone-{number}").save("outcome.json", reports.outcome(dataset.pid, reason))
+        leases.take_lease(dataset.pid, Lease(run_id=f"gone-{number}", execution_arn=arn), ended=lambda _: False)
+        run_folder.RunFolder(f"gone-{number}").save("outcome.json", reports.outcome(dataset.pid, reason))
     report = workflows.handler("ReportDataset")
 
     def refuse_one(event: Any, context: LambdaContext) -> Any:
@@ -364,11 +366,11 @@ def test_a_run_that_cannot_be_settled_keeps_its_lease_and_the_others_are_settled
 
     assert end.status == "SUCCEEDED"
     assert good.lifecycle["archiveReturnMessage"]["code"] == "cancelled"
-    assert list(storage.lease_keys()) == [Keys.lease(bad.pid)]
+    assert list(leases.lease_keys()) == [Keys.lease(bad.pid)]
     workflows.replace("ReportDataset", report)
     sweep(workflows)
     assert bad.lifecycle["archiveReturnMessage"]["code"] == "cancelled"
-    assert list(storage.lease_keys()) == []
+    assert list(leases.lease_keys()) == []
 
 
 def test_a_part_that_fails_does_not_hold_up_the_others(

@@ -13,12 +13,12 @@ from typing import Final
 from aws_lambda_powertools import Logger
 
 from archiver.keys import Keys
-from archiver.lts import LongTermStorage, long_term_storage
+from archiver.lts.long_term_storage import LongTermStorage, long_term_storage
 from archiver.models.catalogue import DatablockRecord, RecordedDataset
 from archiver.models.datablocks import SealedDatablock
 from archiver.models.states import RunOutcome
 from archiver.scicat import catalogue
-from archiver.storage import RunFolder
+from archiver.storage.run_folder import RunFolder
 from archiver.tar import provenance
 
 # What SciCat is told of a dataset that is archived.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from archiver.checksums import known_algorithm
 from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected
 from archiver.models.catalogue import CatalogueFile
-from archiver.models.catalogue_entries import algorithm_of, is_size, pinned, kind_of, needs_bytes, size_of
+from archiver.models.catalogue_entries import algorithm_of, is_size, kind_of, needs_bytes, pinned, size_of
 from archiver.models.file_lists import byte_order
 from archiver.models.file_modes import Kind
 from archiver.models.files import S3Object, SourceFile

@@ -18,14 +18,15 @@ from typing import Any, Final, Protocol, Self
 import orjson
 from aws_lambda_powertools import Logger
 
+from archiver.aws.memory import reserve
+from archiver.aws.multipart import part_ranges
+from archiver.aws.s3 import READINGS, Bucket, UploadedPart
 from archiver.checksums import crc64nvme, crc64nvme_to_base64, hexadecimal
 from archiver.errors import Code, Reason, ServiceRefused, reason
 from archiver.keys import Keys
-from archiver.lts import STREAMED_PART, LongTermStorage, StoredDatablock, TapeState, part_ranges
-from archiver.memory import reserve
+from archiver.lts.long_term_storage import STREAMED_PART, LongTermStorage, StoredDatablock, TapeState
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.catalogue_entries import checksum_algorithm, kind_of
-from archiver.s3 import READINGS, Bucket, UploadedPart
 from archiver.tar import provenance
 from archiver.tar.contents import TarContents
 from archiver.tar.reader import Member, TarReader, plain_path

@@ -9,13 +9,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import batched, islice
 
-from archiver import drops, storage, workflows
+from archiver import drops
+from archiver.aws import step_functions
 from archiver.drops import Attributes, Drop, DropStatus
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.keys import Keys
 from archiver.models import file_modes
 from archiver.models.files import S3Object, SourceFile
 from archiver.settings import settings
+from archiver.storage import buckets
 
 # The first files whose metadata is looked at: a client writes it to every file, or to none.
 SAMPLED_FILES = 5
@@ -41,7 +43,7 @@ def misplaced_drop_of(marker: S3Object) -> Drop | None:
 
 def _drop(marker: S3Object, prefix: str, after: str = "") -> Drop:
     name = drops.run_id_of(marker, after)
-    arn = workflows.execution_arn(settings().ingest_state_machine_arn, name)
+    arn = step_functions.execution_arn(settings().ingest_state_machine_arn, name)
     return Drop(run_id=name, execution_arn=arn, prefix=prefix)
 
 
@@ -53,12 +55,12 @@ def read_document(prefix: str, name: str, limit: int) -> tuple[bytes, str] | Non
     """
     key = prefix + name
     try:
-        head = storage.landing().head(key)
+        head = buckets.landing().head(key)
         if head is None:
             return None
         if head.size > limit:
             raise DatasetRejected(Code.BAD_DROP, f"{name} has {head.size:,} bytes; {limit:,} are allowed.")
-        body = storage.landing().read(key, limit)
+        body = buckets.landing().read(key, limit)
     except ServiceRefused as refused:
         raise _unreadable(name, refused) from refused
     return None if body is None else (body, head.etag)
@@ -77,7 +79,7 @@ def read_status(prefix: str) -> DropStatus | None:
     """What the service said last of the drop; None when it said nothing, or data of the user's own lies there."""
     key = prefix + Keys.DROP_STATUS
     try:
-        body = storage.landing().read(key, drops.MARKER_LIMIT)
+        body = buckets.landing().read(key, drops.MARKER_LIMIT)
     except (ServiceRefused, ValueError):
         return None
     return DropStatus.model_validate_json(body) if body is not None and drops.is_report(body) else None
@@ -85,7 +87,7 @@ def read_status(prefix: str) -> DropStatus | None:
 
 def holds_foreign_report(drop: Drop) -> bool:
     """Whether data of the user's own lies in the drop under the name of its report."""
-    found = storage.landing().list(drop.prefix + Keys.DROP_STATUS)
+    found = buckets.landing().list(drop.prefix + Keys.DROP_STATUS)
     return any(one.key == drop.prefix + Keys.DROP_STATUS for one in found) and read_status(drop.prefix) is None
 
 
@@ -103,7 +105,7 @@ def replace_status(drop: Drop, status: DropStatus, pid: str | None) -> None:
     body = said.model_dump_json(
         indent=2, exclude={n for n in ("since", "until", "arrived") if getattr(said, n) is None}
     )
-    storage.landing().put(drop.prefix + Keys.DROP_STATUS, f"{body}\n".encode())
+    buckets.landing().put(drop.prefix + Keys.DROP_STATUS, f"{body}\n".encode())
 
 
 def remove_own_refusals(prefix: str, paths: Iterable[str]) -> None:
@@ -113,7 +115,7 @@ def remove_own_refusals(prefix: str, paths: Iterable[str]) -> None:
         said = read_status(prefix + path.removesuffix(Keys.DROP_STATUS))
         return said is not None and said.code == Code.MISPLACED_DROP
 
-    storage.landing().delete(prefix + path for path in paths if is_own(path))
+    buckets.landing().delete(prefix + path for path in paths if is_own(path))
 
 
 def with_attributes(files: Iterable[SourceFile], prefix: str, timed: Container[str]) -> Iterator[SourceFile]:
@@ -143,7 +145,7 @@ def with_attributes(files: Iterable[SourceFile], prefix: str, timed: Container[s
 
 def _attributes(file: SourceFile, prefix: str) -> Attributes:
     try:
-        head = storage.landing().head(prefix + file.path)
+        head = buckets.landing().head(prefix + file.path)
     except ServiceRefused as refused:
         raise _unreadable(file.path, refused) from refused
     return Attributes() if head is None else drops.attributes(head.metadata)

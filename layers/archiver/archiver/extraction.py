@@ -10,21 +10,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
+from archiver.aws.s3 import Bucket, PinnedRange
 from archiver.delivery import Delivered, already_delivered
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.keys import Keys
-from archiver.lts import LongTermStorage, TapeState
+from archiver.lts.long_term_storage import LongTermStorage, TapeState
 from archiver.models import catalogue_entries
 from archiver.models.catalogue import CatalogueDatablock
 from archiver.models.datablocks import SealedDatablock, WantedDatablock
 from archiver.models.files import SourceFile
 from archiver.models.states import Run
 from archiver.packaging import Packager
-from archiver.s3 import Bucket, PinnedRange
 from archiver.scicat import Job
 from archiver.selection import locate, selected
 from archiver.settings import GIB, MIB
-from archiver.storage import RunFolder, retrieval
+from archiver.storage.buckets import retrieval
+from archiver.storage.run_folder import RunFolder
 from archiver.tar import provenance
 from archiver.tar.format import END, padding
 from archiver.tar.layout import Limits

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import BaseModel
 
 from archiver.keys import Keys
-from archiver.notes import Note
+from archiver.storage.shared_documents import Note
 
 # An upload that was given up without a word ends then.
 GRANTED_FOR = timedelta(days=90)

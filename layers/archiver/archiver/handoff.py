@@ -12,14 +12,14 @@ from enum import Enum, auto
 
 from aws_lambda_powertools import Logger
 
+from archiver.aws.s3 import Bucket
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
-from archiver.lts import STREAMED_PART, LongTermStorage, StoredDatablock
+from archiver.lts.long_term_storage import STREAMED_PART, LongTermStorage, StoredDatablock
+from archiver.lts.polling import wait_after
 from archiver.models.datablocks import SealedDatablock
 from archiver.packaging import Folder
-from archiver.s3 import Bucket
-from archiver.waits import wait_after
 
 # Longer than a maintenance of three days.
 PATIENCE = timedelta(days=4)

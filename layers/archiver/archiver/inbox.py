@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-from archiver import clients
-from archiver.s3 import Bucket
+from archiver.aws import clients
+from archiver.aws.s3 import Bucket
 from archiver.settings import settings
 
 _PARTS_PER_PAGE = 1_000  # ListParts' own limit

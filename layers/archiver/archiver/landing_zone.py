@@ -14,12 +14,13 @@ from uuid import uuid4
 
 from pydantic import BaseModel, Field
 
-from archiver import grants, storage
+from archiver import grants
+from archiver.aws.s3 import MAX_KEYS_PER_DELETE
 from archiver.inbox import inbox
 from archiver.keys import Keys
 from archiver.models.catalogue import CatalogueTotals
-from archiver.notes import Note
-from archiver.s3 import MAX_KEYS_PER_DELETE
+from archiver.storage import buckets
+from archiver.storage.shared_documents import Note
 from archiver.upload_files import FilesNoted
 
 _AT_ONCE = 8
@@ -149,10 +150,10 @@ def empty(pid: str) -> bool:
     with ThreadPoolExecutor(_AT_ONCE) as deleters:
         list(deleters.map(inbox().delete_unchanged, batched(inbox().list(prefix), MAX_KEYS_PER_DELETE, strict=False)))
     own = Keys.upload(pid)
-    storage.staging().delete(found.key for found in storage.staging().list(Keys.upload_notes(pid)) if found.key != own)
+    buckets.staging().delete(found.key for found in buckets.staging().list(Keys.upload_notes(pid)) if found.key != own)
     grants.release(pid)
     # Last: until then nothing of the upload can begin anew.
-    storage.staging().delete([own])
+    buckets.staging().delete([own])
     return True
 
 

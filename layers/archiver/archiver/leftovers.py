@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from archiver import drop_folder, storage
+from archiver import drop_folder
 from archiver.drops import Drop, DropStatus
 from archiver.errors import MAX_NAMED_FILES
 from archiver.keys import Keys
 from archiver.remarks import NAMED, Remark, RemarkCode
 from archiver.scicat import catalogue
+from archiver.storage import sources
 from archiver.wording import counted
 
 _ARCHIVED = "The dataset is archived."
@@ -28,10 +29,10 @@ def tell(pid: str, job: str | None, drop: Drop, left: Sequence[str], *, told: bo
 
 def tell_of_news(pid: str, said: DropStatus) -> bool:
     """Say what came into an archived drop's folder since ``said``, or was taken away; whether there was anything."""
-    upload = storage.upload_of(pid)
-    if not storage.owns_upload(pid, upload) or not upload.prefix.startswith(Keys.DROPS):
+    upload = sources.upload_of(pid)
+    if not sources.owns_upload(pid, upload) or not upload.prefix.startswith(Keys.DROPS):
         return False
-    left = [found.key.removeprefix(upload.prefix) for found in storage.uploaded(upload)]
+    left = [found.key.removeprefix(upload.prefix) for found in sources.uploaded(upload)]
     if (len(left), tuple(left[:MAX_NAMED_FILES])) == (said.count, said.files):
         return False
     run_id = said.execution.rpartition(":")[2]

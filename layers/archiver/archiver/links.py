@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 import jwt
 from pydantic import BaseModel
 
-from archiver import secrets
+from archiver.aws import secrets
+from archiver.aws.s3 import Bucket
 from archiver.keys import Keys
-from archiver.s3 import Bucket
 from archiver.settings import settings
 
 _ALGORITHM = "HS256"

@@ -2,11 +2,12 @@
 
 from aws_lambda_powertools import Logger
 
-from archiver import archived, reports, storage
+from archiver import archived, reports
 from archiver.errors import Code, DatasetRejected, Reason
 from archiver.models.states import Lease, Run, RunOutcome
 from archiver.reports import Lifecycle
-from archiver.storage import RunFolder
+from archiver.storage import leases
+from archiver.storage.run_folder import RunFolder
 
 logger = Logger(service="archiver", child=True)
 
@@ -40,4 +41,4 @@ def leave_to_sweep(run: Run, execution_arn: str, reason: Reason) -> bool:
     """
     RunFolder(run.run_id).save("outcome.json", reports.outcome(run.pid, reason))
     lease = Lease(run_id=run.run_id, execution_arn=execution_arn)
-    return storage.take_lease(run.pid, lease, ended=lambda _: False) is None
+    return leases.take_lease(run.pid, lease, ended=lambda _: False) is None

@@ -8,9 +8,9 @@ object onto itself, and completes that only if the bytes still have the proven c
 from datetime import UTC, datetime
 from typing import Final
 
+from archiver.aws.multipart import part_ranges, send_missing
+from archiver.aws.s3 import Bucket, ObjectHead, PinnedRange, UploadedPart
 from archiver.errors import Code, ServiceRefused
-from archiver.lts import part_ranges, send_missing
-from archiver.s3 import Bucket, ObjectHead, PinnedRange, UploadedPart
 from archiver.settings import MIB
 
 _PART: Final = 256 * MIB

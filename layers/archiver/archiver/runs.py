@@ -2,14 +2,14 @@
 
 from aws_lambda_powertools import Logger
 
-from archiver import storage
 from archiver.errors import ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
-from archiver.lts import long_term_storage
-from archiver.models.states import JobKind, Run, Snapshot
+from archiver.lts.long_term_storage import long_term_storage
+from archiver.models.states import Run, Snapshot
 from archiver.packaging import Packager, Source
 from archiver.settings import settings
-from archiver.storage import RunFolder
+from archiver.storage import buckets
+from archiver.storage.run_folder import RunFolder
 from archiver.tar.layout import Limits
 
 logger = Logger(service="archiver", child=True)
@@ -20,27 +20,11 @@ def packager(run: Run) -> Packager:
     folder = RunFolder(run.run_id)
     return Packager(
         folder=folder,
-        source=Source(storage.landing(), folder.need("snapshot.json", Snapshot).prefix),
-        staging=storage.staging(),
+        source=Source(buckets.landing(), folder.need("snapshot.json", Snapshot).prefix),
+        staging=buckets.staging(),
         key_of=lambda number: Keys.datablock(run.pid, run.run_id, number),
         limits=Limits(datablock_bytes=settings().datablock_bytes),
     )
-
-
-def machine_of_job(kind: JobKind) -> str:
-    """The workflow that does jobs of this kind; an execution's name is the job's id."""
-    return {
-        JobKind.ARCHIVE: settings().archive_state_machine_arn,
-        JobKind.RETRIEVE: settings().retrieve_state_machine_arn,
-    }[kind]
-
-
-def machine_of_run(kind: JobKind) -> str:
-    """The workflow that does one dataset of such a job; an execution's name is the run's id."""
-    return {
-        JobKind.ARCHIVE: settings().archive_dataset_state_machine_arn,
-        JobKind.RETRIEVE: settings().retrieve_dataset_state_machine_arn,
-    }[kind]
 
 
 def abort_uploads(run: Run) -> None:
@@ -49,7 +33,7 @@ def abort_uploads(run: Run) -> None:
     A storage that does not let itself be tidied up holds nothing else up; the sweep comes by later.
     """
     own = Keys.datablocks(run.pid, run.run_id)
-    storage.staging().abort_uploads(own)
+    buckets.staging().abort_uploads(own)
     try:
         long_term_storage().bucket.abort_uploads(own)
     except (ServiceUnavailable, ServiceRefused) as error:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, get_type_hints
 from aws_lambda_powertools import Logger
 from pydantic import BaseModel, TypeAdapter
 
-from archiver import traffic
+from archiver.aws import metering
 from archiver.settings import settings
 
 logger = Logger(service="archiver", utc=True)
@@ -52,7 +52,7 @@ def step[In: BaseModel, Out: BaseModel | None](
         work = adapter.validate_python(event)
         bound = {name: getattr(work, name, None) for name in ("run_id", "job_id", "pid")}
         logger.append_keys(step=context.function_name, request_id=context.aws_request_id, **bound)
-        started, moved, asked = time.monotonic(), traffic.moved(), traffic.asked()
+        started, moved, asked = time.monotonic(), metering.moved(), metering.asked()
         left = context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS
         token = _deadline.set(started + min(max(left, 1.0), settings().slice_seconds))
         try:
@@ -60,7 +60,7 @@ def step[In: BaseModel, Out: BaseModel | None](
         finally:
             _deadline.reset(token)
         seconds = round(time.monotonic() - started, 3)
-        share = {"bytes": dict(traffic.moved() - moved), "requests": dict(traffic.asked() - asked)}
+        share = {"bytes": dict(metering.moved() - moved), "requests": dict(metering.asked() - asked)}
         logger.info("step finished", extra={"seconds": seconds, **share})
         return None if result is None else result.model_dump(mode="json")
 

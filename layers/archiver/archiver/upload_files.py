@@ -13,11 +13,12 @@ from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
-from archiver import filetable, storage
+from archiver import filetable
 from archiver.keys import Keys
 from archiver.models import catalogue_entries
 from archiver.models.catalogue import CatalogueFile, FileBlock
 from archiver.models.files import Upload
+from archiver.storage import buckets, sources
 
 _SIZE_BYTES, _ANY_SIZE = 8, -1
 _SEEN_BYTES = 16
@@ -69,7 +70,7 @@ def expected(path: str, shard: bytes) -> Expected | None:
 def shard(pid: str, noted: FilesNoted, number: int) -> bytes:
     """A shard of a table of the dataset's upload. Raises LookupError when the upload was given up meanwhile."""
     key = Keys.noted_files(pid, noted.name, number)
-    body = storage.staging().read(key, _NOTE_BYTES)
+    body = buckets.staging().read(key, _NOTE_BYTES)
     if body is None:
         raise LookupError(f"{key} is not there")
     return body
@@ -94,7 +95,7 @@ def note_list(pid: str, blocks: Sequence[FileBlock], seconds: float) -> FilesNot
     """
     deadline = time.monotonic() + seconds
     lately = datetime.now(UTC) - _LATELY
-    before = {found.key for found in storage.staging().list(Keys.noted_blocks(pid)) if found.modified > lately}
+    before = {found.key for found in buckets.staging().list(Keys.noted_blocks(pid)) if found.modified > lately}
     records, sample = list[bytes](), list[str]()
     for block in blocks:
         key = Keys.noted_block(pid, block.id)
@@ -102,18 +103,18 @@ def note_list(pid: str, blocks: Sequence[FileBlock], seconds: float) -> FilesNot
             return None
         noted = _noted_before(key) if key in before else _noted(block)
         if len(blocks) > 1 and key not in before:
-            storage.staging().put(key, noted.model_dump_json().encode())
+            buckets.staging().put(key, noted.model_dump_json().encode())
         sample += noted.sample
         records += filetable.records_of(noted.records, _SIZE_BYTES)
     sizes = [size for size in (_size(record[-_SIZE_BYTES:]) for record in records) if size is not None]
     told = {"sized": len(sizes), "size": sum(sizes), "ends": _ends(sample, len(records))}
     listed = _write(pid, records).model_copy(update=told)
-    storage.staging().delete(found.key for found in storage.staging().list(Keys.noted_blocks(pid)))
+    buckets.staging().delete(found.key for found in buckets.staging().list(Keys.noted_blocks(pid)))
     return listed
 
 
 def _noted_before(key: str) -> _BlockNoted:
-    return _BlockNoted.model_validate_json(storage.staging().read(key, _NOTE_BYTES) or b"")
+    return _BlockNoted.model_validate_json(buckets.staging().read(key, _NOTE_BYTES) or b"")
 
 
 def _noted(block: FileBlock) -> _BlockNoted:
@@ -155,7 +156,7 @@ def pin_listed(pid: str, listed: FilesNoted, given_up: Callable[[], bool]) -> Fi
         shards = list(readers.map(partial(shard, pid, listed), range(listed.shards)))
     prefix = Keys.uploads(pid)
     records, sized = list[bytes](), 0
-    for found in storage.uploaded_at_once(Upload(prefix=prefix), [*listed.ends, ""], 1, given_up):
+    for found in sources.uploaded_at_once(Upload(prefix=prefix), [*listed.ends, ""], 1, given_up):
         path = found.key.removeprefix(prefix)
         wanted = expected(path, shards[listed.shard_of(path)])
         if wanted is None or not wanted.is_met_by(found.size):
@@ -194,7 +195,7 @@ def _write(pid: str, records: list[bytes]) -> FilesNoted:
 
     def write(number: int) -> None:
         key = Keys.noted_files(pid, name, number)
-        storage.staging().put(key, shards[number], content_type="application/octet-stream")
+        buckets.staging().put(key, shards[number], content_type="application/octet-stream")
 
     with ThreadPoolExecutor(_AT_ONCE) as writers:
         list(writers.map(write, range(len(shards))))

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from archiver.models.states import JobBegun, JobKind, Run
-from archiver.storage import RunFolder
+from archiver.storage.run_folder import RunFolder
 from tests.archiver_api import Answer, Api, bearer, event
 from tests.catalogue import Scicat
 

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archiver import lts as module
+from archiver.aws.multipart import part_ranges
+from archiver.aws.s3 import Bucket
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.delivery import Delivered, Refused, Wanted, deliver
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
-from archiver.lts import LongTermStorage, TapeState, long_term_storage, part_ranges
+from archiver.lts import long_term_storage as module
+from archiver.lts.long_term_storage import LongTermStorage, TapeState, long_term_storage
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.datablocks import SealedDatablock
-from archiver.s3 import Bucket
 from archiver.settings import MIB
 from archiver.tar.format import LAYOUT_VERSION
 from mocks.lts.tape import Hardware
@@ -256,7 +257,7 @@ def test_lts_with_an_endpoint_is_used_with_the_credentials_of_its_secret(
     environment.setenv("LTS_BUCKET", lts.bucket)
     environment.setenv("LTS_SECRET", "lts")
     environment.setattr(
-        "archiver.secrets.fields", {"lts": {"access_key_id": "a", "secret_access_key": "b"}}.__getitem__
+        "archiver.aws.secrets.fields", {"lts": {"access_key_id": "a", "secret_access_key": "b"}}.__getitem__
     )
     lts.put_on_tape(KEY)
     kept = long_term_storage().stored(KEY)

@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile, CatalogueTotals
 from archiver.scicat import Catalogue
-from archiver.scicat.server import READ_SECONDS
+from archiver.scicat.transport import READ_SECONDS
 from tests.contract.scicat.callers import Scicat, any_datablock
 from tests.loopback import QuietHandler
 
@@ -258,7 +258,7 @@ def test_f12_a_catalogue_that_is_slow_with_every_answer_is_waited_for(
     scicat: Scicat, pid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert READ_SECONDS > 30
-    monkeypatch.setattr("archiver.scicat.server.READ_SECONDS", 5.0)
+    monkeypatch.setattr("archiver.scicat.transport.READ_SECONDS", 5.0)
     scicat.faults({"match": ".", "delay": 0.25})
     catalogue = as_account(scicat, "archiver")
     assert catalogue.add_datablock(pid, a_datablock())
@@ -268,7 +268,7 @@ def test_f12_a_catalogue_that_is_slow_with_every_answer_is_waited_for(
 def test_f12_a_catalogue_that_is_too_slow_is_unavailable(
     scicat: Scicat, pid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archiver.scicat.server.READ_SECONDS", 0.1)
+    monkeypatch.setattr("archiver.scicat.transport.READ_SECONDS", 0.1)
     scicat.faults({"match": "^GET .*/datasets/", "delay": 0.3})
     with pytest.raises(ServiceUnavailable, match="ReadTimeoutError"):
         as_account(scicat, "archiver").dataset(pid)

@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from archiver import reports, storage, workflows
+from archiver import reports
+from archiver.aws import step_functions
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused
 from archiver.keys import Keys
 from archiver.models.catalogue import CatalogueFile
 from archiver.models.datablocks import SealedDatablock
 from archiver.models.states import Lease, RunOutcome
 from archiver.scicat import catalogue
+from archiver.storage import buckets, leases, run_folder
 from functions.claim_dataset.app import handler
 from tests.account import LambdaContext
 from tests.catalogue import ANY_TIME
@@ -27,7 +29,7 @@ def test_a_dataset_is_claimed_once_and_scicat_knows_that_its_archiving_started(
     lifecycle = dataset.lifecycle
     assert lifecycle["archiveStatusMessage"] == "started"
     assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, False)
-    assert storage.read_lease(dataset.pid) == Lease(
+    assert leases.read_lease(dataset.pid) == Lease(
         run_id="any-job-1", execution_arn="arn:any:execution", subject=dataset.pid
     )
 
@@ -61,7 +63,7 @@ def test_a_dataset_that_another_run_works_on_is_busy_and_untouched(
 ) -> None:
     dataset = a_dataset()
     dataset.claim()
-    monkeypatch.setattr(workflows, "status", lambda _: "RUNNING")
+    monkeypatch.setattr(step_functions, "status", lambda _: "RUNNING")
     with pytest.raises(ServiceRefused, match="busy"):
         handler(dataset.run | {"run_id": "other-job-1"}, lambda_context)
     assert dataset.lifecycle["archiveStatusMessage"] != "started"
@@ -72,9 +74,9 @@ def test_the_lease_of_an_execution_that_ended_is_taken_over(
 ) -> None:
     dataset = a_dataset()
     dataset.claim()
-    monkeypatch.setattr(workflows, "status", lambda _: "ABORTED")
+    monkeypatch.setattr(step_functions, "status", lambda _: "ABORTED")
     handler(dataset.run | {"run_id": "other-job-1"}, lambda_context)
-    held = storage.read_lease(dataset.pid)
+    held = leases.read_lease(dataset.pid)
     assert held is not None
     assert held.run_id == "other-job-1"
 
@@ -145,7 +147,7 @@ def test_an_archived_dataset_whose_owner_reset_its_lifecycle_is_called_archived_
     assert claimed is not None
     assert claimed["archived"] is True
     assert ARCHIVED.items() <= archived.lifecycle.items()
-    assert storage.RunFolder("other-job-1").need("outcome.json", RunOutcome).code == "already_archived"
+    assert run_folder.RunFolder("other-job-1").need("outcome.json", RunOutcome).code == "already_archived"
 
 
 def test_an_archived_dataset_that_its_owner_called_archivable_is_no_longer(
@@ -191,7 +193,7 @@ def forget_the_run_and_list_more_files(dataset: ADataset) -> None:
 
 
 def forget_the_run(dataset: ADataset) -> None:
-    storage.staging().delete([Keys.run(dataset.run_id, name) for name in dataset.folder.names()])
+    buckets.staging().delete([Keys.run(dataset.run_id, name) for name in dataset.folder.names()])
 
 
 @pytest.mark.parametrize("damage", [lose_a_tar, store_other_bytes, lose_a_record, forget_the_run_and_list_more_files])
@@ -233,7 +235,7 @@ def test_records_that_a_failed_run_could_not_take_back_are_taken_back_before_the
     dataset = a_dataset()
     do_steps(dataset, *TO_VERIFIED, "register_datablocks", context=lambda_context)
     dataset.folder.save("outcome.json", reports.outcome(dataset.pid, Reason(Code.SCICAT_REJECTED, "any")))
-    storage.release_lease(dataset.pid, dataset.run_id)
+    leases.release_lease(dataset.pid, dataset.run_id)
     # Not even a flag that a user set makes it an archive.
     dataset.scicat.set_lifecycle(dataset.pid, archivable=False, retrievable=True)
 
@@ -259,7 +261,7 @@ def test_c25_a_pid_that_could_not_stand_in_a_key_is_rejected_and_nothing_is_clai
     dataset = a_dataset(pid="20.500.11935/a/../b")
     with pytest.raises(DatasetRejected, match="bad_path"):
         handler(dataset.run, lambda_context)
-    assert storage.read_lease(dataset.pid) is None
+    assert leases.read_lease(dataset.pid) is None
     assert dataset.lifecycle["archiveStatusMessage"] != "started"
 
 
@@ -269,7 +271,7 @@ def test_f23_a_verified_archive_that_an_execution_left_is_not_begun_anew_but_lef
     dataset = a_dataset()
     dataset.claim()
     dataset.folder.save("verified.json", [])
-    monkeypatch.setattr(workflows, "status", lambda _: "FAILED")
+    monkeypatch.setattr(step_functions, "status", lambda _: "FAILED")
     with pytest.raises(ServiceRefused, match="busy"):
         handler(dataset.run | {"run_id": "other-job-1"}, lambda_context)
-    assert storage.holds_lease(dataset.pid, dataset.run_id)
+    assert leases.holds_lease(dataset.pid, dataset.run_id)

@@ -9,7 +9,7 @@ from archiver.keys import Keys
 from archiver.models.catalogue import CatalogueDatablock
 from archiver.models.datablocks import WantedDatablock
 from archiver.scicat import Job, JobDataset
-from archiver.storage import RunFolder
+from archiver.storage.run_folder import RunFolder
 from functions.claim_retrieval.app import handler
 from tests.account import LambdaContext
 from tests.catalogue import ANY_TIME, Scicat

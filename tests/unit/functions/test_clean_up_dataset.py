@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from archiver import archived, grants, storage
+from archiver import archived, grants
 from archiver.alarms import Alarm
-from archiver.lts import long_term_storage
+from archiver.aws.s3 import Bucket
+from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.files import S3Object, Upload
 from archiver.models.states import Lease
 from archiver.packaging import sealed_datablocks
-from archiver.s3 import Bucket
 from archiver.scicat import catalogue
+from archiver.storage import buckets, leases, sources
 from functions.clean_up_dataset.app import handler
 from tests import dropping
 from tests.account import LambdaContext
@@ -30,8 +31,8 @@ def test_j01_an_archived_dataset_leaves_its_documents_and_nothing_else_however_o
         handler(dataset.run, lambda_context)
     assert grants.grant("any/other", 1, budget=1) is None
     assert dataset.landing() == {dataset.prefix + "dataset.json"}
-    assert list(storage.staging().list("openem-network/")) == []
-    assert storage.read_lease(dataset.pid) is None
+    assert list(buckets.staging().list("openem-network/")) == []
+    assert leases.read_lease(dataset.pid) is None
 
 
 def test_d02_d07_a_file_that_came_or_changed_since_stays(
@@ -87,7 +88,7 @@ def test_the_files_of_a_folder_that_is_another_datasets_now_stay(
 ) -> None:
     dataset = a_dataset()
     do_steps(dataset, *TO_COMPLETE, context=lambda_context)
-    storage.record_upload("20.500.11935/another", Upload(prefix=dataset.prefix))
+    sources.record_upload("20.500.11935/another", Upload(prefix=dataset.prefix))
     before = dataset.landing()
     handler(dataset.run, lambda_context)
     assert dataset.landing() == before
@@ -125,13 +126,13 @@ def test_nothing_goes_when_the_long_term_storage_lost_a_tar_and_the_run_is_left_
     handler(dataset.run, lambda_context)
 
     assert dataset.landing() == before
-    assert storage.holds_lease(dataset.pid, dataset.run_id)
+    assert leases.holds_lease(dataset.pid, dataset.run_id)
     assert alarms(capsys) == [Alarm.CLEAN_UPS_REFUSED]
     # Once somebody has put it back, the next call cleans up.
     dataset.s3.put_object(Bucket="lts", Key=sealed.key, Body=tar, ChecksumAlgorithm="CRC64NVME")
     handler(dataset.run, lambda_context)
     assert dataset.landing() == {dataset.prefix + "dataset.json"}
-    assert storage.read_lease(dataset.pid) is None
+    assert leases.read_lease(dataset.pid) is None
     assert alarms(capsys) == []
 
 
@@ -145,7 +146,7 @@ def test_a_tar_that_the_long_term_storage_lost_is_stored_again_while_it_lies_in_
     as_function("CleanUpDataset", handler)(dataset.run, lambda_context)
     assert long_term_storage().holds(sealed)
     assert dataset.landing() == {dataset.prefix + "dataset.json"}
-    assert list(storage.staging().list("openem-network/")) == []
+    assert list(buckets.staging().list("openem-network/")) == []
 
 
 def test_a_dataset_whose_records_somebody_deleted_may_be_archived_anew(
@@ -160,7 +161,7 @@ def test_a_dataset_whose_records_somebody_deleted_may_be_archived_anew(
     handler(dataset.run, lambda_context)
 
     assert dataset.landing() == before
-    assert storage.read_lease(dataset.pid) is None
+    assert leases.read_lease(dataset.pid) is None
     assert alarms(capsys) == [Alarm.CLEAN_UPS_REFUSED]
 
 
@@ -169,13 +170,13 @@ def test_j06_a_run_that_lost_its_lease_deletes_nothing(
 ) -> None:
     dataset = a_dataset()
     do_steps(dataset, *TO_COMPLETE, context=lambda_context)
-    storage.release_lease(dataset.pid, dataset.run_id)
+    leases.release_lease(dataset.pid, dataset.run_id)
     before = dataset.landing()
     other = Lease(run_id="another-run", execution_arn="arn:any:execution")
-    assert storage.take_lease(dataset.pid, other, ended=lambda _: False) is None
+    assert leases.take_lease(dataset.pid, other, ended=lambda _: False) is None
     handler(dataset.run, lambda_context)
     assert dataset.landing() == before
-    assert storage.holds_lease(dataset.pid, other.run_id)
+    assert leases.holds_lease(dataset.pid, other.run_id)
 
 
 def test_j03_where_versions_are_kept_the_bucket_forgets_them_by_rule(

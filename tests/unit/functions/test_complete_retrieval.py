@@ -8,7 +8,7 @@ from archiver.delivery import Refused
 from archiver.errors import Code, ServiceRefused, reason
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import RunOutcome
-from archiver.storage import RunFolder
+from archiver.storage.run_folder import RunFolder
 from functions.complete_retrieval.app import handler
 from tests.account import LambdaContext
 from tests.catalogue import Scicat

@@ -7,8 +7,8 @@ import pytest
 from archiver.alarms import Alarm
 from archiver.delivery import Delivered, Refused
 from archiver.errors import Code
-from archiver.lts import LongTermStorage, StoredDatablock
-from archiver.storage import RunFolder
+from archiver.lts.long_term_storage import LongTermStorage, StoredDatablock
+from archiver.storage.run_folder import RunFolder
 from functions.claim_retrieval.app import handler as claim
 from functions.deliver_datablocks.app import handler
 from functions.recall_datablocks.app import handler as recall

@@ -47,7 +47,7 @@ def given_back(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         tokens.append(token)
         return not token.startswith("late")
 
-    monkeypatch.setattr("archiver.workflows.end_wait", end_wait)
+    monkeypatch.setattr("archiver.aws.step_functions.end_wait", end_wait)
     return tokens
 
 

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from archiver import links, reports, results, storage, workflows
+from archiver import links, reports, results
+from archiver.aws import step_functions
 from archiver.delivery import Delivered
 from archiver.errors import Code
 from archiver.keys import Keys
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import JobBegun, JobKind, Run, RunOutcome
 from archiver.settings import settings
-from archiver.storage import RunFolder
+from archiver.storage import buckets, leases
+from archiver.storage.run_folder import RunFolder
 from functions.finish_job.app import handler
 from tests.account import ACCOUNT_ID, LambdaContext
 from tests.catalogue import Scicat
@@ -147,7 +149,7 @@ def test_what_was_proven_of_a_dataset_that_failed_is_offered_too(scicat: Scicat)
     failed = RunOutcome(pid="any/a", outcome="failed", code="corrupt_datablock", message="any/b_1.tar is damaged.")
     job_id = a_job(scicat, JobKind.RETRIEVE, failed, REJECTED)
     delivered(f"{job_id}-1", "any/b_0.tar", "any/b_1.tar")
-    storage.staging().delete([Keys.run(f"{job_id}-1", "delivered/000001.json")])
+    buckets.staging().delete([Keys.run(f"{job_id}-1", "delivered/000001.json")])
 
     reported = finish(job_id, JobKind.RETRIEVE)
 
@@ -234,8 +236,8 @@ def test_an_archiving_that_ended_before_it_said_anything_is_left_to_the_sweep(sc
 
     assert "any/0: execution_lost: " in finish(job_id, JobKind.ARCHIVE)["message"]
 
-    (key,) = storage.lease_keys()
-    lease = storage.lease_at(key)
+    (key,) = leases.lease_keys()
+    lease = leases.lease_at(key)
     assert lease is not None
     assert (lease.run_id, lease.subject) == (f"{job_id}-1", "any/0")
     assert RunFolder(lease.run_id).need("outcome.json", RunOutcome).code == "execution_lost"
@@ -251,7 +253,7 @@ def test_a_run_that_ends_while_the_job_is_finished_keeps_what_it_said_and_gets_n
         RunFolder(arn.rpartition(":")[2]).save("outcome.json", done)
         return "SUCCEEDED"
 
-    monkeypatch.setattr(workflows, "status", end_just_now)
+    monkeypatch.setattr(step_functions, "status", end_just_now)
 
     assert finish(job_id, JobKind.ARCHIVE)["status"] == "finishedSuccessful"
-    assert list(storage.lease_keys()) == []
+    assert list(leases.lease_keys()) == []

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archiver import clients
+from archiver.aws import clients
+from archiver.aws.s3 import Bucket
 from archiver.drops import DropMatched, DropStatus, FileCount, Waiting
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused
-from archiver.s3 import Bucket
 from functions.match_drop.app import handler
 from tests import dropping
 from tests.account import LambdaContext

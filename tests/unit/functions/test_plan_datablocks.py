@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from archiver import storage
 from archiver.packaging import planned_datablocks
+from archiver.storage import buckets
 from functions.plan_datablocks.app import handler
 from tests.account import LambdaContext
 from tests.dataset import ADataset, do_steps
@@ -29,7 +29,7 @@ def test_planning_again_after_a_crash_begins_no_second_upload(
     dataset = a_dataset()
     do_steps(dataset, "claim_dataset", "snapshot_dataset", context=lambda_context)
     assert handler(dataset.run, lambda_context) == handler(dataset.run, lambda_context)
-    assert len(list(storage.staging().uploads(""))) == 1
+    assert len(list(buckets.staging().uploads(""))) == 1
 
 
 def test_no_more_lanes_than_the_settings_allow(

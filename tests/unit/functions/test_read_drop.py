@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archiver import storage
+from archiver.aws.s3 import Bucket
 from archiver.drops import MARKER_LIMIT, DropContent, ListedFile
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused, ServiceUnavailable
 from archiver.models.states import Lease
-from archiver.s3 import Bucket
+from archiver.storage import leases
 from functions.read_drop.app import handler
 from tests import dropping
 from tests.account import LambdaContext
@@ -118,7 +118,7 @@ def test_a_dataset_json_that_is_gone_is_refused() -> None:
 def test_a_folder_that_another_execution_works_on_is_busy(aws: "S3Client", environment: pytest.MonkeyPatch) -> None:
     dropping.drop(aws, {})
     read("drop-other")
-    environment.setattr("archiver.workflows.status", lambda _: "RUNNING")
+    environment.setattr("archiver.aws.step_functions.status", lambda _: "RUNNING")
 
     with pytest.raises(ServiceUnavailable) as error:
         read()
@@ -130,11 +130,11 @@ def test_the_folder_of_an_execution_that_has_ended_is_taken_over(
 ) -> None:
     dropping.drop(aws, {})
     read("drop-other")
-    environment.setattr("archiver.workflows.status", lambda _: "FAILED")
+    environment.setattr("archiver.aws.step_functions.status", lambda _: "FAILED")
 
     read()
 
-    held = storage.read_lease(dropping.PREFIX)
+    held = leases.read_lease(dropping.PREFIX)
     assert held == Lease(run_id=dropping.RUN_ID, execution_arn=dropping.EXECUTION_ARN, subject=dropping.PREFIX)
 
 

@@ -10,16 +10,16 @@ import boto3
 import pytest
 import time_machine
 
-from archiver import clients
+from archiver.aws import clients
 from archiver.delivery import Refused
 from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
+from archiver.lts.polling import LONGEST_WAIT, SHORTEST_WAIT, wait_after
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import RecallProgress
 from archiver.scicat import Job, JobDataset
-from archiver.storage import RunFolder
-from archiver.waits import LONGEST_WAIT, SHORTEST_WAIT, wait_after
+from archiver.storage.run_folder import RunFolder
 from functions.recall_datablocks.app import handler
 from tests.account import LambdaContext, forget_what_processes_remember
 from tests.archive import let_recalls_take, put_on_tape

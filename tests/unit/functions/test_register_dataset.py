@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archiver import storage
 from archiver.drops import DropStatus
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused
 from archiver.models.files import Upload
 from archiver.scicat import JobStatus, catalogue
+from archiver.storage import sources
 from functions.register_dataset.app import handler
 from functions.report_drop.app import handler as report_drop
 from tests import dropping
@@ -41,7 +41,7 @@ def test_the_service_remembers_which_drop_the_dataset_came_from(aws: "S3Client",
     dropping.drop(aws, {"SHA256SUMS": b""})
     drop = dropping.a_registered_drop()
     documents = ("dataset.json", "dataset.status.json", "SHA256SUMS")
-    assert storage.upload_of(drop.pid) == Upload(prefix=dropping.PREFIX, documents=documents)
+    assert sources.upload_of(drop.pid) == Upload(prefix=dropping.PREFIX, documents=documents)
 
 
 def test_a_dataset_that_was_registered_before_is_registered_once(aws: "S3Client", scicat: Scicat) -> None:
@@ -102,7 +102,7 @@ def test_a_dataset_of_another_group_is_not_taken_over_by_a_drop(aws: "S3Client",
         handler(read.model_dump(), LambdaContext())
 
     assert rejected.value.reason.code is Code.BAD_DROP
-    assert storage.upload_of(read.pid).prefix != dropping.PREFIX
+    assert sources.upload_of(read.pid).prefix != dropping.PREFIX
     failure = {"Error": "DatasetRejected", "Cause": json.dumps({"errorMessage": str(rejected.value)})}
     report_drop(read.model_dump() | {"failure": failure}, LambdaContext())
     assert dropping.the_status(aws)["status"] == "rejected"

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from archiver import storage
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models.states import Lease, RunOutcome
+from archiver.storage import leases
 from functions.report_dataset.app import handler
 from tests.account import LambdaContext
 from tests.dataset import ADataset
@@ -33,7 +33,7 @@ def test_the_users_fault_is_told_with_the_files(
     assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, False)
     assert lifecycle["archiveReturnMessage"]["files"] == ["deep/b.mrc"]
     assert dataset.folder.need("outcome.json", RunOutcome).outcome == "rejected"
-    assert storage.read_lease(dataset.pid) is None
+    assert leases.read_lease(dataset.pid) is None
 
 
 def test_a_systems_fault_is_told_with_the_execution_and_may_be_tried_again(
@@ -59,7 +59,7 @@ def test_a_busy_dataset_and_its_lease_are_not_touched(
     before = dataset.lifecycle
     handler(dataset.run | {"run_id": "other-job-1"} | failed(ServiceRefused(Code.BUSY, "Another run.")), lambda_context)
     assert dataset.lifecycle == before
-    held = storage.read_lease(dataset.pid)
+    held = leases.read_lease(dataset.pid)
     assert held is not None
     assert held.run_id == dataset.run_id
 
@@ -70,8 +70,8 @@ def test_f04_a_dataset_that_scicat_no_longer_knows_is_given_back_all_the_same(
     dataset = a_dataset()
     run = dataset.run | {"pid": "20.500.11935/deleted"}
     lease = Lease(run_id=dataset.run_id, execution_arn="arn:any:execution")
-    storage.take_lease(run["pid"], lease, ended=lambda _: False)
+    leases.take_lease(run["pid"], lease, ended=lambda _: False)
     told = handler(run | failed(ServiceRefused(Code.LTS_VERIFY, "It is not there.")), lambda_context)
     assert told is not None
     assert told["code"] == "lts_verify"
-    assert storage.read_lease(run["pid"]) is None
+    assert leases.read_lease(run["pid"]) is None

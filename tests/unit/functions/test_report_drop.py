@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archiver import storage
 from archiver.drops import DropStatus
 from archiver.errors import Code, DatasetRejected, ServiceUnavailable
+from archiver.storage import leases
 from functions.report_drop.app import handler
 from tests import dropping
 from tests.account import LambdaContext
@@ -95,8 +95,8 @@ def test_files_dropped_for_an_archived_dataset_are_kept_and_named(aws: "S3Client
 def test_the_folder_is_free_for_the_next_drop(aws: "S3Client") -> None:
     dropping.drop(aws, {"a": b"1"})
     dropping.a_registered_drop()
-    assert storage.read_lease(dropping.PREFIX) is not None
+    assert leases.read_lease(dropping.PREFIX) is not None
 
     report(DatasetRejected(Code.NO_FILES, "any"))
 
-    assert storage.read_lease(dropping.PREFIX) is None
+    assert leases.read_lease(dropping.PREFIX) is None

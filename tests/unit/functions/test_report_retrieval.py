@@ -7,7 +7,7 @@ import pytest
 
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models.states import RunOutcome
-from archiver.storage import RunFolder
+from archiver.storage.run_folder import RunFolder
 from functions.report_retrieval.app import handler
 from tests.account import LambdaContext
 from tests.catalogue import Scicat

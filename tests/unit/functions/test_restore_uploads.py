@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from botocore.exceptions import ClientError
 
-from archiver import clients
+from archiver.aws import clients
 from archiver.errors import Code, ServiceRefused
 from functions.restore_uploads import app as restore_uploads
 from functions.snapshot_dataset.app import handler as snapshot

@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
-from archiver import reports, storage, workflows
+from archiver import reports
+from archiver.aws import step_functions
 from archiver.errors import Code, Reason, ServiceUnavailable
 from archiver.keys import Keys
-from archiver.lts import long_term_storage
+from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.states import RunOutcome
 from archiver.scicat import catalogue
+from archiver.storage import buckets, leases
 from functions.roll_back_dataset.app import handler
 from tests.account import LambdaContext
 from tests.dataset import TO_COMPLETE, TO_VERIFIED, ADataset, a_datablock, do_steps
@@ -32,8 +34,8 @@ def test_g22_records_tars_and_uploads_of_the_run_go_and_all_others_stay(
     own, other = (Keys.datablock(dataset.pid, run_id, 1) for run_id in (dataset.run_id, "any-job-10"))
     for key in (own, other):
         catalogue().add_datablock(dataset.pid, a_datablock(key))
-        storage.staging().put(key, b"tar")
-        for bucket in (storage.staging(), long_term_storage().bucket):
+        buckets.staging().put(key, b"tar")
+        for bucket in (buckets.staging(), long_term_storage().bucket):
             bucket.create_upload(key.replace("_1.tar", "_2.tar"))
         dataset.s3.put_object(Bucket="lts", Key=key, Body=b"archived")
     before = dataset.landing()
@@ -43,8 +45,8 @@ def test_g22_records_tars_and_uploads_of_the_run_go_and_all_others_stay(
     assert told == dataset.run | ANY_FAILURE | {"archived": False, "pending": False}
     assert records(dataset) == [other]
     prefix = Keys.datablocks(dataset.pid, "")[:-1]
-    assert [found.key for found in storage.staging().list(prefix)] == [other]
-    for bucket in (storage.staging(), long_term_storage().bucket):
+    assert [found.key for found in buckets.staging().list(prefix)] == [other]
+    for bucket in (buckets.staging(), long_term_storage().bucket):
         assert [key for key, _ in bucket.uploads(prefix)] == [other.replace("_1.tar", "_2.tar")]
     assert {found.key for found in long_term_storage().bucket.list(prefix)} == {own, other}
     assert dataset.landing() == before
@@ -56,14 +58,14 @@ def test_f03_records_stay_where_scicat_does_not_let_them_be_removed_and_everythi
     dataset = a_dataset()
     own = Keys.datablock(dataset.pid, dataset.run_id, 1)
     catalogue().add_datablock(dataset.pid, a_datablock(own))
-    storage.staging().put(own, b"tar")
+    buckets.staging().put(own, b"tar")
     dataset.scicat.faults({"match": "^DELETE ", "status": 403, "body": '{"message": "Forbidden resource"}'})
 
     told = handler(dataset.run | ANY_FAILURE, lambda_context)
 
     assert told == dataset.run | ANY_FAILURE | {"archived": False, "pending": False}
     assert records(dataset) == [own]
-    assert not list(storage.staging().list(own))
+    assert not list(buckets.staging().list(own))
 
 
 def test_a_run_of_which_scicat_says_that_it_archived_the_dataset_is_kept(
@@ -122,7 +124,7 @@ def test_f23_a_verified_archive_that_only_scicat_does_not_know_yet_is_kept(
     dataset = a_dataset()
     do_steps(dataset, *TO_VERIFIED, context=lambda_context)
     silent = reports.failure_of(Reason(Code.SCICAT_UNAVAILABLE, "SciCat did not answer."))
-    before = [found.key for found in storage.staging().list(Keys.UPLOADS)]
+    before = [found.key for found in buckets.staging().list(Keys.UPLOADS)]
     dataset.scicat.faults({"match": "/api/", "status": 503})
 
     told = handler(dataset.run | {"failure": silent.model_dump()}, lambda_context)
@@ -130,8 +132,8 @@ def test_f23_a_verified_archive_that_only_scicat_does_not_know_yet_is_kept(
     assert told is not None
     assert (told["archived"], told["pending"]) == (False, True)
     assert dataset.folder.need("outcome.json", RunOutcome).outcome == "pending"
-    assert [found.key for found in storage.staging().list(Keys.UPLOADS)] == before
-    assert storage.holds_lease(dataset.pid, dataset.run_id)
+    assert [found.key for found in buckets.staging().list(Keys.UPLOADS)] == before
+    assert leases.holds_lease(dataset.pid, dataset.run_id)
 
 
 @pytest.mark.usefixtures("no_pauses")
@@ -150,12 +152,12 @@ def test_g10_a_storage_that_is_down_keeps_no_failed_run_from_its_report(
 ) -> None:
     dataset = a_dataset()
     own = Keys.datablock(dataset.pid, dataset.run_id, 1)
-    storage.staging().put(own, b"tar")
+    buckets.staging().put(own, b"tar")
     s3_faults.refuse("*", "ServiceUnavailable", 503, bucket="lts", times=ALWAYS)
     told = handler(dataset.run | ANY_FAILURE, lambda_context)
     assert told is not None
     assert told["archived"] is False
-    assert storage.staging().head(own) is None
+    assert buckets.staging().head(own) is None
 
 
 LIST = r"^GET .*include"
@@ -168,12 +170,12 @@ def test_a_list_that_scicat_refuses_to_show_keeps_no_failed_run_from_its_report(
 ) -> None:
     dataset = a_dataset()
     own = Keys.datablock(dataset.pid, dataset.run_id, 1)
-    storage.staging().put(own, b"tar")
+    buckets.staging().put(own, b"tar")
     dataset.scicat.faults({"match": LIST, "status": status})
     told = handler(dataset.run | ANY_FAILURE, lambda_context)
     assert told is not None
     assert (told["archived"], told["pending"]) == (False, False)
-    assert storage.staging().head(own) is None
+    assert buckets.staging().head(own) is None
     assert dataset.folder.need("outcome.json", RunOutcome).outcome == "failed"
 
 
@@ -183,10 +185,10 @@ def test_a_list_that_scicat_cannot_show_is_asked_for_again_until_the_run_has_end
 ) -> None:
     dataset = a_dataset()
     dataset.scicat.faults({"match": LIST, "status": 500})
-    monkeypatch.setattr(workflows, "status", lambda _: "RUNNING")
+    monkeypatch.setattr(step_functions, "status", lambda _: "RUNNING")
     with pytest.raises(ServiceUnavailable):
         handler(dataset.run | ANY_FAILURE, lambda_context)
-    monkeypatch.setattr(workflows, "status", lambda _: "FAILED")
+    monkeypatch.setattr(step_functions, "status", lambda _: "FAILED")
     told = handler(dataset.run | ANY_FAILURE, lambda_context)
     assert told is not None
     assert told["archived"] is False

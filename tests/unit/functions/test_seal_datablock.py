@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from archiver import storage
 from archiver.keys import Keys
 from archiver.packaging import sealed_datablocks
+from archiver.storage import buckets
 from functions.seal_datablock.app import handler
 from tests.account import LambdaContext
 from tests.dataset import ADataset, do_steps
@@ -43,7 +43,7 @@ def test_a_tar_of_which_a_slice_is_not_read_is_not_sealed(
     do_steps(dataset, *BEFORE, context=lambda_context)
     with pytest.raises(LookupError):
         handler(dataset.run | LANE, lambda_context)
-    assert list(storage.staging().list("openem-network/")) == []
+    assert list(buckets.staging().list("openem-network/")) == []
 
 
 def test_e06_a_tar_that_was_completed_without_an_answer_is_sealed(
@@ -57,4 +57,4 @@ def test_e06_a_tar_that_was_completed_without_an_answer_is_sealed(
     assert told is not None
     assert told["done"] is True
     (sealed,) = sealed_datablocks(dataset.folder)
-    assert [found.key for found in storage.staging().list("openem-network/")] == [sealed.key]
+    assert [found.key for found in buckets.staging().list("openem-network/")] == [sealed.key]

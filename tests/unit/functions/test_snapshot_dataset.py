@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from archiver import datasets, landing_zone, storage, upload_files
+from archiver import datasets, landing_zone, upload_files
 from archiver.errors import DatasetRejected
 from archiver.keys import Keys
 from archiver.models import file_lists
@@ -12,6 +12,7 @@ from archiver.models.files import Upload
 from archiver.models.states import Snapshot
 from archiver.remarks import Remark, RemarkCode
 from archiver.scicat import catalogue
+from archiver.storage import sources
 from functions.snapshot_dataset.app import handler
 from tests.account import LambdaContext
 from tests.catalogue import ANY_TIME
@@ -67,7 +68,7 @@ def test_a_folder_that_was_dropped_as_another_dataset_since_is_not_archived_as_t
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:
     dataset = a_dataset()
-    storage.record_upload("20.500.11935/another", Upload(prefix=dataset.prefix))
+    sources.record_upload("20.500.11935/another", Upload(prefix=dataset.prefix))
     with pytest.raises(DatasetRejected, match="Another dataset was dropped"):
         handler(dataset.run, lambda_context)
 
@@ -93,7 +94,7 @@ def declared(a_dataset: Callable[..., ADataset]) -> ADataset:
 
 def declare(dataset: ADataset) -> None:
     listed = catalogue().files_of(PID, lambda files: sorted(files, key=file_lists.byte_order))
-    there = storage.uploaded(storage.upload_of(PID))
+    there = sources.uploaded(sources.upload_of(PID))
     matched = list(datasets.match(listed, there, dataset.prefix))
     seen = upload_files.pin(PID, [(file.path, file.size, file.etag) for file in matched if file.etag])
     with landing_zone.finalizing(PID) as finalizing:

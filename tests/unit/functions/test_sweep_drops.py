@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 
-from archiver import clients, drop_folder, storage
+from archiver import drop_folder
+from archiver.aws import clients
 from archiver.drops import DropStatus
 from archiver.models.files import Upload
 from archiver.models.states import Lease
+from archiver.storage import buckets, leases, sources
 from functions.sweep_drops.app import handler
 from tests import dropping
 from tests.account import LambdaContext, state_machine_arn
@@ -60,7 +62,7 @@ def started() -> list[dict[str, Any]]:
 
 def ingest_of(prefix: str = dropping.PREFIX) -> str:
     """The execution that takes in the drop as it lies in the bucket."""
-    marker = next(found for found in storage.landing().list(prefix) if found.key.endswith("dataset.json"))
+    marker = next(found for found in buckets.landing().list(prefix) if found.key.endswith("dataset.json"))
     drop = drop_folder.drop_of(marker)
     assert drop is not None
     return drop.execution_arn
@@ -132,7 +134,7 @@ def test_an_ingest_that_ended_without_an_answer_gets_a_lease_by_which_it_is_sett
 
     swept()
 
-    lease = storage.read_lease(dropping.PREFIX)
+    lease = leases.read_lease(dropping.PREFIX)
     assert lease == Lease(run_id=arn.rpartition(":")[2], execution_arn=arn, subject=dropping.PREFIX)
 
 
@@ -212,7 +214,7 @@ def test_files_that_come_after_the_archive_are_named_in_the_status_and_in_scicat
 ) -> None:
     pid = "20.500.11935/any"
     scicat.add_dataset(pid)
-    storage.record_upload(pid, Upload(prefix=dropping.PREFIX, documents=("dataset.json", "dataset.status.json")))
+    sources.record_upload(pid, Upload(prefix=dropping.PREFIX, documents=("dataset.json", "dataset.status.json")))
     dropping.drop(aws, {})
     reported(aws, status="archived", pid=pid, job="any-job")
     swept()

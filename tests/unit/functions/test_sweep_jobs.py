@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import time_machine
 
-from archiver import reports, storage, workflows
+from archiver import reports
+from archiver.aws import step_functions
 from archiver.models.states import Failure, JobBegun, JobKind, Lease, Run, RunOutcome
 from archiver.scicat import JobStatus, catalogue
+from archiver.storage import leases, run_folder
 from functions.finish_job.app import handler as finish_job
 from functions.sweep_jobs.app import MAX_JOBS, handler
 from tests.account import LambdaContext, state_machine_arn
@@ -43,7 +45,7 @@ def a_job(scicat: Scicat, kind: JobKind = JobKind.ARCHIVE) -> str:
 def begun(job_id: str, kind: JobKind = JobKind.ARCHIVE) -> Run:
     """Let SciCat know that the job is being worked on; returns its run."""
     run = Run(job_id=job_id, run_id=f"{job_id}-1", pid=ANY_PID)
-    storage.RunFolder(job_id).save("job.json", JobBegun(job_id=job_id, kind=kind, runs=(run,)))
+    run_folder.RunFolder(job_id).save("job.json", JobBegun(job_id=job_id, kind=kind, runs=(run,)))
     catalogue().update_job(job_id, JobStatus.IN_PROGRESS, "jobStarted")
     return run
 
@@ -59,7 +61,7 @@ def code(job: dict[str, Any]) -> str:
 
 
 def status(workflow: str, name: str) -> str | None:
-    return workflows.status(workflows.execution_arn(state_machine_arn(workflow), name))
+    return step_functions.status(step_functions.execution_arn(state_machine_arn(workflow), name))
 
 
 @pytest.mark.parametrize("kind", JobKind)
@@ -93,7 +95,7 @@ def test_a_job_that_was_stopped_before_it_knew_its_datasets_is_finished(
 
 def test_a_job_whose_runs_all_ended_is_finished_as_they_did(scicat: Scicat, an_execution: Callable[..., str]) -> None:
     job_id = a_job(scicat)
-    storage.RunFolder(begun(job_id).run_id).save("outcome.json", DONE)
+    run_folder.RunFolder(begun(job_id).run_id).save("outcome.json", DONE)
     an_execution("archive", job_id, "FAILED")
     (job,) = swept()["jobs"]
     assert (job["job_id"], job["failure"]) == (job_id, None)
@@ -103,7 +105,7 @@ def test_a_job_that_can_never_be_told_is_not_finished_once_more(
     scicat: Scicat, an_execution: Callable[..., str], lambda_context: LambdaContext
 ) -> None:
     job_id = a_job(scicat)
-    storage.RunFolder(begun(job_id).run_id).save("outcome.json", DONE)
+    run_folder.RunFolder(begun(job_id).run_id).save("outcome.json", DONE)
     an_execution("archive", job_id, "FAILED")
     (job,) = swept()["jobs"]
     scicat.delete_dataset(ANY_PID)
@@ -121,8 +123,8 @@ def test_a_run_that_a_stopped_job_never_began_is_found_and_the_job_waits_for_it(
     told = swept()
 
     assert (told["jobs"], told["runs_found"]) == ([], True)
-    assert storage.holds_lease(ANY_PID, run.run_id)
-    assert storage.RunFolder(run.run_id).need("outcome.json", RunOutcome).code == "cancelled"
+    assert leases.holds_lease(ANY_PID, run.run_id)
+    assert run_folder.RunFolder(run.run_id).need("outcome.json", RunOutcome).code == "cancelled"
 
 
 def test_a_dataset_that_another_run_works_on_is_not_taken_from_it(
@@ -132,12 +134,12 @@ def test_a_dataset_that_another_run_works_on_is_not_taken_from_it(
     begun(job_id)
     an_execution("archive", job_id, "ABORTED")
     other = Lease(run_id="other-job-1", execution_arn="arn:any:other")
-    storage.take_lease(ANY_PID, other, ended=lambda _: False)
+    leases.take_lease(ANY_PID, other, ended=lambda _: False)
 
     told = swept()
 
     assert ([job["job_id"] for job in told["jobs"]], told["runs_found"]) == ([job_id], False)
-    assert storage.holds_lease(ANY_PID, "other-job-1")
+    assert leases.holds_lease(ANY_PID, "other-job-1")
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["and settled", "and left to the sweep that their end begins"])
@@ -149,8 +151,8 @@ def test_runs_that_go_on_after_their_job_was_stopped_are_stopped(
     going_on = an_execution("archive_dataset", run.run_id, "RUNNING")
     an_execution("archive", job_id, "ABORTED")
     stopped: list[str] = []
-    monkeypatch.setattr(workflows, "stop", stopped.append)
-    monkeypatch.setattr(workflows, "has_ended", lambda arn: at_once and arn in stopped)
+    monkeypatch.setattr(step_functions, "stop", stopped.append)
+    monkeypatch.setattr(step_functions, "has_ended", lambda arn: at_once and arn in stopped)
     assert swept()["runs_found"] is at_once
     assert stopped == [going_on]
 
@@ -162,9 +164,9 @@ def test_a_job_waits_for_a_run_that_cannot_be_settled_now(
     job_id = a_job(scicat)
     run = begun(job_id)
     an_execution("archive", job_id, "FAILED")
-    storage.RunFolder(run.run_id).save("outcome.json", DONE.model_copy(update={"outcome": written}))
+    run_folder.RunFolder(run.run_id).save("outcome.json", DONE.model_copy(update={"outcome": written}))
     lease = Lease(run_id=run.run_id, execution_arn="arn:any:run", swept_by=swept_by)
-    storage.take_lease(ANY_PID, lease, ended=lambda _: False)
+    leases.take_lease(ANY_PID, lease, ended=lambda _: False)
     told = swept()
     assert (told["jobs"], told["runs_found"]) == ([], False)
 

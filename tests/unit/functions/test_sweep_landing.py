@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 
-from archiver import archived, landing_zone, storage
+from archiver import archived, landing_zone
 from archiver.keys import Keys
 from archiver.landing_zone import DatasetUpload
 from archiver.models.states import Lease
+from archiver.storage import leases
 from functions.sweep_landing import app
 from functions.sweep_landing.app import handler
 from tests.account import LambdaContext
@@ -72,7 +73,7 @@ def is_uploaded(scicat: Scicat) -> None:
 def is_worked_on(scicat: Scicat) -> None:
     assert scicat
     lease = Lease(run_id="any-run", execution_arn="arn:any:execution")
-    assert storage.take_lease(PID, lease, ended=lambda _: False) is None
+    assert leases.take_lease(PID, lease, ended=lambda _: False) is None
 
 
 def is_declared_complete(scicat: Scicat) -> None:

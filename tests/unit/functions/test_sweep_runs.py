@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 import time_machine
 
-from archiver import reports, storage
+from archiver import reports
 from archiver.drops import DropStatus
 from archiver.errors import Code, Reason, ServiceRefused
 from archiver.models.states import Failure, Lease, RunOutcome
+from archiver.storage import leases, run_folder
 from functions.sweep_runs.app import MAX_RUNS, handler
 from tests import dropping
 from tests.account import LambdaContext
@@ -36,7 +37,7 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 
 def take_lease(arn: str, run_id: str = RUN, subject: str = PID) -> None:
-    assert storage.take_lease(subject, Lease(run_id=run_id, execution_arn=arn), ended=lambda _: False) is None
+    assert leases.take_lease(subject, Lease(run_id=run_id, execution_arn=arn), ended=lambda _: False) is None
 
 
 def found(sweep: dict[str, str]) -> list[dict[str, Any]]:
@@ -53,7 +54,7 @@ def reason(run: dict[str, Any]) -> Reason:
 def test_a_run_that_goes_on_is_left_alone(an_execution: Callable[..., str], sweep: dict[str, str]) -> None:
     take_lease(an_execution("archive_dataset", RUN, "RUNNING"))
     assert found(sweep) == []
-    storage.hold_lease(PID, RUN)
+    leases.hold_lease(PID, RUN)
 
 
 def test_a_run_that_was_stopped_is_rolled_back_when_its_last_call_must_be_over(
@@ -68,8 +69,8 @@ def test_a_run_that_was_stopped_is_rolled_back_when_its_last_call_must_be_over(
     assert reason(run).code == "cancelled"
     assert 60 <= run["wait_seconds"] <= 70
     with pytest.raises(ServiceRefused, match="lease_lost"):
-        storage.hold_lease(PID, RUN)
-    assert storage.holds_lease(PID, RUN)
+        leases.hold_lease(PID, RUN)
+    assert leases.holds_lease(PID, RUN)
     # Another sweep does not take what this one settles.
     assert found(sweep) == []
 
@@ -91,7 +92,7 @@ def test_a_run_ends_as_it_wrote_down(
 ) -> None:
     take_lease(an_execution("archive_dataset", RUN, "FAILED"))
     written = RunOutcome(pid=PID, outcome=outcome, code="missing_files", message="Any.", files=("a", "b"), count=200)
-    storage.RunFolder(RUN).save("outcome.json", written)
+    run_folder.RunFolder(RUN).save("outcome.json", written)
 
     (run,) = found(sweep)
 
@@ -99,7 +100,7 @@ def test_a_run_ends_as_it_wrote_down(
     if ending == "roll_back":
         assert reason(run) == Reason(Code.MISSING_FILES, "Any.", ("a", "b"), 200)
     # Whoever is to register is not kept from it.
-    lease = storage.read_lease(PID)
+    lease = leases.read_lease(PID)
     assert lease is not None
     assert bool(lease.swept_by) is (ending != "register")
 
@@ -115,7 +116,7 @@ def test_an_ingest_ends_as_its_status_says_or_as_its_execution(
     aws.put_object(
         Bucket="landing", Key="incoming/rejected/dataset.status.json", Body=status.model_dump_json().encode()
     )
-    storage.RunFolder("requested").save("outcome.json", DropStatus(status="requested", message="Any."))
+    run_folder.RunFolder("requested").save("outcome.json", DropStatus(status="requested", message="Any."))
 
     runs = {run["run_id"]: run for run in found(sweep)}
 
@@ -150,7 +151,7 @@ def test_a_run_that_could_not_be_settled_for_an_hour_is_counted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     take_lease(an_execution("archive_dataset", RUN, "FAILED"))
-    storage.RunFolder(RUN).save("outcome.json", reports.pending(PID, Code.SCICAT_UNAVAILABLE))
+    run_folder.RunFolder(RUN).save("outcome.json", reports.pending(PID, Code.SCICAT_UNAVAILABLE))
     found(sweep)
     assert "OverdueRuns" not in capsys.readouterr().out
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 import time_machine
 
-from archiver import storage
 from archiver.keys import Keys
-from archiver.lts import long_term_storage
+from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.states import Lease
+from archiver.storage import buckets as storage
+from archiver.storage import leases
 from functions.sweep_staging.app import handler
 from tests.account import LambdaContext
 
@@ -99,7 +100,7 @@ def test_a_run_that_is_not_settled_yet_keeps_what_it_made(
 ) -> None:
     before = leave_behind()
     arn = an_execution("archive_dataset", RUN, "FAILED")
-    storage.take_lease(PID, Lease(run_id=RUN, execution_arn=arn), ended=lambda _: False)
+    leases.take_lease(PID, Lease(run_id=RUN, execution_arn=arn), ended=lambda _: False)
     clock.shift(timedelta(days=1))
     assert sweep()
     assert left() == before

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from archiver import storage, workflows
+from archiver.aws import step_functions
 from archiver.http import access
 from archiver.http.callers import Caller
 from archiver.http.errors import Refusal
 from archiver.models.catalogue import CatalogueDataset, CatalogueTotals
 from archiver.models.states import Lease
 from archiver.scicat import Catalogue
+from archiver.storage import leases
 from tests.account import forget_what_processes_remember
 
 PID = "20.500.11935/any"
@@ -137,9 +138,9 @@ def test_b27_a_dataset_is_locked_while_it_is_archived_and_afterwards(lifecycle: 
 
 @pytest.mark.usefixtures("aws")
 def test_b27_a_dataset_is_locked_while_a_run_holds_its_lease_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    storage.take_lease(PID, Lease(run_id="any-run", execution_arn="any-arn"), lambda _: False)
+    leases.take_lease(PID, Lease(run_id="any-run", execution_arn="any-arn"), lambda _: False)
     status = {"any-arn": "RUNNING"}
-    monkeypatch.setattr(workflows, "status", status.get)
+    monkeypatch.setattr(step_functions, "status", status.get)
 
     with pytest.raises(Refusal) as refused:
         access.refuse_locked(a_dataset())

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 
-from archiver import filetable, grants, landing_zone, storage, upload_files
+from archiver import filetable, grants, landing_zone, upload_files
 from archiver.http import dataset_uploads, patience, remembered
 from archiver.models.catalogue import FileBlock
 from archiver.models.files import S3Object
 from archiver.scicat import Catalogue
-from archiver.scicat.answers import Answer
-from archiver.scicat.server import Request, Server
+from archiver.scicat.responses import Answer
+from archiver.scicat.transport import Request, Server
 from archiver.settings import GIB, settings
+from archiver.storage import buckets, sources
 from tests.archiver_api import Api
 from tests.catalogue import ANY_TIME, Scicat
 from tests.uploading import PID, PREFIX, User
@@ -171,9 +172,9 @@ def test_what_cannot_be_compared_in_time_is_left_to_the_archiving(
         while not given_up():
             time.sleep(0.001)
         stopped.set()
-        raise storage.GivenUpError
+        raise sources.GivenUpError
 
-    environment.setattr(storage, "uploaded_at_once", slowly)
+    environment.setattr(buckets, "uploaded_at_once", slowly)
     environment.setattr(dataset_uploads, "_COMPARE_SECONDS", 0.1)
 
     answer = uploaded.finalize(create_archiving_job=True)

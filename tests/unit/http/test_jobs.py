@@ -15,7 +15,7 @@ from archiver.http.callers import Caller
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import JobBegun, JobKind, Run, RunOutcome, Snapshot
 from archiver.scicat import Catalogue, JobStatus
-from archiver.storage import RunFolder
+from archiver.storage.run_folder import RunFolder
 from archiver.tar.layout import PlannedDatablock
 from tests.account import state_machine_arn
 from tests.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event

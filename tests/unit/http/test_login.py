@@ -13,7 +13,7 @@ import jwt
 import pytest
 import time_machine
 
-from archiver import secrets
+from archiver.aws import secrets
 from archiver.http import tokens
 from archiver.http.callers import Caller, NotVerified
 from archiver.scicat import Catalogue, Identity

@@ -12,11 +12,13 @@ import pytest
 import requests
 from botocore.awsrequest import AWSResponse, HTTPHeaders
 
-from archiver import clients, filetable, grants, landing_zone, storage
+from archiver import filetable, grants, landing_zone
+from archiver.aws import clients
+from archiver.aws.s3 import Bucket
 from archiver.inbox import Inbox, Parts
 from archiver.keys import Keys
-from archiver.s3 import Bucket
 from archiver.settings import MIB
+from archiver.storage import buckets
 from tests.archiver_api import Answer, Api
 from tests.catalogue import Scicat
 from tests.s3_faults import S3Faults
@@ -524,7 +526,7 @@ def test_b37_without_a_checksum_no_header_is_signed(user1: User) -> None:
 
 def test_without_a_grant_nothing_can_be_sent(user1: User, aws: "S3Client") -> None:
     grants.release(PID)
-    storage.staging().delete([Keys.upload(PID)])
+    buckets.staging().delete([Keys.upload(PID)])
 
     answers = [user1.presign(parts=2), user1.complete("any"), user1.parts("any")]
 

@@ -3,7 +3,7 @@
 from functools import cache
 from http import HTTPStatus
 
-from archiver import storage, workflows
+from archiver.aws import step_functions
 from archiver.errors import Code
 from archiver.http.callers import Caller
 from archiver.http.errors import Refusal
@@ -12,6 +12,7 @@ from archiver.http.remembered import Remembered
 from archiver.models.catalogue import CatalogueDataset
 from archiver.scicat import catalogue
 from archiver.settings import settings
+from archiver.storage import leases
 
 # The Ingestor asks for each of a dataset's files: so long SciCat is not asked again.
 _REMEMBERED_SECONDS, _REMEMBERED_DATASETS = 15.0, 1_000
@@ -65,8 +66,8 @@ def is_to_be_sent_again(dataset: CatalogueDataset) -> bool:
 
 def _has_a_run(pid: str) -> bool:
     """Whether a run holds the dataset's lease; one that was stopped may have left it behind."""
-    lease = storage.read_lease(pid)
-    return lease is not None and not workflows.has_ended(lease.execution_arn)
+    lease = leases.read_lease(pid)
+    return lease is not None and not step_functions.has_ended(lease.execution_arn)
 
 
 def _allowed(caller: Caller, pid: str, *, access_groups: bool) -> CatalogueDataset:

@@ -21,7 +21,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Route
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBase, SecurityScheme
 
-from archiver import secrets
+from archiver.aws import secrets
 from archiver.errors import Code
 from archiver.http import basic, identity_provider, jwts, pace, tokens
 from archiver.http.callers import Caller, NotVerified

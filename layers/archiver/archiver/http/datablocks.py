@@ -10,13 +10,14 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from archiver import links, renewal, storage
+from archiver import links, renewal
 from archiver.http.auth import BASIC
 from archiver.http.errors import Refusal, documented
 from archiver.http.upload_bodies import NamedPid
 from archiver.links import Link
 from archiver.models.states import Pid
 from archiver.settings import settings
+from archiver.storage import buckets
 from archiver.tar import provenance
 
 router = APIGatewayRouter()
@@ -70,7 +71,7 @@ class Revoked(BaseModel):
 def download(token: str) -> Response[None]:
     """Redirects to a short-lived URL of the tar."""
     link = _working(token)
-    url = storage.retrieval().presign_get(
+    url = buckets.retrieval().presign_get(
         link.key,
         _URL_SECONDS,
         filename=link.key.rpartition("/")[2],
@@ -93,7 +94,7 @@ def download(token: str) -> Response[None]:
 def renew(token: str) -> RenewedLink:
     """Lets the days of the copy begin anew, then writes a new link; the old one works on until it expires."""
     old = _working(token)
-    if not renewal.renew(old.key, storage.retrieval(), time.monotonic() + _RENEWAL_SECONDS):
+    if not renewal.renew(old.key, buckets.retrieval(), time.monotonic() + _RENEWAL_SECONDS):
         raise Refusal(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "renewing",
@@ -125,7 +126,7 @@ def renew(token: str) -> RenewedLink:
 def revoke(asked: Annotated[RevocationAsked, Body()]) -> Revoked:
     """Ends every link of the dataset."""
     now = datetime.now(UTC)
-    links.revoke(asked.dataset_id, storage.retrieval(), now)
+    links.revoke(asked.dataset_id, buckets.retrieval(), now)
     return Revoked(dataset_id=asked.dataset_id, issued_until=now)
 
 
@@ -136,9 +137,9 @@ def _working(token: str) -> Link:
         raise Refusal(HTTPStatus.FORBIDDEN, "wrong_link", "This link was not written by this archiver.", _ASK_AGAIN)
     if link.expires <= datetime.now(UTC):
         raise Refusal(HTTPStatus.GONE, "link_expired", "This link has expired.", _ASK_AGAIN)
-    if links.is_revoked(link, storage.retrieval()):
+    if links.is_revoked(link, buckets.retrieval()):
         raise Refusal(HTTPStatus.GONE, "link_revoked", "This link was revoked.", _ASK_AGAIN)
-    if storage.retrieval().head(link.key) is None:
+    if buckets.retrieval().head(link.key) is None:
         raise Refusal(HTTPStatus.NOT_FOUND, "no_copy", "The recalled copy is no longer kept.", _ASK_AGAIN)
     return link
 

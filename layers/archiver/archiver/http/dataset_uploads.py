@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from archiver import datasets, grants, landing_zone, storage, upload_files
+from archiver import datasets, grants, landing_zone, upload_files
 from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected
 from archiver.http import access, auth, receiving
 from archiver.http.auth import BEARER
@@ -36,6 +36,7 @@ from archiver.models.files import Upload
 from archiver.models.states import JobKind
 from archiver.scicat import catalogue
 from archiver.settings import GIB, settings
+from archiver.storage import sources
 from archiver.upload_files import FilesNoted
 from archiver.wording import counted
 
@@ -202,7 +203,7 @@ def _seen(dataset: CatalogueDataset, upload: DatasetUpload | None, given_up: Cal
     # Another list by now, or what lies there is not what was listed: SciCat's own list tells the names.
     prefix = Keys.uploads(dataset.pid)
     listed = catalogue().files_of(dataset.pid, lambda files: sorted(files, key=byte_order))
-    uploaded = storage.uploaded_at_once(Upload(prefix=prefix), [file.path for file in listed], given_up=given_up)
+    uploaded = sources.uploaded_at_once(Upload(prefix=prefix), [file.path for file in listed], given_up=given_up)
     try:
         matched = datasets.match(listed, uploaded, prefix)
         return upload_files.pin(dataset.pid, ((file.path, file.size, file.etag) for file in matched if file.etag))

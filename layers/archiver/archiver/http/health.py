@@ -13,13 +13,16 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel
 
-from archiver import clients, lts, scicat, storage
+from archiver import scicat
+from archiver.aws import clients
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.http.errors import documented
 from archiver.http.patience import Asked
 from archiver.http.remembered import Remembered
 from archiver.keys import Keys
+from archiver.lts import long_term_storage as lts
 from archiver.settings import settings
+from archiver.storage import buckets
 
 _REMEMBERED_SECONDS = 10.0
 
@@ -120,7 +123,7 @@ def _dependencies() -> list[_Dependency]:
 
 
 def _look_into_landing() -> None:
-    next(storage.landing().list(Keys.DROPS), None)
+    next(buckets.landing().list(Keys.DROPS), None)
 
 
 def _failure(question: Asked[object]) -> str | None:

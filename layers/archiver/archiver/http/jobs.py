@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from archiver import runs, workflows
+from archiver.aws import step_functions
 from archiver.errors import Code
 from archiver.http import auth, progress
 from archiver.http.auth import BASIC, BEARER
@@ -20,7 +20,7 @@ from archiver.http.progress import RunProgress
 from archiver.models.states import JobBegun, JobKind, JobRequest, Run
 from archiver.scicat import catalogue
 from archiver.settings import settings
-from archiver.storage import RunFolder
+from archiver.storage.run_folder import RunFolder
 
 router = APIGatewayRouter()
 
@@ -108,7 +108,7 @@ def start(posted: Annotated[JobPosted, Body()]) -> JobAccepted:
         raise WrongRequest(["body", "type"], f"SciCat knows this job as {job.type!r}.", "job_type_mismatch")
     if not job.status.startswith(_ENDED):
         request = JobRequest(job_id=job_id, kind=kind, owner_group=job.owner_group or "")
-        workflows.start(runs.machine_of_job(kind), job_id, request.model_dump(mode="json"))
+        step_functions.start(step_functions.machine_of_job(kind), job_id, request.model_dump(mode="json"))
     return JobAccepted(uuid=posted.id, name=job_id)
 
 
@@ -168,9 +168,9 @@ def cancel(job_id: Annotated[UUID, Path(description="SciCat's id of the job")]) 
     kind, state = _execution(job_id)
     if state is not ExecutionState.RUNNING:
         raise Refusal(HTTPStatus.CONFLICT, "job_ended", f"The job has ended: {state}.")
-    workflows.stop(workflows.execution_arn(runs.machine_of_job(kind), str(job_id)))
+    step_functions.stop(step_functions.execution_arn(step_functions.machine_of_job(kind), str(job_id)))
     with ThreadPoolExecutor(_READERS) as stoppers:
-        list(stoppers.map(lambda run: workflows.stop(progress.execution_arn(run, kind)), _runs(job_id)))
+        list(stoppers.map(lambda run: step_functions.stop(progress.execution_arn(run, kind)), _runs(job_id)))
     return JobCancelled(uuid=job_id)
 
 
@@ -179,7 +179,7 @@ def _execution(job_id: UUID) -> tuple[JobKind, ExecutionState]:
     if not _is_callers(job_id):
         raise _unknown(job_id)
     for kind in JobKind:
-        state = workflows.status(workflows.execution_arn(runs.machine_of_job(kind), str(job_id)))
+        state = step_functions.status(step_functions.execution_arn(step_functions.machine_of_job(kind), str(job_id)))
         if state is not None:
             return kind, ExecutionState(state)
     raise _unknown(job_id)

@@ -4,10 +4,10 @@ from collections import Counter
 
 from pydantic import BaseModel, Field
 
-from archiver import runs, workflows
+from archiver.aws import step_functions
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import JobKind, Run, RunOutcome, Snapshot
-from archiver.storage import RunFolder
+from archiver.storage.run_folder import RunFolder
 from archiver.tar.layout import PlannedDatablock
 
 
@@ -38,7 +38,7 @@ def of(run: Run, kind: JobKind) -> RunProgress:
     return RunProgress(
         pid=run.pid,
         run=run.run_id,
-        step=workflows.latest_step(execution_arn(run, kind)),
+        step=step_functions.latest_step(execution_arn(run, kind)),
         files=files,
         bytes=size,
         code=outcome and outcome.code,
@@ -48,7 +48,7 @@ def of(run: Run, kind: JobKind) -> RunProgress:
 
 def execution_arn(run: Run, kind: JobKind) -> str:
     """The execution that does a run."""
-    return workflows.execution_arn(runs.machine_of_run(kind), run.run_id)
+    return step_functions.execution_arn(step_functions.machine_of_run(kind), run.run_id)
 
 
 def _packaged(folder: RunFolder) -> tuple[Amount, Amount]:

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from jwt.algorithms import OKPAlgorithm
 
-from archiver import secrets
+from archiver.aws import secrets
 from archiver.http import jwts
 from archiver.http.callers import Caller, NotVerified
 from archiver.http.errors import Refusal

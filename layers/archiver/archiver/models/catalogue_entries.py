@@ -125,10 +125,12 @@ def packed(entry: CatalogueFile, chk_alg: str | None) -> SourceFile:
 
 
 def is_size(size: object) -> bool:
+    """Whether a listed size can be one; SciCat stores negative ones, too."""
     return isinstance(size, int) and not isinstance(size, bool) and 0 <= size <= MAX_SIZE
 
 
 def pinned(entry: CatalogueFile, kind: Kind, found: S3Object | None) -> SourceFile:
+    """An entry that is archived as a ``kind``, pinned to the object that has its bytes."""
     return SourceFile(
         path=entry.path,
         size=0 if found is None else found.size,

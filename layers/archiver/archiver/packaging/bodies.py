@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from archiver.aws.stored_checksums import Comparison
 from archiver.checksums import FileFingerprint, Fingerprinting, hexadecimal, known_algorithm
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models.files import SourceFile
 from archiver.packaging.sources import Tar
 from archiver.packaging.transfers import Transfers, chunks
-from archiver.stored_checksums import Comparison
 from archiver.tar.layout import Extent
 
 # Characters of a checksum that an error repeats.

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from aws_lambda_powertools import Logger
 
+from archiver.aws.s3 import READINGS, Bucket
 from archiver.checksums import FileFingerprint, combine_crc64nvme, crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused
 from archiver.models.datablocks import SealedDatablock
@@ -20,7 +21,6 @@ from archiver.packaging.documents import (
 from archiver.packaging.slices import DatablockUpload, SliceWorker
 from archiver.packaging.sources import Origin, Tar
 from archiver.packaging.transfers import Transfers, reserve_memory
-from archiver.s3 import READINGS, Bucket
 from archiver.tar.format import own_members
 from archiver.tar.layout import Layout, Limits, PlannedDatablock, layout_of, plan
 

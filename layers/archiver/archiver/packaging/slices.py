@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 
+from archiver.aws.s3 import Bucket, PinnedRange
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.packaging.bodies import Bodies
 from archiver.packaging.documents import SliceProgress
 from archiver.packaging.sources import Tar
 from archiver.packaging.transfers import Transfers
-from archiver.s3 import Bucket, PinnedRange
 from archiver.tar.layout import Extent, Layout, Part, Slice
 
 # After a crash not much more than the work of so many seconds is done again.

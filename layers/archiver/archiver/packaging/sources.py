@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Protocol
 
+from archiver.aws.s3 import READINGS, Bucket, PinnedRange
+from archiver.aws.stored_checksums import StoredChecksum
 from archiver.errors import Code, ServiceRefused
 from archiver.models.files import SourceFile
-from archiver.s3 import READINGS, Bucket, PinnedRange
-from archiver.stored_checksums import StoredChecksum
 from archiver.tar.layout import Extent, Layout
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from archiver.memory import reserve
+from archiver.aws.memory import reserve
 from archiver.settings import MIB
 from archiver.tar.layout import Extent, Limits
 

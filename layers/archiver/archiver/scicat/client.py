@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from archiver import secrets
+from archiver.aws import secrets
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models.catalogue import (
     CatalogueDatablock,
@@ -19,13 +19,13 @@ from archiver.models.catalogue import (
 )
 from archiver.models.states import JobKind
 from archiver.scicat import records, rights, shapes
-from archiver.scicat.bodies import Json, without_none
 from archiver.scicat.jobs import JOBS_PATH, Job, JobStatus, JobTypes, created_body, job_of, newest_first, updated_body
+from archiver.scicat.json_values import Json, without_none
 from archiver.scicat.paths import DATASETS_PATH, dataset_path, filtered, including, segment
 from archiver.scicat.rights import Right
-from archiver.scicat.server import Request, Server
 from archiver.scicat.session import CHANGES, Session
 from archiver.scicat.shapes import Shape
+from archiver.scicat.transport import Request, Server
 from archiver.scicat.users import Identity, identity_of
 from archiver.settings import settings
 

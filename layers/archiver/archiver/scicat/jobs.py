@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from archiver.models.states import JobKind
-from archiver.scicat.bodies import Json
+from archiver.scicat.json_values import Json
 
 JOBS_PATH = "/api/v4/jobs"
 

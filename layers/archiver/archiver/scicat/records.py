@@ -13,7 +13,7 @@ from archiver.models.catalogue import (
     DatablockRecord,
     RecordedDataset,
 )
-from archiver.scicat.bodies import Json, without_none
+from archiver.scicat.json_values import Json, without_none
 
 # Read
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from archiver.scicat import shapes
 from archiver.scicat.jobs import JOBS_PATH
 from archiver.scicat.paths import dataset_path
-from archiver.scicat.server import Request
 from archiver.scicat.session import Session
+from archiver.scicat.transport import Request
 
 # Nothing has this name.
 _NOTHING = "00000000-0000-4000-8000-000000000000"

@@ -10,11 +10,11 @@ from aws_lambda_powertools import Logger
 
 from archiver.errors import Code, ServiceUnavailable
 from archiver.scicat import shapes
-from archiver.scicat.answers import Answer
-from archiver.scicat.bodies import Json
+from archiver.scicat.json_values import Json
+from archiver.scicat.responses import Answer
 from archiver.scicat.retries import UnansweredError, until_answered
-from archiver.scicat.server import Request, Server
 from archiver.scicat.shapes import Shape
+from archiver.scicat.transport import Request, Server
 
 # How often a change is made again when somebody else changed the same document meanwhile (412).
 CHANGES = 5

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 import orjson
 from pydantic import AfterValidator, InstanceOf, StringConstraints, TypeAdapter, ValidationError
 
-from archiver.scicat.bodies import Json
+from archiver.scicat.json_values import Json
 
 # Raises ValueError for a body of another form.
 type Shape = Callable[[Json], None]

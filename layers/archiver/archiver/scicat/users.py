@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from archiver.scicat.bodies import Json
+from archiver.scicat.json_values import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from uuid import uuid4
 import orjson
 from pydantic import BaseModel
 
-from archiver import storage
 from archiver.errors import Code, ServiceUnavailable
 from archiver.settings import MIB
+from archiver.storage import buckets
 
 _NOTE_BYTES = 64 * MIB
 # Of so many changes at the same time each one comes through; all pauses together are some 15 seconds.
@@ -25,27 +25,27 @@ class Note[T: BaseModel]:
 
     def read(self) -> T | None:
         """What it says, or None when there is none."""
-        body = storage.staging().read(self._key, _NOTE_BYTES)
+        body = buckets.staging().read(self._key, _NOTE_BYTES)
         return None if body is None else self._kind.model_validate_json(body)
 
     def look(self) -> tuple[T | None, str | None]:
         """What it says, and the ETag that ``replace`` wants: of this, or of something older."""
-        head = storage.staging().head(self._key)
+        head = buckets.staging().head(self._key)
         return (None, None) if head is None else (self.read(), head.etag)
 
     def replace(self, etag: str | None, value: T) -> bool:
         """Write it in place of the one that had this ETag, or of none; whether it is there now, and no other."""
         body = _body(value)
         if etag is None:
-            written = storage.staging().put(self._key, body, only_if_absent=True)
+            written = buckets.staging().put(self._key, body, only_if_absent=True)
         else:
-            written = storage.staging().put_if_match(self._key, body, etag)
+            written = buckets.staging().put_if_match(self._key, body, etag)
         # A request whose answer was lost was repeated, and refused because of itself.
-        return written or storage.staging().read(self._key, _NOTE_BYTES) == body
+        return written or buckets.staging().read(self._key, _NOTE_BYTES) == body
 
     def write(self, value: T) -> None:
         """Write it, whatever it said."""
-        storage.staging().put(self._key, _body(value))
+        buckets.staging().put(self._key, _body(value))
 
     def change(self, change: Callable[[T | None], T | None]) -> T | None:
         """Make of it what ``change`` makes of what it says; returns what it says then.
@@ -65,7 +65,7 @@ class Note[T: BaseModel]:
 
     def delete(self) -> None:
         """Remove it, whatever it says."""
-        storage.staging().delete([self._key])
+        buckets.staging().delete([self._key])
 
 
 def _body(value: BaseModel) -> bytes:

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 import urllib3
 
-from archiver.scicat.answers import Answer
-from archiver.scicat.receiving import whole
+from archiver.scicat.responses import Answer
 from archiver.scicat.retries import UnansweredError, pause_asked_for
 from archiver.scicat.shapes import Shape
+from archiver.scicat.streaming import whole
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 40.0
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
-from archiver.scicat.bodies import Json
+from archiver.scicat.json_values import Json
 
 # SciCat answers 500, not 413, to a body of more than 16 MB; one of this size is not sent again after a 500.
 LARGE_BODY_BYTES = 12_000_000

@@ -6,7 +6,7 @@ from typing import cast
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
-from archiver import clients
+from archiver.aws import clients
 from archiver.errors import Code, ServiceUnavailable
 
 # Asked again after this time, so that a changed secret is noticed without a deployment.

@@ -1,6 +1,5 @@
 """The S3 wire: one bucket, the calls the service makes of it, and what each failure means."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,26 +12,39 @@ from urllib.parse import quote, unquote_plus
 import stamina
 from botocore.exceptions import (
     ClientError,
-    CredentialRetrievalError,
     FlexibleChecksumError,
-    HTTPClientError,
-    IncompleteReadError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ReadTimeoutError,
-    ResponseStreamingError,
 )
-from botocore.exceptions import ConnectionError as UnreachableError
-from botocore.parsers import ResponseParserError
-from urllib3.exceptions import HTTPError
 
-from archiver import traffic
+from archiver.aws import metering
+from archiver.aws.clients import SDK_ERRORS
+from archiver.aws.s3_errors import (
+    ABSENT,
+    BROKEN_BODY,
+    CHANGED,
+    CONDITION_FAILED,
+    KEY_REFUSED,
+    NO_CREDENTIALS,
+    NO_EXPEDITED,
+    NO_UPLOAD,
+    NOT_ANSWERED,
+    NOTHING_TO_RESTORE,
+    OFFLINE,
+    REFUSALS,
+    SKEWED,
+    TRY_LATER,
+    UNREADABLE,
+    WRONG_DIGEST,
+    ShortBodyError,
+    action_of,
+    code_of,
+    encryption_key_of,
+    status_of,
+)
+from archiver.aws.stored_checksums import Comparison, StoredChecksum, stored_checksums
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
-from archiver.clients import SDK_ERRORS
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models.files import OpenUpload, S3Object
 from archiver.names import fits_xml
-from archiver.stored_checksums import Comparison, StoredChecksum, stored_checksums
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -41,79 +53,6 @@ if TYPE_CHECKING:
 # No key has it: what begins with a prefix stands before the prefix and this.
 LAST_CHARACTER = "\U0010ffff"
 MAX_KEYS_PER_DELETE = 1000  # DeleteObjects' own limit
-
-# What S3 says (an error code, or the bare status of a HEAD), sorted by what it means.
-_ABSENT = {"404", "NoSuchKey"}
-_CONDITION_FAILED = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
-_CHANGED = _ABSENT | {"412", "PreconditionFailed", "416", "InvalidRange"}
-_NO_UPLOAD = {"NoSuchUpload"}
-_OFFLINE = {"InvalidObjectState", "ObjectNotInActiveTierError"}
-_NO_EXPEDITED = {"GlacierExpeditedRetrievalNotAvailable"}
-# LocalStack says InvalidObjectState of an object that is not archived.
-_NOTHING_TO_RESTORE = {"RestoreAlreadyInProgress", "ObjectAlreadyInActiveTierError", "InvalidObjectState"}
-# A list of keys that S3 cannot read.
-_UNREADABLE = {"MalformedXML"}
-_WRONG_DIGEST = {"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"}
-_SKEWED = {"RequestTimeTooSkewed"}
-# What S3 services without end of space (AWS) and those with one say of a lack of it.
-_FULL = {"507", "InsufficientStorage", "InsufficientStorageSpace", "QuotaExceeded", "XMinioStorageFull"}
-# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html: a key that is disabled, gone, or not for us.
-_NO_KEY = {
-    "KMS.DisabledException",
-    "KMS.InvalidKeyUsageException",
-    "KMS.InvalidStateException",
-    "KMS.KMSInvalidStateException",
-    "KMS.NotFoundException",
-}
-_FORBIDDEN = {
-    "403",
-    "AccessDenied",
-    "AccountProblem",
-    "AllAccessDisabled",
-    "InvalidAccessKeyId",
-    "NoSuchBucket",
-    "SignatureDoesNotMatch",
-}
-# A key that is not known (any more), or whose secret is another one; of a HEAD only the status is said.
-_KEY_REFUSED = {"403", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
-# What is refused for good: what it means to us, and the sentence that says so.
-_REFUSALS = (
-    (_WRONG_DIGEST, Code.PACK_DIGEST, "The bytes do not have the promised checksum"),
-    (_FULL, Code.S3_FULL, "There is no space left"),
-    (_NO_KEY, Code.KMS, "The encryption key cannot be used"),
-    (_FORBIDDEN, Code.PERMISSION, "S3 does not allow it"),
-)
-_TRY_LATER = {
-    "409",
-    "ConditionalRequestConflict",
-    "ExpiredToken",
-    "InvalidToken",
-    "KMS.ThrottlingException",
-    "NoSuchUpload",
-    "OperationAborted",
-    "RequestExpired",
-    "RequestTimeTooSkewed",
-    "RequestTimeout",
-    "SlowDown",
-    "Throttling",
-    "TokenRefreshRequired",
-    "TooManyRequests",
-}
-
-_NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
-# Nothing, or nothing that can be read, came back: the next request may be answered.
-_NOT_ANSWERED = (UnreachableError, HTTPClientError, IncompleteReadError, ResponseParserError, HTTPError)
-
-
-class _ShortBodyError(HTTPClientError):
-    """A good answer with fewer bytes than it had to have."""
-
-    fmt = "The answer has {found} bytes instead of {wanted}"
-
-
-# A body that breaks off after a good answer, or is another one than S3 has: botocore has returned by then and does not
-# repeat the request.
-_BROKEN_BODY = (ResponseStreamingError, IncompleteReadError, ReadTimeoutError, FlexibleChecksumError, _ShortBodyError)
 # How often bytes that were altered on their way are asked for, or sent, before anybody is told.
 READINGS = 3
 # Parts whose lengths are asked for at the same time.
@@ -220,7 +159,7 @@ class Bucket:
         try:
             answer = self._client.head_object(Bucket=self.name, Key=key, ChecksumMode="ENABLED")
         except SDK_ERRORS as error:
-            if _code(error) in _ABSENT:
+            if code_of(error) in ABSENT:
                 return None
             raise self._failure(error, key) from error
         return ObjectHead(
@@ -238,7 +177,7 @@ class Bucket:
         try:
             body, _ = self._fetch(limit, Bucket=self.name, Key=key, ChecksumMode="ENABLED")
         except SDK_ERRORS as error:
-            if _code(error) in _ABSENT:
+            if code_of(error) in ABSENT:
                 return None
             raise self._failure(error, key) from error
         return body
@@ -267,7 +206,7 @@ class Bucket:
         except SDK_ERRORS as error:
             raise self._pinned_failure(error, name or key) from error
 
-    @stamina.retry(on=_BROKEN_BODY, attempts=READINGS, timeout=60)
+    @stamina.retry(on=BROKEN_BODY, attempts=READINGS, timeout=60)
     def _fetch(self, limit: int, length: int | None = None, **request: str) -> tuple[bytes, bool]:
         """A body of ``length`` bytes, or of any up to ``limit``, and whether what S3 keeps of the whole proves it."""
         answer = self._client.get_object(**request)  # type: ignore[arg-type]  # the stubs want literals
@@ -275,9 +214,9 @@ class Bucket:
             answer["Body"].close()
             raise ValueError(f"s3://{self.name}/{request['Key']} has more than {limit} bytes")
         body = answer["Body"].read()
-        traffic.count("read", len(body))
+        metering.count("read", len(body))
         if length is not None and len(body) != length:
-            raise _ShortBodyError(found=len(body), wanted=length)
+            raise ShortBodyError(found=len(body), wanted=length)
         return body, "Range" not in request and _is_confirmed(answer, body)
 
     def stored_checksum(self, key: str, etag: str, name: str) -> StoredChecksum | None:
@@ -332,7 +271,7 @@ class Bucket:
             _sent(put, key)
         except SDK_ERRORS as error:
             # What is gone has no ETag to match: S3 answers 404 then.
-            if condition and _code(error) in _CONDITION_FAILED | _ABSENT:
+            if condition and code_of(error) in CONDITION_FAILED | ABSENT:
                 return False
             raise self._failure(error, key) from error
         return True
@@ -352,9 +291,9 @@ class Bucket:
         for some in batched(objects, MAX_KEYS_PER_DELETE, strict=False):
             refused = dict(self._delete([{"Key": found.key, "ETag": found.etag} for found in some]))
             for key, code in refused.items():
-                if code not in _CONDITION_FAILED | _ABSENT:
+                if code not in CONDITION_FAILED | ABSENT:
                     raise self._failure(_said(code), key)
-            changed += tuple(found for found in some if refused.get(found.key) in _CONDITION_FAILED)
+            changed += tuple(found for found in some if refused.get(found.key) in CONDITION_FAILED)
         return changed
 
     def _delete(self, objects: "Sequence[ObjectIdentifierTypeDef]") -> Iterator[tuple[str, str]]:
@@ -367,7 +306,7 @@ class Bucket:
         if listed:
             request: Any = {"Delete": {"Objects": listed, "Quiet": True}, "ChecksumAlgorithm": "CRC64NVME"}
             delete = partial(self._client.delete_objects, Bucket=self.name, **request)
-            answer = self._ask_unless(_UNREADABLE, delete, listed[0]["Key"])
+            answer = self._ask_unless(UNREADABLE, delete, listed[0]["Key"])
             if answer is None:
                 alone += listed
             else:
@@ -381,9 +320,9 @@ class Bucket:
         try:
             self._client.delete_object(Bucket=self.name, Key=key, **condition)
         except SDK_ERRORS as error:
-            if _code(error) not in _CONDITION_FAILED | _ABSENT:
+            if code_of(error) not in CONDITION_FAILED | ABSENT:
                 raise self._failure(error, key) from error
-            yield key, _code(error)
+            yield key, code_of(error)
 
     # Multipart uploads whose checksum is the CRC64NVME of the whole object
 
@@ -422,7 +361,7 @@ class Bucket:
             answer = _sent(upload, key)
         except SDK_ERRORS as error:
             raise self._failure(error, key) from error
-        traffic.count("sent", len(body))
+        metering.count("sent", len(body))
         return UploadedPart(number, _unquoted(answer["ETag"]), len(body), crc)
 
     def copy_part(self, key: str, upload_id: str, number: int, source: PinnedRange) -> UploadedPart:
@@ -438,10 +377,10 @@ class Bucket:
                 CopySourceRange=f"bytes={source.start}-{source.start + source.length - 1}",
             )["CopyPartResult"]
         except SDK_ERRORS as error:
-            if _code(error) in _CHANGED | _OFFLINE:
+            if code_of(error) in CHANGED | OFFLINE:
                 raise source.bucket._pinned_failure(error, source.name) from error  # noqa: SLF001 - the same class
             raise self._failure(error, f"{key} from s3://{source.bucket.name}/{source.key}") from error
-        traffic.count("copied", source.length)
+        metering.count("copied", source.length)
         return UploadedPart(number, _unquoted(answer["ETag"]), source.length, answer.get("ChecksumCRC64NVME", ""))
 
     def parts(self, key: str, upload_id: str) -> tuple[UploadedPart, ...]:
@@ -456,7 +395,7 @@ class Bucket:
                 for part in page.get("Parts", ())
             )
         except SDK_ERRORS as error:
-            if _code(error) in _NO_UPLOAD:
+            if code_of(error) in NO_UPLOAD:
                 return ()
             raise self._failure(error, key) from error
 
@@ -482,7 +421,7 @@ class Bucket:
                 MultipartUpload={"Parts": [_completed(part) for part in parts]},
             )
         except SDK_ERRORS as error:
-            if _code(error) in _CONDITION_FAILED | _NO_UPLOAD:
+            if code_of(error) in CONDITION_FAILED | NO_UPLOAD:
                 there = self.head(key)
                 if there is not None and there.crc64nvme == crc64nvme:
                     # Of two that brought the same bytes, the second still has its parts.
@@ -497,7 +436,7 @@ class Bucket:
         try:
             self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
         except SDK_ERRORS as error:
-            if _code(error) not in _NO_UPLOAD:
+            if code_of(error) not in NO_UPLOAD:
                 raise self._failure(error, key) from error
 
     def uploads(self, prefix: str) -> Iterator[tuple[str, str]]:
@@ -546,9 +485,9 @@ class Bucket:
         try:
             self._client.restore_object(Bucket=self.name, Key=key, RestoreRequest=request)
         except SDK_ERRORS as error:
-            if _code(error) in _NO_EXPEDITED and tier == "Expedited":
+            if code_of(error) in NO_EXPEDITED and tier == "Expedited":
                 self.restore(key, days, "Standard")
-            elif _code(error) not in _NOTHING_TO_RESTORE:
+            elif code_of(error) not in NOTHING_TO_RESTORE:
                 raise self._failure(error, key) from error
 
     def presign_get(self, key: str, seconds: int, filename: str, method: Literal["GET", "HEAD"] = "GET") -> str:
@@ -578,7 +517,7 @@ class Bucket:
         try:
             return call()
         except SDK_ERRORS as error:
-            if _code(error) in refused:
+            if code_of(error) in refused:
                 return None
             raise self._failure(error, name) from error
 
@@ -587,15 +526,15 @@ class Bucket:
         try:
             call()
         except SDK_ERRORS as error:
-            if _code(error) in refused:
-                return _code(error)
+            if code_of(error) in refused:
+                return code_of(error)
             raise self._failure(error, name) from error
         return None
 
     # What a failure means
 
     def _pinned_failure(self, error: Exception, name: str) -> Exception:
-        if _code(error) not in _CHANGED:
+        if code_of(error) not in CHANGED:
             return self._failure(error, name)
         sentence = f"{name} was removed or replaced after it was checked."
         if self._changed is Code.CHANGED_AFTER_VALIDATE:
@@ -603,20 +542,22 @@ class Bucket:
         return ServiceRefused(self._changed, sentence)
 
     def _failure(self, error: Exception, name: str) -> Exception:
-        code, status = _code(error), _status(error)
-        said = f"{code or type(error).__name__} for {_action(error)} s3://{self.name}/{name}{_encryption_key(error)}"
-        if code in _OFFLINE:
+        code, status = code_of(error), status_of(error)
+        said = (
+            f"{code or type(error).__name__} for {action_of(error)} s3://{self.name}/{name}{encryption_key_of(error)}"
+        )
+        if code in OFFLINE:
             return ServiceRefused(self._offline, f"{name} is archived and cannot be read.", [name])
         if isinstance(error, FlexibleChecksumError):
             message = f"{name} was altered on its way from S3, {READINGS} times in a row."
             return ServiceRefused(Code.TRANSPORT_CORRUPTION, message, [name])
-        if isinstance(error, _NO_CREDENTIALS):
+        if isinstance(error, NO_CREDENTIALS):
             code = "AccessDenied"
-        for codes, means, sentence in _REFUSALS:
+        for codes, means, sentence in REFUSALS:
             if code in codes:
                 return ServiceRefused(means, f"{sentence}: {said}.")
-        if isinstance(error, _NOT_ANSWERED) or code in _TRY_LATER or status >= 500:
-            sentence = "This machine's clock is wrong" if code in _SKEWED else "S3 did not answer"
+        if isinstance(error, NOT_ANSWERED) or code in TRY_LATER or status >= 500:
+            sentence = "This machine's clock is wrong" if code in SKEWED else "S3 did not answer"
             return ServiceUnavailable(self._unavailable, f"{sentence}: {said}.")
         return ServiceRefused(Code.INTERNAL, f"S3 refused the request: {said}.")
 
@@ -626,14 +567,14 @@ class BucketElsewhere(Bucket):
 
     @override
     def _failure(self, error: Exception, name: str) -> Exception:
-        if _code(error) in _KEY_REFUSED:
+        if code_of(error) in KEY_REFUSED:
             sentence = f"{self.name} does not take the access key; was it changed, or may it not do this"
-            return ServiceUnavailable(self._unavailable, f"{sentence}? {_code(error)} for {_action(error)} {name}.")
+            return ServiceUnavailable(self._unavailable, f"{sentence}? {code_of(error)} for {action_of(error)} {name}.")
         return super()._failure(error, name)
 
 
 def _arrived_wrong(error: Exception) -> bool:
-    return _code(error) in _WRONG_DIGEST
+    return code_of(error) in WRONG_DIGEST
 
 
 def _sent[T](send: Callable[[], T], key: str) -> T:
@@ -669,26 +610,6 @@ def _is_confirmed(answer: Mapping[str, Any], body: bytes) -> bool:
 def _said(code: str) -> ClientError:
     """What S3 says of one object among many, as if it had been the only one."""
     return ClientError({"Error": {"Code": code}}, "DeleteObjects")
-
-
-def _code(error: Exception) -> str:
-    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
-
-
-def _action(error: Exception) -> str:
-    """What S3 was asked to do, by the name of its API."""
-    return f"{error.operation_name} of" if isinstance(error, ClientError) else "a request of"
-
-
-def _encryption_key(error: Exception) -> str:
-    """The encryption key that S3 names, if any; the rest of what it says is not repeated."""
-    named = re.search(r"arn:aws[\w-]*:kms:[\w:/-]+", str(error))
-    return f" with {named[0]}" if named else ""
-
-
-def _status(error: Exception) -> int:
-    metadata = error.response.get("ResponseMetadata", {}) if isinstance(error, ClientError) else {}
-    return int(metadata.get("HTTPStatusCode", 0))
 
 
 def _unquoted(etag: str) -> str:

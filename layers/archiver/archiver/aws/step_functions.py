@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from archiver import clients
+from archiver.aws import clients
 from archiver.errors import Code, ServiceUnavailable
+from archiver.models.states import JobKind
+from archiver.settings import settings
 
 # A few workers at once write some events for each step they do; the newest step is among these.
 _LATEST_EVENTS = 200
@@ -102,3 +104,19 @@ def latest_step(arn: str) -> str | None:
 
 def _unavailable(error: Exception) -> ServiceUnavailable:
     return ServiceUnavailable(Code.INTERNAL, f"Step Functions did not answer: {type(error).__name__}.")
+
+
+def machine_of_job(kind: JobKind) -> str:
+    """The workflow that does jobs of this kind; an execution's name is the job's id."""
+    return {
+        JobKind.ARCHIVE: settings().archive_state_machine_arn,
+        JobKind.RETRIEVE: settings().retrieve_state_machine_arn,
+    }[kind]
+
+
+def machine_of_run(kind: JobKind) -> str:
+    """The workflow that does one dataset of such a job; an execution's name is the run's id."""
+    return {
+        JobKind.ARCHIVE: settings().archive_dataset_state_machine_arn,
+        JobKind.RETRIEVE: settings().retrieve_dataset_state_machine_arn,
+    }[kind]

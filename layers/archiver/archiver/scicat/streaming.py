@@ -3,7 +3,7 @@
 import urllib3
 
 from archiver.errors import Code, ServiceRefused
-from archiver.scicat.bodies import Json, loaded
+from archiver.scicat.json_values import Json, loaded
 from archiver.scicat.retries import UnansweredError
 from archiver.settings import MIB
 

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from archiver import traffic
+from archiver.aws import metering
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -69,5 +69,5 @@ def secretsmanager() -> "SecretsManagerClient":
 
 
 def _counted(service: str, client: "S3Client") -> "S3Client":
-    client.meta.events.register("before-send.s3", traffic.counter_of(service))
+    client.meta.events.register("before-send.s3", metering.counter_of(service))
     return client

@@ -5,9 +5,7 @@ Rules and answers: Amazon S3 API reference, RestoreObject and HeadObject
 protocol will do; without an endpoint it is a bucket of the same account.
 """
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,16 +14,15 @@ from enum import StrEnum
 from re import search
 from typing import Final
 
-from archiver import clients, secrets
+from archiver.aws import clients, secrets
+from archiver.aws.memory import reserve
+from archiver.aws.multipart import part_ranges, send_missing
+from archiver.aws.s3 import Bucket, BucketElsewhere, ObjectHead, PinnedRange, UploadedPart
 from archiver.checksums import crc64nvme
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
-from archiver.memory import reserve
 from archiver.models.datablocks import SealedDatablock
-from archiver.s3 import Bucket, BucketElsewhere, ObjectHead, PinnedRange, UploadedPart
 from archiver.settings import MIB, settings
 
-# S3's own limit (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html).
-MAX_PARTS: Final = 10_000
 # What a streamed part takes of the memory, and how many are on their way at once: some 50 MiB together.
 STREAMED_PART: Final = 8 * MIB
 STREAMS: Final = 6
@@ -234,42 +231,6 @@ def long_term_storage() -> LongTermStorage:
         tier=chosen.lts_recall_tier,
         same_account=not chosen.lts_endpoint_url,
     )
-
-
-def send_missing(
-    ranges: Sequence[tuple[int, int]],
-    there: Mapping[int, UploadedPart],
-    send: Callable[[int, int, int], UploadedPart],
-    at_once: int,
-    deadline: float,
-) -> list[UploadedPart] | None:
-    """All parts of an upload in order: those that are ``there``, the others by ``send`` (number, offset, length).
-
-    None when ``deadline`` (``time.monotonic()``) came first; the next call goes on.
-    """
-    has_sent = False
-
-    def part(number: int) -> UploadedPart | None:
-        nonlocal has_sent
-        start, length = ranges[number - 1]
-        done = there.get(number)
-        if done is not None and done.size == length:
-            return done
-        if has_sent and time.monotonic() >= deadline:
-            return None
-        has_sent = True  # every call gets somewhere, however late it begins
-        return send(number, start, length)
-
-    with ThreadPoolExecutor(at_once) as pool:
-        parts = list(pool.map(part, range(1, len(ranges) + 1)))
-    sent = [one for one in parts if one is not None]
-    return sent if len(sent) == len(parts) else None
-
-
-def part_ranges(size: int, smallest: int) -> list[tuple[int, int]]:
-    """Offset and length of each part of ``size`` bytes: equal, ``smallest`` or what 10,000 parts ask for."""
-    length = max(smallest, -(-size // (MAX_PARTS * MIB)) * MIB)
-    return [(start, min(length, size - start)) for start in range(0, size, length)]
 
 
 def _tape_state(head: ObjectHead) -> tuple[TapeState, datetime | None]:

@@ -1,0 +1,1 @@
+"""AWS as the service uses it: S3, Step Functions, Secrets Manager."""

@@ -1,0 +1,1 @@
+"""The long-term storage: S3 with tape behind it."""

@@ -1,0 +1,1 @@
+"""What lies where in our own buckets: runs and their documents, leases, sources."""

@@ -1,0 +1,75 @@
+"""The folder of a run: everything that it writes down, below runs/<run id>/ in the staging bucket."""
+
+from collections.abc import Iterable, Iterator
+from itertools import batched, islice
+
+from pydantic import TypeAdapter
+
+from archiver.keys import Keys
+from archiver.models.files import SourceFile
+from archiver.storage.buckets import DOCUMENT_LIMIT, staging
+
+# A page of the file list: one small object each, so that any datablock's files are found without reading the rest.
+FILES_PER_PAGE = 5_000
+_FILES = TypeAdapter(list[SourceFile])
+
+
+class RunFolder:
+    """Everything a run writes down: ``runs/<run id>/`` in the staging bucket."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+
+    def read(self, name: str) -> bytes | None:
+        """A document's bytes, or None when it was not written (yet)."""
+        return staging().read(Keys.run(self.run_id, name), DOCUMENT_LIMIT)
+
+    def write(self, name: str, body: bytes) -> None:
+        """Write, or replace, a document."""
+        staging().put(Keys.run(self.run_id, name), body)
+
+    def names(self, prefix: str = "") -> list[str]:
+        """The names of the documents that begin with ``prefix``, sorted."""
+        start = len(Keys.run(self.run_id))
+        return [found.key[start:] for found in staging().list(Keys.run(self.run_id, prefix))]
+
+    def load[T](self, name: str, kind: type[T]) -> T | None:
+        """A document as ``kind`` (a model, a dataclass or a list of them), or None."""
+        body = self.read(name)
+        return None if body is None else TypeAdapter(kind).validate_json(body)
+
+    def save(self, name: str, value: object) -> None:
+        """Write ``value`` (a model, a dataclass or a list of them) as JSON."""
+        self.write(name, TypeAdapter(type(value)).dump_json(value))
+
+    def need[T](self, name: str, kind: type[T]) -> T:
+        """A document that an earlier step must have written. Raises LookupError when it did not."""
+        value = self.load(name, kind)
+        if value is None:
+            raise LookupError(f"{Keys.run(self.run_id, name)} was not written")
+        return value
+
+    def write_files(self, files: Iterable[SourceFile]) -> tuple[int, int]:
+        """Write the dataset's file list, page by page; returns the numbers of files and of bytes."""
+        count = size = 0
+        for page, some in enumerate(batched(files, FILES_PER_PAGE, strict=False)):
+            self.write(_page(page), _FILES.dump_json(list(some)))
+            count += len(some)
+            size += sum(file.size for file in some)
+        # An empty page ends the list, also over the pages of an attempt that found more files.
+        self.write(_page(-(-count // FILES_PER_PAGE)), b"[]")
+        return count, size
+
+    def files(self, first: int = 0, count: int | None = None) -> Iterator[SourceFile]:
+        """``count`` files of the list from index ``first`` on (all by default), one page in memory at a time."""
+        page, offset = divmod(first, FILES_PER_PAGE)
+        return islice(self._files_from(page), offset, None if count is None else offset + count)
+
+    def _files_from(self, page: int) -> Iterator[SourceFile]:
+        while files := _FILES.validate_json(self.read(_page(page)) or b"[]"):
+            yield from files
+            page += 1
+
+
+def _page(number: int) -> str:
+    return f"files/{number:06d}.json"
