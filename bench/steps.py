@@ -15,11 +15,11 @@ from typing import Any
 
 from archiver import packaging
 from archiver.checksums import FileFingerprint
-from archiver.drops import DropContent
+from archiver.ingest import DropContent
 from archiver.keys import Keys
 from archiver.models.datablocks import SealedDatablock
 from archiver.models.states import Lease
-from archiver.storage import run_folder
+from archiver.storage.run_folder import RunFolder
 from bench.fakes import PID, RUN_ID, Account, ManyFiles, an_account
 from functions.match_drop.app import handler as match_drop
 
@@ -86,14 +86,14 @@ def _before(step: str, account: Account) -> None:
     account.staging.put(Keys.lease(PID), lease.model_dump_json().encode())
     if step == "match_drop":
         content = DropContent(pid=PID, metadata={}, documents=("dataset.json",), chk_alg="sha256", listed=False)
-        run_folder.RunFolder(RUN_ID).save("drop.json", content)
+        RunFolder(RUN_ID).save("drop.json", content)
     if step in {"clean_up_dataset", "claim_retrieval"}:
         account.scicat.lifecycle["retrievable"] = True
 
 
 def _seal(_run: object, _context: object) -> None:
     """Leave behind what sealing and verifying would, without a byte packed."""
-    folder = run_folder.RunFolder(RUN_ID)
+    folder = RunFolder(RUN_ID)
     sealed = []
     for one in packaging.planned_datablocks(folder):
         key = Keys.datablock(PID, RUN_ID, one.number)

@@ -9,7 +9,8 @@ from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.files import Upload
 from archiver.models.states import Lease
 from archiver.scicat import catalogue
-from archiver.storage import buckets, leases, run_folder, sources
+from archiver.storage import buckets, leases, sources
+from archiver.storage.run_folder import RunFolder
 from tests.account import LambdaContext
 from tests.catalogue import ANY_TIME, Scicat
 
@@ -59,9 +60,9 @@ class ADataset:
         return self.scicat.lifecycle(self.pid)
 
     @property
-    def folder(self) -> run_folder.RunFolder:
+    def folder(self) -> RunFolder:
         """Where its run keeps notes."""
-        return run_folder.RunFolder(self.run_id)
+        return RunFolder(self.run_id)
 
     def claim(self) -> None:
         """Make its run the one writer."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archiver.drops import Drop, DropMatched, DropRead, DropRegistered
-from archiver.storage import run_folder
+from archiver.ingest import Drop, DropMatched, DropRead, DropRegistered
+from archiver.storage.run_folder import RunFolder
 from functions.match_drop.app import handler as match_drop
 from functions.read_drop.app import handler as read_drop
 from functions.register_dataset.app import handler as register_dataset
@@ -121,9 +121,9 @@ def landing_keys(s3: "S3Client") -> set[str]:
     return {found["Key"] for found in s3.list_objects_v2(Bucket="landing").get("Contents", [])}
 
 
-def run_folder() -> run_folder.RunFolder:
+def run_folder() -> RunFolder:
     """The folder of ``a_drop``'s run."""
-    return run_folder.RunFolder(RUN_ID)
+    return RunFolder(RUN_ID)
 
 
 def an_example(name: str) -> Path:

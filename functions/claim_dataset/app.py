@@ -8,15 +8,16 @@ failed run left are taken back, and those that stand for nothing are passed over
 refused, ServiceRefused("archive_id_conflict").
 """
 
-from archiver import archived
 from archiver.aws import step_functions
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models.catalogue import RecordedDataset
 from archiver.models.states import Lease, RunClaimed, RunOutcome, RunStarted
 from archiver.names import wrong_pid
+from archiver.reporting import archived
 from archiver.scicat import catalogue
 from archiver.step import step
-from archiver.storage import leases, run_folder
+from archiver.storage import leases
+from archiver.storage.run_folder import RunFolder
 
 
 @step
@@ -27,7 +28,7 @@ def handler(run: RunStarted) -> RunClaimed:
     is_archived = archived.is_archived(dataset)
     if is_archived:
         outcome = RunOutcome(pid=run.pid, outcome="done", code="already_archived", message="It is archived already.")
-        run_folder.RunFolder(run.run_id).save("outcome.json", outcome)
+        RunFolder(run.run_id).save("outcome.json", outcome)
     else:
         _take_back_or_refuse(dataset)
         catalogue().need_rights(run.pid)
@@ -64,4 +65,4 @@ def _take_lease(run: RunStarted) -> None:
 
 def _left_nothing(held: Lease) -> bool:
     """Whether the holder is gone and the catalogue knows nothing of its work, which begins with a verified archive."""
-    return step_functions.has_ended(held.worker_arn) and run_folder.RunFolder(held.run_id).read("verified.json") is None
+    return step_functions.has_ended(held.worker_arn) and RunFolder(held.run_id).read("verified.json") is None

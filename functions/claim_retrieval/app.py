@@ -4,16 +4,16 @@ Raises DatasetRejected (``dataset_unknown``, ``no_datablocks``, ``not_archived``
 ``unknown_files``).
 """
 
-from archiver import archived
 from archiver.errors import Code, DatasetRejected
-from archiver.extraction import selection_of
 from archiver.keys import Keys
 from archiver.models.catalogue import RecordedDataset
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import RecallProgress, RunStarted
 from archiver.names import wrong_path
+from archiver.reporting import archived
+from archiver.retrieve.extraction import selection_of
+from archiver.retrieve.selection import Choice
 from archiver.scicat import catalogue
-from archiver.selection import Choice
 from archiver.settings import settings
 from archiver.step import step
 from archiver.storage.run_folder import RunFolder

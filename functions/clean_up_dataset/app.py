@@ -10,22 +10,27 @@ in staging, and SciCat is told once more.
 from collections.abc import Iterator
 from enum import StrEnum
 
-from archiver import alarms, archived, grants, leftovers, runs
+from archiver import alarms
 from archiver.alarms import Alarm
+from archiver.archive import runs
 from archiver.aws import step_functions
-from archiver.drops import Drop
+from archiver.deadline import deadline
 from archiver.errors import MAX_NAMED_FILES, ServiceRefused
+from archiver.ingest import Drop, leftovers
 from archiver.keys import Keys
+from archiver.log import logger
 from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.catalogue import RecordedDataset
 from archiver.models.datablocks import SealedDatablock
 from archiver.models.files import S3Object, Upload
 from archiver.models.states import Run, RunOutcome, Snapshot
 from archiver.packaging import sealed_datablocks
+from archiver.reporting import archived
 from archiver.settings import settings
-from archiver.step import deadline, logger, step
+from archiver.step import step
 from archiver.storage import buckets, leases, sources
 from archiver.storage.run_folder import RunFolder
+from archiver.uploads import quota
 
 
 @step
@@ -40,7 +45,7 @@ def handler(run: Run) -> Run:
         _empty_landing(run, folder)
         buckets.staging().delete(datablock.key for datablock in sealed_datablocks(folder))
         runs.abort_uploads(run)  # one whose beginning nobody heard of, or that another worker's tar made needless
-        grants.release(run.pid)
+        quota.release(run.pid)
     else:
         alarms.sound(Alarm.CLEAN_UPS_REFUSED, f"nothing is cleaned up: {standing}", run=run.run_id, subject=run.pid)
     if standing not in _FOR_THE_SWEEP:

@@ -3,20 +3,22 @@
 Raises ServiceRefused("lease_lost"), ServiceRefused("archive_id_conflict") and DatasetRejected("dataset_unknown").
 """
 
-from archiver import archived
 from archiver.errors import Code, ServiceRefused
+from archiver.log import logger
 from archiver.models.datablocks import SealedDatablock
 from archiver.models.states import Run, RunOutcome, Snapshot
-from archiver.remarks import Remark, read_twice_remarks
+from archiver.reporting import archived
+from archiver.reporting.warnings import Remark, read_twice_remarks
 from archiver.scicat import catalogue
-from archiver.step import logger, step
-from archiver.storage import leases, run_folder
+from archiver.step import step
+from archiver.storage import leases
+from archiver.storage.run_folder import RunFolder
 from archiver.wording import counted
 
 
 @step
 def handler(run: Run) -> Run:
-    folder = run_folder.RunFolder(run.run_id)
+    folder = RunFolder(run.run_id)
     verified = folder.need("verified.json", list[SealedDatablock])
     dataset = archived.need_recorded(run.pid)
     registered = {(block.archive_id, block.packed_size) for block in dataset.datablocks}
@@ -36,7 +38,7 @@ def handler(run: Run) -> Run:
     return run
 
 
-def _remarked(folder: run_folder.RunFolder, verified: list[SealedDatablock], message: str) -> dict[str, object]:
+def _remarked(folder: RunFolder, verified: list[SealedDatablock], message: str) -> dict[str, object]:
     """What the dataset's owner should know of its files, where SciCat shows it; most need to know nothing."""
     remarks = folder.load("remarks.json", list[Remark]) or []
     remarks += read_twice_remarks(sum(datablock.read_twice for datablock in verified))

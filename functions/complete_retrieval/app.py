@@ -4,11 +4,11 @@ Raises ServiceRefused naming the datablocks that are not there and their files: 
 what else a datablock was refused for), ``recall_failed`` when tape did not keep one readable long enough.
 """
 
-from archiver import archived
-from archiver.delivery import Refused
 from archiver.errors import Code, ServiceRefused
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import Run, RunOutcome
+from archiver.reporting import archived
+from archiver.retrieve.delivery import Refused
 from archiver.step import step
 from archiver.storage.run_folder import RunFolder
 from archiver.wording import counted

@@ -7,26 +7,29 @@ ServiceRefused (``corrupt_datablock``) names those that are damaged.
 
 import time
 
-from archiver import alarms, extraction
+from archiver import alarms
 from archiver.alarms import Alarm
-from archiver.delivery import Delivered, Refused, Wanted, already_delivered, deliver
+from archiver.deadline import deadline
 from archiver.errors import Code, ServiceRefused
-from archiver.extraction import Extraction
 from archiver.lts.long_term_storage import LongTermStorage, TapeState, long_term_storage
 from archiver.models.catalogue import CatalogueDatablock
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import LaneDone, LaneWork
-from archiver.renewal import renew
+from archiver.retrieve import extraction
+from archiver.retrieve.delivery import Delivered, Refused, Wanted, already_delivered, deliver
+from archiver.retrieve.extraction import Extraction
+from archiver.retrieve.renewal import renew
 from archiver.settings import settings
-from archiver.step import deadline, step
-from archiver.storage import buckets, run_folder
+from archiver.step import step
+from archiver.storage import buckets
+from archiver.storage.run_folder import RunFolder
 
 
 @step
 def handler(work: LaneWork) -> LaneDone:
     if files := extraction.selection_of(work):
         return _extract(work, files)
-    folder = run_folder.RunFolder(work.run_id)
+    folder = RunFolder(work.run_id)
     wanted = folder.need("datablocks.json", list[WantedDatablock])
     settled = {*folder.names("delivered/"), *folder.names("refused/")}
     on_tape = False
@@ -54,7 +57,7 @@ def _extract(work: LaneWork, files: frozenset[str]) -> LaneDone:
     return work.reached(done=on_tape or reached is Extraction.DONE, on_tape=on_tape)
 
 
-def _settle(pid: str, wanted: WantedDatablock, folder: run_folder.RunFolder) -> bool:
+def _settle(pid: str, wanted: WantedDatablock, folder: RunFolder) -> bool:
     """Deliver or refuse a datablock, and write it down. False when there is more to do."""
     datablock = folder.need(wanted.note("datablocks"), CatalogueDatablock)
     outcome = deliver(Wanted(pid, datablock), long_term_storage(), buckets.retrieval(), folder, deadline())

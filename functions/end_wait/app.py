@@ -4,9 +4,10 @@ The event may come twice, late or not at all: a wait that ended already is fine,
 """
 
 from archiver.aws import step_functions
+from archiver.log import logger
 from archiver.models.states import ObjectEvent, WaitsEnded
 from archiver.settings import settings
-from archiver.step import logger, step
+from archiver.step import step
 from archiver.storage import buckets, task_tokens
 
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import orjson
 
-from archiver import download_script, extraction, links, outcomes, reports, results
 from archiver.aws import step_functions
-from archiver.delivery import Delivered
 from archiver.errors import Reason
 from archiver.keys import Keys
 from archiver.models.datablocks import Download, WantedDatablock
 from archiver.models.states import JobBegun, JobEnded, JobKind, JobReported, Run, RunOutcome
+from archiver.reporting import failures, job_status, lifecycle, outcomes
+from archiver.retrieve import download_script, extraction, job_result, links
+from archiver.retrieve.delivery import Delivered
 from archiver.scicat import JobStatus, catalogue
 from archiver.step import step
 from archiver.storage import buckets
@@ -32,17 +33,17 @@ _NAMED_DATASETS = 100
 
 @step
 def handler(ended: JobEnded) -> JobReported:
-    why = reports.reason_of(ended.failure) if ended.failure else None
+    why = failures.reason_of(ended.failure) if ended.failure else None
     begun = RunFolder(ended.job_id).load("job.json", JobBegun)
     result = None
     if begun is None:
-        status, message = reports.job_refused(why or reports.reason_of_silence(None))
+        status, message = job_status.job_refused(why or failures.reason_of_silence(None))
     else:
         ends = [_outcome(begun, run, why) for run in begun.runs]
         pending = next((end for end in ends if end.outcome == "pending"), None)
         if pending is not None:
             return JobReported(status=pending.outcome, message=f"{pending.pid}: {pending.message}")
-        status, message = reports.job_report(begun.kind, ends)
+        status, message = job_status.job_report(begun.kind, ends)
         if begun.kind is JobKind.RETRIEVE:
             result = _result(begun, ends)
     reported = JobReported(status=status, message=message)
@@ -66,14 +67,14 @@ def _outcome(begun: JobBegun, run: Run, why: Reason | None) -> RunOutcome:
     if written is not None and written.reported:
         return written
     if written is not None:
-        return outcomes.report_retrieval(run, arn, reports.reason_written(written))
-    reason = why or reports.reason_of_silence(status)
+        return outcomes.report_retrieval(run, arn, failures.reason_written(written))
+    reason = why or failures.reason_of_silence(status)
     if status == "RUNNING":
-        return reports.outcome(run.pid, reason)
+        return lifecycle.outcome_of(run.pid, reason)
     if begun.kind is JobKind.RETRIEVE:
         return outcomes.report_retrieval(run, arn, reason)
     outcomes.leave_to_sweep(run, arn, reason)
-    return reports.outcome(run.pid, reason)
+    return lifecycle.outcome_of(run.pid, reason)
 
 
 def _written(run: Run) -> RunOutcome | None:
@@ -88,13 +89,13 @@ def _result(begun: JobBegun, ends: Sequence[RunOutcome]) -> dict[str, Any] | Non
         return None
     failed = [one for one in ends if one.outcome != "done"]
     not_retrieved = [f"{one.pid}: {one.code}: {one.message}" for one in failed[:_NAMED_DATASETS]]
-    result = results.short(begun.job_id, downloads, not_retrieved)
+    result = job_result.short(begun.job_id, downloads, not_retrieved)
     if result is not None:
         return result
     listing, rows = Keys.result(begun.job_id), Keys.downloads(begun.job_id)
-    buckets.retrieval().put(listing, orjson.dumps({"result": results.listed(downloads)}))
+    buckets.retrieval().put(listing, orjson.dumps({"result": job_result.listed(downloads)}))
     buckets.retrieval().put(rows, download_script.rows(downloads).encode(), content_type="text/tab-separated-values")
-    return results.long(begun.job_id, downloads, not_retrieved, _url(listing, now), _url(rows, now))
+    return job_result.long(begun.job_id, downloads, not_retrieved, _url(listing, now), _url(rows, now))
 
 
 def _downloads(run: Run, now: datetime) -> list[Download]:

@@ -7,30 +7,31 @@ DatasetRejected naming the first hundred files that are missing, extra, of anoth
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from archiver import drop_folder, drops
-from archiver.drops import DropContent, DropMatched, FileCount, ListedFile, Look, Patience, Waiting
+from archiver import ingest
 from archiver.errors import Code, DatasetRejected
+from archiver.ingest import DropContent, DropMatched, FileCount, ListedFile, Look, Patience, Waiting, drop_folder
 from archiver.keys import Keys
 from archiver.models.files import Upload
 from archiver.settings import settings
 from archiver.step import step
-from archiver.storage import buckets, run_folder, sources
+from archiver.storage import buckets, sources
+from archiver.storage.run_folder import RunFolder
 
 
 @step
 def handler(drop: DropMatched) -> DropMatched:
     if drop_folder.holds_foreign_report(drop):
-        raise DatasetRejected(Code.BAD_PATH, f"{drops.TAKEN_NAME} Rename the file.", [Keys.DROP_STATUS])
-    folder = run_folder.RunFolder(drop.run_id)
+        raise DatasetRejected(Code.BAD_PATH, f"{ingest.TAKEN_NAME} Rename the file.", [Keys.DROP_STATUS])
+    folder = RunFolder(drop.run_id)
     content = folder.need("drop.json", DropContent)
     listed = _listed(folder, content)
     seen = _look(drop, content, listed)
     if seen.differs_from(content):
         return drop.model_copy(update={"reread": True, "waiting": _wait_for_documents(drop)})
     patience = Patience(settings().drop_quiet_seconds, settings().drop_missing_seconds)
-    waiting = drops.wait_on(drop.waiting, seen, patience, listed=listed is not None, now=datetime.now(UTC))
+    waiting = ingest.wait_on(drop.waiting, seen, patience, listed=listed is not None, now=datetime.now(UTC))
     if waiting.seconds:
-        drop_folder.replace_status(drop, drops.waiting_status(seen, waiting, listed), content.pid)
+        drop_folder.replace_status(drop, ingest.waiting_status(seen, waiting, listed), content.pid)
     else:
         _refuse_endless(seen, content, listed, quiet=waiting.quiet >= waiting.needed)
         drop_folder.remove_own_refusals(drop.prefix, seen.refusals)
@@ -39,14 +40,14 @@ def handler(drop: DropMatched) -> DropMatched:
 
 
 def _wait_for_documents(drop: DropMatched) -> Waiting:
-    waiting = drops.wait_for_documents(drop.waiting, datetime.now(UTC))
+    waiting = ingest.wait_for_documents(drop.waiting, datetime.now(UTC))
     if not waiting.seconds:
         sentence = "What says which files belong to the drop was written anew for a whole day: write it once more."
         raise DatasetRejected(Code.STILL_ARRIVING, sentence)
     return waiting
 
 
-def _listed(folder: run_folder.RunFolder, content: DropContent) -> list[ListedFile] | None:
+def _listed(folder: RunFolder, content: DropContent) -> list[ListedFile] | None:
     if content.awaited is not None:
         return [ListedFile(path=content.awaited)]
     return folder.need("listed.json", list[ListedFile]) if content.listed else None
@@ -55,11 +56,11 @@ def _listed(folder: run_folder.RunFolder, content: DropContent) -> list[ListedFi
 def _look(drop: DropMatched, content: DropContent, listed: Sequence[ListedFile] | None) -> Look:
     """Which uploads are open does not matter when all listed files are there, as they mostly are at the first look."""
     if listed is not None and drop.waiting.since is None:
-        seen = drops.look(buckets.landing().list(drop.prefix), content, drop.prefix, listed)
+        seen = ingest.look(buckets.landing().list(drop.prefix), content, drop.prefix, listed)
         if not seen.missing:
             return seen
     uploads = list(buckets.landing().begun_uploads(drop.prefix))
-    return drops.look(buckets.landing().list(drop.prefix), content, drop.prefix, listed, uploads)
+    return ingest.look(buckets.landing().list(drop.prefix), content, drop.prefix, listed, uploads)
 
 
 def _refuse_endless(seen: Look, content: DropContent, listed: Sequence[ListedFile] | None, *, quiet: bool) -> None:
@@ -83,11 +84,9 @@ def _as_found(listed: Sequence[ListedFile] | None, seen: Look) -> list[ListedFil
     return [file.model_copy(update={"path": found.get(file.path, file.path)}) for file in listed]
 
 
-def _match(
-    drop: DropMatched, folder: run_folder.RunFolder, content: DropContent, listed: Sequence[ListedFile] | None
-) -> None:
+def _match(drop: DropMatched, folder: RunFolder, content: DropContent, listed: Sequence[ListedFile] | None) -> None:
     upload = Upload(prefix=drop.prefix, documents=content.documents)
-    matched = drops.match(listed, content.chk_alg, sources.uploaded(upload), drop.prefix)
+    matched = ingest.match(listed, content.chk_alg, sources.uploaded(upload), drop.prefix)
     timed = {file.path for file in listed or () if file.time is not None}
     if listed is None or len(timed) < len(listed):
         matched = drop_folder.with_attributes(matched, drop.prefix, timed)

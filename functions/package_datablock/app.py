@@ -3,9 +3,10 @@
 Raises DatasetRejected: ``checksum_mismatch`` naming file, expected and actual, ``changed_after_validate``.
 """
 
-from archiver import runs
+from archiver.archive import runs
+from archiver.deadline import deadline
 from archiver.models.states import LaneDone, LaneWork
-from archiver.step import deadline, step
+from archiver.step import step
 
 
 @step

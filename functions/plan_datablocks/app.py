@@ -5,7 +5,7 @@ Raises DatasetRejected("file_too_large") for a file that no S3 object can hold i
 
 from collections.abc import Sequence
 
-from archiver import runs
+from archiver.archive import runs
 from archiver.models.states import Run, RunLanes
 from archiver.settings import settings
 from archiver.step import step

@@ -6,34 +6,35 @@ Raises DatasetRejected(``bad_drop``, ``bad_path``, ``unreadable_files``) naming 
 
 from dataclasses import dataclass, field
 
-from archiver import drop_folder, drops
+from archiver import ingest
 from archiver.aws import step_functions
-from archiver.drops import DatasetDocument, Drop, DropRead, ListedFile
 from archiver.errors import Code, DatasetRejected, ServiceUnavailable
+from archiver.ingest import DatasetDocument, Drop, DropRead, ListedFile, drop_folder
 from archiver.keys import Keys
 from archiver.models.states import Lease
 from archiver.settings import settings
 from archiver.step import step
-from archiver.storage import leases, run_folder
+from archiver.storage import leases
+from archiver.storage.run_folder import RunFolder
 
 
 @step
 def handler(drop: Drop) -> DropRead:
     _take_lease(drop)
     if drop.misplaced:
-        raise DatasetRejected(Code.MISPLACED_DROP, drops.misplacement(drop.misplaced), [drop.misplaced])
-    read = drop_folder.read_document(drop.prefix, Keys.DROP_MARKER, drops.MARKER_LIMIT)
+        raise DatasetRejected(Code.MISPLACED_DROP, ingest.misplacement(drop.misplaced), [drop.misplaced])
+    read = drop_folder.read_document(drop.prefix, Keys.DROP_MARKER, ingest.MARKER_LIMIT)
     if read is None:
         raise DatasetRejected(Code.BAD_DROP, f"{Keys.DROP_MARKER} is gone. Write it again.")
     body, etag = read
-    document = drops.parse_document(body)
+    document = ingest.parse_document(body)
     found = _list(document, drop.prefix)
     bucket, pid_prefix = settings().landing_bucket, settings().pid_prefix
-    content = drops.content_of(document, bucket, drop.prefix, found.name, pid_prefix).model_copy(
+    content = ingest.content_of(document, bucket, drop.prefix, found.name, pid_prefix).model_copy(
         update={"sources": {Keys.DROP_MARKER: etag} | found.sources, "awaited": found.awaited, "chk_alg": found.chk_alg}
     )
-    folder = run_folder.RunFolder(drop.run_id)
-    folder.save("listed.json", drops.check_list(found.files, content))
+    folder = RunFolder(drop.run_id)
+    folder.save("listed.json", ingest.check_list(found.files, content))
     folder.save("drop.json", content)
     return DropRead(**drop.model_dump(), pid=content.pid)
 
@@ -63,11 +64,11 @@ class _FoundList:
 def _list(document: DatasetDocument, prefix: str) -> _FoundList:
     found = _FoundList(document.chk_alg, awaited=document.checksums, files=document.files or [])
     stated = document.chk_alg if "chk_alg" in document.model_fields_set else None
-    for name in drops.checksum_file_of(document):
-        read = drop_folder.read_document(prefix, name, drops.CHECKSUM_FILE_LIMIT)
+    for name in ingest.checksum_file_of(document):
+        read = drop_folder.read_document(prefix, name, ingest.CHECKSUM_FILE_LIMIT)
         found.sources[name] = None if read is None else read[1]
         if read is not None:
-            parsed = drops.parse_checksums(read[0], name, stated)
+            parsed = ingest.parse_checksums(read[0], name, stated)
             found.name, found.awaited = name, None
             found.chk_alg, found.files = parsed.chk_alg, list(parsed.files)
             break

@@ -13,18 +13,19 @@ from datetime import UTC, datetime, timedelta
 from archiver import alarms
 from archiver.alarms import Alarm
 from archiver.aws import step_functions
-from archiver.delivery import already_delivered, unreadable
 from archiver.errors import Code, ServiceRefused
-from archiver.extraction import selection_of
 from archiver.keys import Keys
 from archiver.lts.long_term_storage import LongTermStorage, TapeState, long_term_storage
 from archiver.lts.polling import wait_after
 from archiver.models.catalogue import CatalogueDatablock
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import Lease, RecallProgress
+from archiver.retrieve.delivery import already_delivered, unreadable
+from archiver.retrieve.extraction import selection_of
 from archiver.settings import settings
 from archiver.step import step
-from archiver.storage import buckets, leases, run_folder
+from archiver.storage import buckets, leases
+from archiver.storage.run_folder import RunFolder
 
 # How long a tier may take before everything is asked for once more, and how long it may take then: together at
 # least one and a half times what it promises.
@@ -48,7 +49,7 @@ _AT_ONCE = 16
 def handler(progress: RecallProgress) -> RecallProgress:
     now = datetime.now(UTC)
     lts = long_term_storage()
-    wanted = run_folder.RunFolder(progress.run_id).need("datablocks.json", list[WantedDatablock])
+    wanted = RunFolder(progress.run_id).need("datablocks.json", list[WantedDatablock])
     was_unread = progress.shares is not None and progress.shares.on_tape
     progress = progress.model_copy(update={"shares": None})
     waited_for = _waited_for(progress, wanted, lts, now)
@@ -65,7 +66,7 @@ def handler(progress: RecallProgress) -> RecallProgress:
 def _waited_for(
     progress: RecallProgress, wanted: list[WantedDatablock], lts: LongTermStorage, now: datetime
 ) -> list[str]:
-    folder = run_folder.RunFolder(progress.run_id)
+    folder = RunFolder(progress.run_id)
     before = folder.load(_RECALLS, dict[str, int]) or {}
 
     def look(one: WantedDatablock) -> int | None:
@@ -111,7 +112,7 @@ def _refuse(progress: RecallProgress, failed: list[WantedDatablock]) -> None:
     if failed and selection_of(progress):
         named = [one.archive_id for one in failed]
         raise ServiceRefused(Code.RECALL_FAILED, "Tape could not bring the datablocks back, twice.", named)
-    folder = run_folder.RunFolder(progress.run_id)
+    folder = RunFolder(progress.run_id)
     for one in failed:
         alarms.sound(Alarm.DATABLOCKS_DAMAGED, "tape could not bring a datablock back", archive_id=one.archive_id)
         folder.save(one.note("refused"), unreadable(folder.need(one.note("datablocks"), CatalogueDatablock)))

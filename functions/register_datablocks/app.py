@@ -5,23 +5,25 @@ took the dataset over, also in between; DatasetRejected("catalogue_changed") whe
 longer the one that was archived, and DatasetRejected("dataset_unknown").
 """
 
-from archiver import archived, datasets
+from archiver.archive import fingerprint
 from archiver.errors import Code, DatasetRejected
 from archiver.models import catalogue_entries
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.datablocks import SealedDatablock
 from archiver.models.states import Run, Snapshot
 from archiver.packaging import files_of, fingerprints_of
+from archiver.reporting import archived
 from archiver.scicat import catalogue
 from archiver.step import step
-from archiver.storage import leases, run_folder
+from archiver.storage import leases
+from archiver.storage.run_folder import RunFolder
 from archiver.tar.format import LAYOUT_VERSION
 
 
 @step
 def handler(run: Run) -> Run:
     leases.hold_lease(run.pid, run.run_id)
-    folder = run_folder.RunFolder(run.run_id)
+    folder = RunFolder(run.run_id)
     _refuse_changed(run, folder.need("snapshot.json", Snapshot))
     known = {record.archive_id for record in archived.need_recorded(run.pid).datablocks}
     for datablock in folder.need("verified.json", list[SealedDatablock]):
@@ -39,7 +41,7 @@ def handler(run: Run) -> Run:
 
 
 def _refuse_changed(run: Run, snapshot: Snapshot) -> None:
-    if catalogue().files_of(run.pid, datasets.fingerprint_of) != snapshot.catalogue:
+    if catalogue().files_of(run.pid, fingerprint.fingerprint_of) != snapshot.catalogue:
         raise DatasetRejected(Code.CATALOGUE_CHANGED, "The catalogue's list of files changed during the archiving.")
 
 

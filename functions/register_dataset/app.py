@@ -5,13 +5,14 @@ A dataset that is archived already, or whose archive job is not finished, is lef
 dataset that SciCat has as another group's, which anybody who knows the folder could have made before.
 """
 
-from archiver import archived
-from archiver.drops import DropContent, DropRead, DropRegistered, DropStatus
 from archiver.errors import Code, DatasetRejected
+from archiver.ingest import DropContent, DropRead, DropRegistered, DropStatus
 from archiver.models.files import Upload
+from archiver.reporting import archived
 from archiver.scicat import Job, catalogue
 from archiver.step import step
-from archiver.storage import run_folder, sources
+from archiver.storage import sources
+from archiver.storage.run_folder import RunFolder
 
 # The files are not listed yet; nobody may ask for the archive before they are.
 _LIFECYCLE = {"archiveStatusMessage": "filesNotYetAvailable", "archivable": False, "retrievable": False}
@@ -19,7 +20,7 @@ _LIFECYCLE = {"archiveStatusMessage": "filesNotYetAvailable", "archivable": Fals
 
 @step
 def handler(drop: DropRead) -> DropRegistered:
-    folder = run_folder.RunFolder(drop.run_id)
+    folder = RunFolder(drop.run_id)
     content = folder.need("drop.json", DropContent)
     created = catalogue().create_dataset({**content.metadata, "datasetlifecycle": _LIFECYCLE}, drop.pid)
     settled = None if created else _settled(drop.pid, str(content.metadata["ownerGroup"]))

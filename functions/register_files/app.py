@@ -4,24 +4,24 @@ Files that an earlier attempt registered are not registered again. Raises Datase
 when SciCat lists files that the drop does not hold.
 """
 
-from archiver import drops
-from archiver.drops import DropContent, DropRegistered, FileCount
+from archiver import ingest
+from archiver.ingest import DropContent, DropRegistered, FileCount
 from archiver.scicat import catalogue
 from archiver.step import step
-from archiver.storage import run_folder
+from archiver.storage.run_folder import RunFolder
 
 
 @step
 def handler(drop: DropRegistered) -> DropRegistered:
-    folder = run_folder.RunFolder(drop.run_id)
+    folder = RunFolder(drop.run_id)
     content = folder.need("drop.json", DropContent)
     matched = folder.need("matched.json", FileCount)
     # All are compared before any is registered.
     new = catalogue().files_of(
-        drop.pid, lambda registered: list(drops.unregistered(registered, folder.files(0, matched.files)))
+        drop.pid, lambda registered: list(ingest.unregistered(registered, folder.files(0, matched.files)))
     )
     listed = matched.files - len(new)
-    for block in drops.origdatablocks(new):
+    for block in ingest.origdatablocks(new):
         chk_alg = content.chk_alg if any(file.chk for file in block) else None
         catalogue().add_origdatablock(drop.pid, block, chk_alg, after=listed)
         listed += len(block)

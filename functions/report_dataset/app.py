@@ -1,16 +1,17 @@
 """Tell SciCat why a dataset was not archived, and give the lease back."""
 
-from archiver import outcomes, reports
 from archiver.models.states import RunFailed, RunReported
+from archiver.reporting import failures, lifecycle, outcomes
 from archiver.step import step
-from archiver.storage import leases, run_folder
+from archiver.storage import leases
+from archiver.storage.run_folder import RunFolder
 
 
 @step
 def handler(run: RunFailed) -> RunReported:
-    reason = reports.reason_of(run.failure)
+    reason = failures.reason_of(run.failure)
     # First for ourselves: the job's status does not depend on whether SciCat answers.
-    run_folder.RunFolder(run.run_id).save("outcome.json", reports.outcome(run.pid, reason))
-    outcomes.tell(run.pid, reports.archive_report(reason, run.execution_arn))
+    RunFolder(run.run_id).save("outcome.json", lifecycle.outcome_of(run.pid, reason))
+    outcomes.tell(run.pid, lifecycle.archive_report(reason, run.execution_arn))
     leases.release_lease(run.pid, run.run_id)
     return RunReported(code=reason.code, message=reason.message)

@@ -1,13 +1,14 @@
 """Write dataset.status.json beside dataset.json, and tell SciCat when the drop is wrong."""
 
-from archiver import drop_folder, reports
-from archiver.drops import TAKEN_IN_LATER, DropContent, DropEnded, DropReported, DropStatus
 from archiver.errors import MAX_NAMED_FILES, Code, Reason
+from archiver.ingest import TAKEN_IN_LATER, DropContent, DropEnded, DropReported, DropStatus, drop_folder
 from archiver.models.files import Upload
-from archiver.reports import Row
+from archiver.reporting.failures import reason_of
+from archiver.reporting.lifecycle import Row, archive_report, row_of
 from archiver.scicat import catalogue
 from archiver.step import step
-from archiver.storage import leases, run_folder, sources
+from archiver.storage import leases, sources
+from archiver.storage.run_folder import RunFolder
 from archiver.wording import counted
 
 # The sweep looks for these files, and takes the drop in when they are there.
@@ -18,9 +19,9 @@ _TAKEN_IN_LATER = (
 
 @step
 def handler(drop: DropEnded) -> DropReported:
-    folder = run_folder.RunFolder(drop.run_id)
+    folder = RunFolder(drop.run_id)
     content = folder.load("drop.json", DropContent)
-    reason = None if drop.failure is None else reports.reason_of(drop.failure)
+    reason = None if drop.failure is None else reason_of(drop.failure)
     status = folder.need("outcome.json", DropStatus) if reason is None else _failed(reason)
     if status.status == "already_archived":
         status = _with_kept_files(status, drop, content)
@@ -35,7 +36,7 @@ def handler(drop: DropEnded) -> DropReported:
 
 
 def _failed(reason: Reason) -> DropStatus:
-    rejected = reports.row_of(reason.code) is Row.USER
+    rejected = row_of(reason.code) is Row.USER
     return DropStatus(
         status="rejected" if rejected else "failed",
         message=f"{reason.message} {_TAKEN_IN_LATER}" if reason.code in TAKEN_IN_LATER else reason.message,
@@ -67,8 +68,8 @@ def _tell_catalogue(reason: Reason, content: DropContent, execution_arn: str) ->
 
     Nothing is told of a dataset that is another group's.
     """
-    lifecycle = reports.archive_report(reason, execution_arn)
-    if lifecycle is None or reports.row_of(reason.code) is not Row.USER:
+    lifecycle = archive_report(reason, execution_arn)
+    if lifecycle is None or row_of(reason.code) is not Row.USER:
         return
     if catalogue().need_dataset(content.pid).owner_group == content.metadata["ownerGroup"]:
         catalogue().update_lifecycle(content.pid, **lifecycle)

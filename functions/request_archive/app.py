@@ -1,15 +1,15 @@
 """Ask SciCat for the archive job of a dropped dataset, once."""
 
-from archiver.drops import DropRegistered, DropStatus, FileCount
+from archiver.ingest import DropRegistered, DropStatus, FileCount
 from archiver.scicat import catalogue
 from archiver.step import step
-from archiver.storage import run_folder
+from archiver.storage.run_folder import RunFolder
 from archiver.wording import counted
 
 
 @step
 def handler(drop: DropRegistered) -> DropRegistered:
-    folder = run_folder.RunFolder(drop.run_id)
+    folder = RunFolder(drop.run_id)
     job = _requested(drop, folder) or _request(drop.pid)
     matched = folder.need("matched.json", FileCount)
     files = counted(matched.files, "file")
@@ -18,7 +18,7 @@ def handler(drop: DropRegistered) -> DropRegistered:
     return drop
 
 
-def _requested(drop: DropRegistered, folder: run_folder.RunFolder) -> str | None:
+def _requested(drop: DropRegistered, folder: RunFolder) -> str | None:
     """The job that an attempt of this run created before, or that is not finished."""
     jobs = catalogue().jobs_of(drop.pid, "archive")
     earlier = folder.load("jobs.json", list[str])

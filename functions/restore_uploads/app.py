@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 
+from archiver.deadline import deadline
 from archiver.errors import Code, ServiceRefused
 from archiver.lts.polling import wait_after
 from archiver.models.files import SourceFile
 from archiver.models.states import Snapshot, UploadsProgress
-from archiver.step import deadline, step
+from archiver.step import step
 from archiver.storage import buckets
 from archiver.storage.run_folder import RunFolder
 

@@ -9,15 +9,20 @@ records be removed (``DELETE_GROUPS``), these stay: the next archiving of the da
 
 from collections.abc import Sequence
 
-from archiver import archived, reports, runs
+from archiver.archive import runs
 from archiver.aws import step_functions
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
+from archiver.log import logger
 from archiver.models.catalogue import DatablockRecord
 from archiver.models.states import RunFailed, RunOutcome, RunRolledBack
+from archiver.reporting import archived
+from archiver.reporting.failures import reason_of
+from archiver.reporting.lifecycle import outcome_of, pending_outcome
 from archiver.scicat import catalogue
-from archiver.step import logger, step
-from archiver.storage import buckets, run_folder
+from archiver.step import step
+from archiver.storage import buckets
+from archiver.storage.run_folder import RunFolder
 
 # SciCat does not answer, or not to the password that it is asked with: either ends.
 _SILENT = {Code.SCICAT_UNAVAILABLE, Code.SCICAT_LOGIN}
@@ -25,20 +30,20 @@ _SILENT = {Code.SCICAT_UNAVAILABLE, Code.SCICAT_LOGIN}
 
 @step
 def handler(run: RunFailed) -> RunRolledBack:
-    folder = run_folder.RunFolder(run.run_id)
+    folder = RunFolder(run.run_id)
     written = folder.load("outcome.json", RunOutcome)
     if written is not None and written.outcome == "done":
         # SciCat was told, whatever its owner made of it since.
         return RunRolledBack(**run.model_dump(), archived=True)
-    reason = reports.reason_of(run.failure)
-    pending = reason.code in _SILENT and folder.read("verified.json") is not None
+    reason = reason_of(run.failure)
+    is_pending = reason.code in _SILENT and folder.read("verified.json") is not None
     # First for ourselves: the reason is not lost when SciCat does not answer.
-    outcome = reports.pending(run.pid, reason.code) if pending else reports.outcome(run.pid, reason)
+    outcome = pending_outcome(run.pid, reason.code) if is_pending else outcome_of(run.pid, reason)
     folder.save("outcome.json", outcome)
-    is_archived = not pending and _take_back(run)
+    is_archived = not is_pending and _take_back(run)
     if is_archived:
         folder.save("outcome.json", RunOutcome(pid=run.pid, outcome="done", code="archived", message="It is archived."))
-    return RunRolledBack(**run.model_dump(), archived=is_archived, pending=pending)
+    return RunRolledBack(**run.model_dump(), archived=is_archived, pending=is_pending)
 
 
 def _take_back(run: RunFailed) -> bool:

@@ -7,12 +7,13 @@ ServiceRefused("pack_digest") when S3 refuses the second tar, too.
 
 import time
 
-from archiver import runs
+from archiver.archive import runs
+from archiver.deadline import deadline
 from archiver.errors import Code, DatasetRejected
 from archiver.models.states import LaneDone, LaneWork
 from archiver.packaging import planned_datablocks
 from archiver.scicat import catalogue
-from archiver.step import deadline, step
+from archiver.step import step
 from archiver.storage.run_folder import RunFolder
 
 

@@ -6,17 +6,21 @@ and for a folder that another dataset was dropped in since. What is odd but may 
 
 from collections.abc import Iterable, Iterator
 
-from archiver import datasets, landing_zone
+from archiver.archive import matching
+from archiver.archive.fingerprint import Fingerprint
 from archiver.errors import Code, DatasetRejected
 from archiver.keys import Keys
+from archiver.log import logger
 from archiver.models import file_lists
 from archiver.models.files import SourceFile, Upload
 from archiver.models.states import Run, RunMatched, Snapshot
-from archiver.remarks import FileRemarks, Remark, size_remarks
+from archiver.reporting.warnings import FileRemarks, Remark, size_remarks
 from archiver.scicat import catalogue
-from archiver.step import logger, step
-from archiver.storage import run_folder, sources
-from archiver.upload_files import Pins
+from archiver.step import step
+from archiver.storage import sources
+from archiver.storage.run_folder import RunFolder
+from archiver.uploads import registry
+from archiver.uploads.known_files import Pins
 
 _CHANGED = (
     "Files were replaced, added or taken away after the upload was declared complete. "
@@ -28,11 +32,11 @@ _CHANGED = (
 def handler(run: Run) -> RunMatched:
     dataset = catalogue().need_dataset(run.pid)
     upload = _upload(run.pid)
-    folder = run_folder.RunFolder(run.run_id)
+    folder = RunFolder(run.run_id)
     listed = catalogue().files_of(run.pid, lambda files: file_lists.in_byte_order(files, folder))
-    fingerprint, noticed = datasets.Fingerprint(), FileRemarks()
+    fingerprint, noticed = Fingerprint(), FileRemarks()
     # What came into a dropped folder after it was taken in stays there, and is told of when the rest is archived.
-    matched = datasets.match(
+    matched = matching.match(
         fingerprint.watch(listed),
         sources.uploaded(upload),
         upload.prefix,
@@ -57,7 +61,7 @@ def _upload(pid: str) -> Upload:
 
 def _unchanged(pid: str, upload: Upload, matched: Iterable[SourceFile]) -> Iterator[SourceFile]:
     """The same files. Raises DatasetRejected when they are not those that were declared complete, where any were."""
-    declared = None if upload.prefix.startswith(Keys.DROPS) else landing_zone.upload(pid)
+    declared = None if upload.prefix.startswith(Keys.DROPS) else registry.upload(pid)
     if declared is None or declared.pinned is None:
         yield from matched
         return
@@ -73,7 +77,7 @@ def _unchanged(pid: str, upload: Upload, matched: Iterable[SourceFile]) -> Itera
         raise DatasetRejected(Code.CHANGED_AFTER_VALIDATE, _CHANGED, changed)
 
 
-def _remark(folder: run_folder.RunFolder, remarks: list[Remark]) -> None:
+def _remark(folder: RunFolder, remarks: list[Remark]) -> None:
     for remark in remarks:
         logger.warning(remark.message, extra={"remark": remark.code})
     folder.save("remarks.json", remarks)

@@ -4,14 +4,14 @@ The execution is named after that write of dataset.json, so an event that is del
 that was meant as dataset.json and is not in its place gets an ingest too, which says so beside it.
 """
 
-from archiver import drop_folder
 from archiver.aws import step_functions
-from archiver.drops import Drop
+from archiver.ingest import Drop, drop_folder
 from archiver.keys import Keys
+from archiver.log import logger
 from archiver.models.files import S3Object
 from archiver.models.states import ObjectEvent
 from archiver.settings import settings
-from archiver.step import logger, step
+from archiver.step import step
 from archiver.storage import buckets
 
 

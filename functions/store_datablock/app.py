@@ -4,11 +4,12 @@ Raises ServiceRefused: ``lts_write``, ``lts_full``, ``lts_verify`` naming two co
 ``lts_deadline`` when the storage was waited for too long.
 """
 
-from archiver.handoff import HandOver
+from archiver.archive.storing import HandOver
+from archiver.deadline import deadline
 from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.states import LaneDone, LaneWork
 from archiver.packaging import sealed_datablocks
-from archiver.step import deadline, step
+from archiver.step import step
 from archiver.storage import buckets
 from archiver.storage.run_folder import RunFolder
 

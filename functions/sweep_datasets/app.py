@@ -5,12 +5,14 @@ Only of what is proven to be archived. A dataset that a run works on is left to 
 
 import time
 
-from archiver import archived
+from archiver.deadline import deadline
+from archiver.log import logger
 from archiver.models.states import SweepProgress
+from archiver.reporting import archived
 from archiver.scicat import catalogue
-from archiver.step import deadline, logger, step
+from archiver.step import step
 from archiver.storage import leases
-from archiver.sweeping import Sweeping
+from archiver.sweep.sweeping import Sweeping
 
 
 @step

@@ -10,17 +10,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from archiver import drop_folder, leftovers
 from archiver.aws import step_functions
-from archiver.drops import TAKEN_IN_LATER, Drop, DropStatus, is_like_marker
+from archiver.deadline import deadline
 from archiver.errors import Code
+from archiver.ingest import TAKEN_IN_LATER, Drop, DropStatus, drop_folder, is_like_marker, leftovers
 from archiver.keys import Keys
+from archiver.log import logger
 from archiver.models.files import S3Object
 from archiver.models.states import Lease, SweepProgress
 from archiver.settings import settings
-from archiver.step import deadline, logger, step
+from archiver.step import step
 from archiver.storage import buckets, leases, sweep_notes
-from archiver.sweeping import Sweeping
+from archiver.sweep.sweeping import Sweeping
 
 # An event arrives within seconds. Whoever uploads dataset.json first may still be uploading.
 PATIENCE = timedelta(minutes=10)

@@ -8,15 +8,17 @@ import time
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from archiver import outcomes, reports
 from archiver.aws import step_functions
+from archiver.deadline import deadline
 from archiver.errors import Reason
+from archiver.log import logger
 from archiver.models.states import JobBegun, JobEnded, JobKind, JobReported, JobRequest, JobsSwept, Run, RunOutcome
+from archiver.reporting import failures, outcomes
 from archiver.scicat import Job, JobStatus, catalogue
-from archiver.step import deadline, logger, step
+from archiver.step import step
 from archiver.storage import leases
 from archiver.storage.run_folder import RunFolder
-from archiver.sweeping import Sweeping, tell_failure
+from archiver.sweep.sweeping import Sweeping, tell_failure
 
 # SciCat calls the archiver when it has stored a job; a call that arrives takes seconds.
 PATIENCE = timedelta(minutes=5)
@@ -82,14 +84,14 @@ def _look_at(job: Job, sweeping: Sweeping) -> tuple[JobEnded | None, set[_Run]]:
 def _look_at_end(request: JobRequest, status: str | None) -> tuple[JobEnded | None, set[_Run]]:
     begun = RunFolder(request.job_id).load("job.json", JobBegun)
     # Of an execution that failed, its runs know more.
-    why = None if begun is not None and status in {"SUCCEEDED", "FAILED"} else reports.reason_of_silence(status)
+    why = None if begun is not None and status in {"SUCCEEDED", "FAILED"} else failures.reason_of_silence(status)
     ends = {_settle(run, request.kind, why) for run in begun.runs} if begun is not None else set[_Run]()
     if ends - {_Run.SETTLED}:
         return None, ends
     if RunFolder(request.job_id).load("untold.json", JobReported) is not None:
         return None, set()
     logger.warning("a job that SciCat waits for is finished", extra={"job": request.job_id})
-    failure = None if why is None else reports.failure_of(why)
+    failure = None if why is None else failures.failure_of(why)
     return JobEnded(**request.model_dump(), failure=failure), ends
 
 
@@ -112,5 +114,5 @@ def _settle(run: Run, kind: JobKind, why: Reason | None) -> _Run:
         return _Run.LATER if lease.swept_by or pending else _Run.FOUND
     if written is not None:
         return _Run.SETTLED
-    found = outcomes.leave_to_sweep(run, arn, why or reports.reason_of_silence(step_functions.status(arn)))
+    found = outcomes.leave_to_sweep(run, arn, why or failures.reason_of_silence(step_functions.status(arn)))
     return _Run.FOUND if found else _Run.SETTLED

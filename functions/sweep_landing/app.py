@@ -9,17 +9,20 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from archiver import archived, landing_zone, uploads
 from archiver.aws.s3 import LAST_CHARACTER
+from archiver.deadline import deadline
 from archiver.errors import MAX_NAMED_FILES, DatasetRejected
 from archiver.keys import Keys
+from archiver.log import logger
 from archiver.models.catalogue import RecordedDataset
 from archiver.models.files import S3Object
 from archiver.models.states import SweepProgress
+from archiver.reporting import archived
 from archiver.settings import settings
-from archiver.step import deadline, logger, step
+from archiver.step import step
 from archiver.storage import buckets, leases
-from archiver.sweeping import Sweeping
+from archiver.sweep.sweeping import Sweeping
+from archiver.uploads import registry, rules
 
 
 @step
@@ -41,7 +44,7 @@ def _datasets(after: str) -> Iterator[str]:
     last = Keys.uploads(after) + LAST_CHARACTER if after else ""
     while (found := next(buckets.landing().list(Keys.UPLOADS, last), None)) is not None:
         try:
-            pid = uploads.pid_of(found.key)
+            pid = rules.pid_of(found.key)
         except DatasetRejected:
             last = found.key  # no client brought it
             continue
@@ -51,7 +54,7 @@ def _datasets(after: str) -> Iterator[str]:
 
 def _is_somebodys(pid: str) -> bool:
     """Whether somebody uploads it, works on it, or waits for its archive."""
-    upload = landing_zone.upload(pid)
+    upload = registry.upload(pid)
     if upload is not None and (upload.is_busy or upload.may_be_sent_to):
         return True
     if leases.read_lease(pid) is not None:

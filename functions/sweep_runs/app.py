@@ -8,18 +8,21 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from archiver import alarms, reports
+from archiver import alarms
 from archiver.alarms import Alarm
 from archiver.aws import step_functions
-from archiver.drops import DropStatus
+from archiver.deadline import deadline
 from archiver.errors import Code, Reason
+from archiver.ingest import DropStatus
 from archiver.keys import Keys
+from archiver.log import logger
 from archiver.models.states import Failure, Lease, RunOutcome, RunsSwept, RunToSettle, SweepProgress
+from archiver.reporting import failures
 from archiver.settings import MIB, settings
-from archiver.step import deadline, logger, step
+from archiver.step import step
 from archiver.storage import buckets, leases
 from archiver.storage.run_folder import RunFolder
-from archiver.sweeping import Sweeping
+from archiver.sweep.sweeping import Sweeping
 
 # Each may name a hundred files, and a state holds 262,144 bytes.
 MAX_RUNS = 8
@@ -70,7 +73,7 @@ def _settled(key: str, lease: Lease, sweep: SweepProgress) -> RunToSettle | None
     if _outcome(lease) == "done":
         return _run(lease, "clean_up")
     wait = max(timedelta(), LAST_CALL - over_for)
-    return _run(lease, "roll_back", reports.failure_of(_reason(lease)), round(wait.total_seconds()))
+    return _run(lease, "roll_back", failures.failure_of(_reason(lease)), round(wait.total_seconds()))
 
 
 def _run(
@@ -102,8 +105,8 @@ def _reason(lease: Lease) -> Reason:
     """Why the run failed: as it wrote down, or as its execution ended."""
     written = RunFolder(lease.run_id).load("outcome.json", RunOutcome)
     if written is not None:
-        return reports.reason_written(written)
-    return reports.reason_of_silence(step_functions.status(lease.execution_arn))
+        return failures.reason_written(written)
+    return failures.reason_of_silence(step_functions.status(lease.execution_arn))
 
 
 def _failure_of_drop(lease: Lease) -> Failure | None:
@@ -111,7 +114,7 @@ def _failure_of_drop(lease: Lease) -> Failure | None:
     body = buckets.landing().read(lease.subject + Keys.DROP_STATUS, MIB)
     written = None if body is None else DropStatus.model_validate_json(body)
     if written is not None and written.execution == lease.execution_arn and written.code is not None:
-        return reports.failure_of(Reason(Code(written.code), written.message, written.files, written.count))
+        return failures.failure_of(Reason(Code(written.code), written.message, written.files, written.count))
     if RunFolder(lease.run_id).load("outcome.json", DropStatus) is not None:
         return None
-    return reports.failure_of(reports.reason_of_silence(step_functions.status(lease.execution_arn)))
+    return failures.failure_of(failures.reason_of_silence(step_functions.status(lease.execution_arn)))

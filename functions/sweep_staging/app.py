@@ -11,13 +11,15 @@ from functools import cache, partial
 
 from archiver.aws import step_functions
 from archiver.aws.s3 import Bucket
+from archiver.deadline import deadline
 from archiver.keys import Keys
+from archiver.log import logger
 from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.states import SweepProgress
 from archiver.settings import settings
-from archiver.step import deadline, logger, step
+from archiver.step import step
 from archiver.storage import buckets, leases
-from archiver.sweeping import Sweeping
+from archiver.sweep.sweeping import Sweeping
 
 # The longest function takes 15 minutes.
 LONGEST_CALL = timedelta(minutes=20)

@@ -3,12 +3,13 @@
 Raises ServiceRefused("lts_verify") naming the tars that are absent or differ in size or CRC64NVME.
 """
 
+from archiver.archive.storing import HandOver
+from archiver.deadline import deadline
 from archiver.errors import Code, ServiceRefused
-from archiver.handoff import HandOver
 from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.states import Run
 from archiver.packaging import sealed_datablocks
-from archiver.step import deadline, step
+from archiver.step import step
 from archiver.storage import buckets
 from archiver.storage.run_folder import RunFolder
 

@@ -11,17 +11,17 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from archiver import delivery
 from archiver.aws import clients
 from archiver.aws.s3 import Bucket
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
-from archiver.delivery import Delivered, Refused, Wanted, deliver
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
 from archiver.lts import long_term_storage
 from archiver.lts.long_term_storage import LongTermStorage, StoredDatablock, TapeState
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.datablocks import SealedDatablock
+from archiver.retrieve import delivery
+from archiver.retrieve.delivery import Delivered, Refused, Wanted, deliver
 from archiver.settings import MIB
 from archiver.tar.format import LAYOUT_VERSION
 from local.configuration import ACCESS_KEY_ID, SECRET_ACCESS_KEY

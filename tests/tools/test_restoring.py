@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from archiver import download_script
 from archiver.models.datablocks import Download
 from archiver.models.files import SourceFile
+from archiver.retrieve import download_script
 from archiver.settings import GIB
 from archiver.tar.format import END, header, padding
 from tests import restoring

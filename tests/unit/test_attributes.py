@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from archiver.drops import Attributes, attributes
+from archiver.ingest import Attributes, attributes
 
 WHOLE = datetime(2012, 11, 27, 18, 15, 5, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from archiver.models.states import LaneWork, SweepProgress
-from archiver.sweeping import Sweeping
+from archiver.sweep.sweeping import Sweeping
 from tests.faults.stepper import comparisons_of
 from tests.state_machines import definitions, snake
 

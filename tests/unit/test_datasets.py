@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver import datasets
+from archiver.archive import fingerprint, matching
 from archiver.errors import Code, DatasetRejected
 from archiver.models import catalogue_entries
 from archiver.models.catalogue import CatalogueFile
@@ -29,7 +29,7 @@ def uploaded(path: str, size: int = 3, etag: str = "any-etag") -> S3Object:
 
 def match(catalogue: Sequence[CatalogueFile], objects: Sequence[S3Object]) -> list[SourceFile]:
     in_order = sorted(objects, key=lambda found: found.key.encode())
-    return list(datasets.match(sorted(catalogue, key=byte_order), in_order, PREFIX))
+    return list(matching.match(sorted(catalogue, key=byte_order), in_order, PREFIX))
 
 
 def refusal(catalogue: Sequence[CatalogueFile], objects: Sequence[S3Object]) -> DatasetRejected:
@@ -130,7 +130,7 @@ def test_every_file_that_is_a_folder_of_another_is_named(paths: set[str]) -> Non
 
 def test_a_list_that_is_not_in_byte_order_is_an_error_and_not_a_verdict() -> None:
     with pytest.raises(ValueError, match="not in the order"):
-        list(datasets.match([catalogued("b"), catalogued("a")], [], PREFIX))
+        list(matching.match([catalogued("b"), catalogued("a")], [], PREFIX))
 
 
 @pytest.mark.parametrize("size", [-1, 1.5, "3", True, 2**53, None])
@@ -304,7 +304,7 @@ def test_c22_j14_times_are_utc_and_the_upload_stands_in_for_what_cannot_be_read(
 
 def test_the_fingerprint_of_a_list_knows_every_change_but_its_order() -> None:
     files = [catalogued("a"), catalogued("b", chk="00", chk_alg="md5")]
-    assert datasets.fingerprint_of(files) == datasets.fingerprint_of(files[::-1])
-    assert datasets.fingerprint_of(files) != datasets.fingerprint_of(
+    assert fingerprint.fingerprint_of(files) == fingerprint.fingerprint_of(files[::-1])
+    assert fingerprint.fingerprint_of(files) != fingerprint.fingerprint_of(
         [files[0], catalogued("b", chk="01", chk_alg="md5")]
     )

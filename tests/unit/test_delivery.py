@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from archiver import delivery
 from archiver.aws.s3 import Bucket
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
-from archiver.delivery import Delivered, Refused, Wanted, already_delivered, deliver
 from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
 from archiver.lts.long_term_storage import LongTermStorage, StoredDatablock
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
+from archiver.retrieve import delivery
+from archiver.retrieve.delivery import Delivered, Refused, Wanted, already_delivered, deliver
 from archiver.settings import MIB
 from tests.archive import ANY_PID, Notes, a_tar, our_tar
 

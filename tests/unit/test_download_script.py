@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from archiver import download_script
 from archiver.models.datablocks import Download
+from archiver.retrieve import download_script
 from tests import restoring
 from tests.archive import flipped, former_tar, our_tar
 

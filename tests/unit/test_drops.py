@@ -12,18 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver import drops
-from archiver.drops import (
-    DatasetDocument,
-    Drop,
-    DropContent,
-    DropEnded,
-    DropRead,
-    DropRegistered,
-    ListedFile,
-)
-from archiver.drops.states import ChkAlg
+from archiver import ingest
 from archiver.errors import Code, DatasetRejected, Reason
+from archiver.ingest import DatasetDocument, Drop, DropContent, DropEnded, DropRead, DropRegistered, ListedFile
+from archiver.ingest.states import ChkAlg
 from archiver.models.catalogue import CatalogueFile
 from archiver.models.files import S3Object, SourceFile
 from archiver.models.states import ObjectEvent, State
@@ -35,15 +27,15 @@ ANY_DAY = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 
 
 def parsed(**changes: Any) -> DatasetDocument:
-    return drops.parse_document(json.dumps(a_document(**changes)).encode())
+    return ingest.parse_document(json.dumps(a_document(**changes)).encode())
 
 
 def content(document: DatasetDocument, prefix: str = PREFIX, checksum_file: str | None = None) -> DropContent:
-    return drops.content_of(document, "landing", prefix, checksum_file, "20.500.11935")
+    return ingest.content_of(document, "landing", prefix, checksum_file, "20.500.11935")
 
 
 def checksums(body: bytes, chk_alg: ChkAlg | None = "sha256") -> Sequence[ListedFile]:
-    return drops.parse_checksums(body, "sums", chk_alg).files
+    return ingest.parse_checksums(body, "sums", chk_alg).files
 
 
 def objects(*paths: str, prefix: str = PREFIX, size: int = 3) -> list[S3Object]:
@@ -52,7 +44,7 @@ def objects(*paths: str, prefix: str = PREFIX, size: int = 3) -> list[S3Object]:
 
 
 def match(listed: list[ListedFile] | None, found: Iterable[S3Object]) -> list[SourceFile]:
-    return list(drops.match(listed, "sha256", found, PREFIX))
+    return list(ingest.match(listed, "sha256", found, PREFIX))
 
 
 def the_refusal(error: pytest.ExceptionInfo[DatasetRejected]) -> Reason:
@@ -61,17 +53,17 @@ def the_refusal(error: pytest.ExceptionInfo[DatasetRejected]) -> Reason:
 
 class TestDocument:
     def test_the_schema_in_docs_is_the_models(self) -> None:
-        assert json.loads(SCHEMA.read_text()) == drops.schema()
+        assert json.loads(SCHEMA.read_text()) == ingest.schema()
 
     def test_the_example_in_docs_is_valid_for_the_schema_and_for_the_service(self) -> None:
         example = an_example("dataset.json").read_bytes()
         jsonschema.validate(json.loads(example), json.loads(SCHEMA.read_text()))
-        assert content(drops.parse_document(example)).metadata["datasetName"] == "Apoferritin, grid 4"
+        assert content(ingest.parse_document(example)).metadata["datasetName"] == "Apoferritin, grid 4"
 
     def test_missing_unknown_and_wrong_fields_are_all_named(self) -> None:
         document = a_document(owner=None, colour="blue", contactEmail="nobody", files=[{"path": "a", "sighs": 1}])
         with pytest.raises(DatasetRejected) as error:
-            drops.parse_document(json.dumps(document).encode())
+            ingest.parse_document(json.dumps(document).encode())
         message = the_refusal(error).message
         assert "'owner' is missing" in message
         assert "'colour' is not a known field" in message
@@ -88,7 +80,7 @@ class TestDocument:
     )
     def test_c13_what_is_no_json_object_is_refused(self, body: bytes) -> None:
         with pytest.raises(DatasetRejected) as error:
-            drops.parse_document(body)
+            ingest.parse_document(body)
         assert the_refusal(error).code is Code.BAD_DROP
 
     def test_an_endless_list_of_problems_is_cut(self) -> None:
@@ -114,10 +106,10 @@ class TestDocument:
             parsed(files=[{"path": "a", "size": size}])
 
     def test_a_byte_order_mark_is_no_garbage(self) -> None:
-        assert drops.parse_document(b"\xef\xbb\xbf" + json.dumps(a_document()).encode()).owner == "Any Owner"
+        assert ingest.parse_document(b"\xef\xbb\xbf" + json.dumps(a_document()).encode()).owner == "Any Owner"
 
     def test_a_document_in_utf_16_as_windows_saves_it_is_read(self) -> None:
-        assert drops.parse_document(json.dumps(a_document()).encode("utf-16")).owner == "Any Owner"
+        assert ingest.parse_document(json.dumps(a_document()).encode("utf-16")).owner == "Any Owner"
 
     @pytest.mark.parametrize("name", ["sha256", "SHA-256", "Sha256"])
     def test_an_algorithm_is_known_however_it_is_written(self, name: str) -> None:
@@ -132,23 +124,23 @@ class TestDocument:
     def test_a_number_that_would_be_catalogued_as_another_is_refused(self, number: str) -> None:
         body = json.dumps(a_document(scientificMetadata={"dose": ["DOSE"]})).replace('"DOSE"', number)
         with pytest.raises(DatasetRejected, match="write it as text") as error:
-            drops.parse_document(body.encode())
+            ingest.parse_document(body.encode())
         assert the_refusal(error).code is Code.BAD_DROP
 
     @pytest.mark.parametrize("number", ["6.02e23", "18446744073709551615", "-9223372036854775808", "1e-400"])
     def test_an_ordinary_number_is_kept(self, number: str) -> None:
         body = json.dumps(a_document(scientificMetadata={"dose": "DOSE"})).replace('"DOSE"', number)
-        assert drops.parse_document(body.encode()).scientific_metadata == json.loads(f'{{"dose": {number}}}')
+        assert ingest.parse_document(body.encode()).scientific_metadata == json.loads(f'{{"dose": {number}}}')
 
     def test_a_field_that_is_given_twice_is_refused(self) -> None:
         body = json.dumps(a_document())[:-1] + ', "ownerGroup": "other"}'
         with pytest.raises(DatasetRejected, match="'ownerGroup' is given twice"):
-            drops.parse_document(body.encode())
+            ingest.parse_document(body.encode())
 
     @given(st.binary(max_size=200))
     def test_no_bytes_break_the_reader(self, body: bytes) -> None:
         with pytest.raises(DatasetRejected):
-            drops.parse_document(body)
+            ingest.parse_document(body)
 
 
 class TestContent:
@@ -158,7 +150,7 @@ class TestContent:
 
     def test_without_a_prefix_the_pid_follows_from_folder_and_metadata_too(self) -> None:
         def without_prefix(document: DatasetDocument) -> str:
-            return drops.content_of(document, "landing", PREFIX, None, "").pid
+            return ingest.content_of(document, "landing", PREFIX, None, "").pid
 
         assert without_prefix(parsed()) == without_prefix(parsed(files=[{"path": "a"}]))
         assert without_prefix(parsed()) != without_prefix(parsed(datasetName="other"))
@@ -197,7 +189,7 @@ class TestContent:
         ],
     )
     def test_a_marker_lies_directly_in_a_folder_of_incoming(self, key: str, prefix: str | None) -> None:
-        assert drops.prefix_of(key) == prefix
+        assert ingest.prefix_of(key) == prefix
 
 
 class TestChecksums:
@@ -236,8 +228,8 @@ class TestChecksums:
     @pytest.mark.parametrize(("digits", "algorithm"), [(32, "md5"), (40, "sha1"), (64, "sha256"), (128, "sha512")])
     def test_a_list_says_by_its_digits_of_which_algorithm_it_is(self, digits: int, algorithm: str) -> None:
         body = f"{'0' * digits}  a\n{'1' * digits}  b".encode()
-        assert drops.parse_checksums(body, "sums", None).chk_alg == algorithm
-        assert drops.parse_checksums(f"BLAKE2b (a) = {'0' * 128}".encode(), "sums", None).chk_alg == "blake2b"
+        assert ingest.parse_checksums(body, "sums", None).chk_alg == algorithm
+        assert ingest.parse_checksums(f"BLAKE2b (a) = {'0' * 128}".encode(), "sums", None).chk_alg == "blake2b"
 
     @pytest.mark.parametrize("line", ["no checksum", "abc  a", f"{'0' * 63}  a", f"{'0' * 64}  ", "MD4 (a) = 00"])
     def test_a_line_that_is_not_understood_is_named_by_its_number(self, line: str) -> None:
@@ -256,51 +248,51 @@ class TestChecksums:
     def test_the_drops_own_documents_are_not_part_of_the_dataset(self) -> None:
         own = content(parsed(), checksum_file="SHA256SUMS")
         listed = [ListedFile(path=path) for path in ("a", "SHA256SUMS", "dataset.json")]
-        assert [file.path for file in drops.check_list(listed, own)] == ["a"]
+        assert [file.path for file in ingest.check_list(listed, own)] == ["a"]
 
     def test_a_listed_report_of_the_service_is_no_data(self) -> None:
-        assert drops.check_list([ListedFile(path="dataset.status.json")], content(parsed())) == []
+        assert ingest.check_list([ListedFile(path="dataset.status.json")], content(parsed())) == []
 
     @pytest.mark.parametrize(
         "chk",
         ["AB" * 32, "sha256:" + "ab" * 32, "SHA-256:" + "ab" * 32, b64encode(bytes.fromhex("ab" * 32)).decode()],
     )
     def test_a_checksum_is_understood_however_it_is_written(self, chk: str) -> None:
-        assert drops.check_list([ListedFile(path="a", chk=chk)], content(parsed()))[0].chk == "ab" * 32
+        assert ingest.check_list([ListedFile(path="a", chk=chk)], content(parsed()))[0].chk == "ab" * 32
 
     @pytest.mark.parametrize("chk", ["0" * 32, "md5:" + "0" * 32, "md5:" + "0" * 64, "zz" * 32, "="])
     def test_a_checksum_of_another_algorithm_is_refused(self, chk: str) -> None:
         with pytest.raises(DatasetRejected, match="1 checksum is not of sha256: 64 hexadecimal digits") as error:
-            drops.check_list([ListedFile(path="a", chk=chk)], content(parsed()))
+            ingest.check_list([ListedFile(path="a", chk=chk)], content(parsed()))
         assert the_refusal(error).files == ("a",)
 
     def test_a_file_that_is_listed_twice_alike_is_listed_once(self) -> None:
         files = [ListedFile(path="a", chk="0" * 64), ListedFile(path="./a", chk="sha256:" + "0" * 64)]
-        assert len(drops.check_list(files, content(parsed()))) == 1
+        assert len(ingest.check_list(files, content(parsed()))) == 1
 
     def test_a_file_that_is_listed_twice_with_other_words_is_refused(self) -> None:
         with pytest.raises(DatasetRejected) as error:
-            drops.check_list([ListedFile(path="a", size=1), ListedFile(path="a", size=2)], content(parsed()))
+            ingest.check_list([ListedFile(path="a", size=1), ListedFile(path="a", size=2)], content(parsed()))
         assert the_refusal(error).files == ("a",)
 
     @pytest.mark.parametrize(
         ("changes", "names"),
         [
-            ({}, drops.CHECKSUM_FILES),
+            ({}, ingest.CHECKSUM_FILES),
             ({"checksums": "my.md5"}, ("my.md5",)),
             ({"files": [{"path": "a"}]}, ()),
         ],
     )
     def test_where_the_list_of_checksums_lies(self, changes: dict[str, Any], names: tuple[str, ...]) -> None:
-        assert drops.checksum_file_of(parsed(**changes)) == names
+        assert ingest.checksum_file_of(parsed(**changes)) == names
 
     def test_no_list_is_looked_for_when_dataset_json_says_null(self) -> None:
-        document = drops.parse_document(json.dumps(a_document() | {"checksums": None}).encode())
-        assert drops.checksum_file_of(document) == ()
+        document = ingest.parse_document(json.dumps(a_document() | {"checksums": None}).encode())
+        assert ingest.checksum_file_of(document) == ()
 
     def test_two_lists_exclude_each_other(self) -> None:
         with pytest.raises(DatasetRejected, match="exclude each other"):
-            drops.checksum_file_of(parsed(checksums="a", files=[]))
+            ingest.checksum_file_of(parsed(checksums="a", files=[]))
 
 
 class TestMatch:
@@ -366,12 +358,12 @@ class TestRegistration:
     def test_what_the_catalogue_lists_is_not_listed_again(self) -> None:
         files = match(None, objects("a", "b"))
         registered = [CatalogueFile("a", 3, "any other time")]
-        assert [file.path for file in drops.unregistered(registered, files)] == ["b"]
+        assert [file.path for file in ingest.unregistered(registered, files)] == ["b"]
 
     def test_files_that_were_registered_otherwise_are_refused(self) -> None:
         registered = [CatalogueFile("a", 4, "any"), CatalogueFile("gone", 1, "any")]
         with pytest.raises(DatasetRejected) as error:
-            list(drops.unregistered(registered, match(None, objects("a"))))
+            list(ingest.unregistered(registered, match(None, objects("a"))))
         assert the_refusal(error).code is Code.CATALOGUE_CHANGED
         assert the_refusal(error).files == ("a", "gone")
 
@@ -380,14 +372,14 @@ class TestRegistration:
         files = [
             CatalogueFile(path.format(number), 1, "2026-11-20T09:30:00.000Z", "0" * 128) for number in range(25_000)
         ]
-        blocks = list(drops.origdatablocks(files))
+        blocks = list(ingest.origdatablocks(files))
         assert [file for block in blocks for file in block] == files
         assert max(len(block) for block in blocks) <= 10_000
         body = [{"path": f.path, "size": f.size, "time": f.time, "chk": f.chk} for f in blocks[0]]
         assert len(json.dumps(body, ensure_ascii=False).encode()) < 12_000_000
 
     def test_no_files_make_no_origdatablock(self) -> None:
-        assert list(drops.origdatablocks([])) == []
+        assert list(ingest.origdatablocks([])) == []
 
 
 @pytest.mark.parametrize(

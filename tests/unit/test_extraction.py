@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archiver import extraction
 from archiver.aws import metering
 from archiver.errors import Code, ServiceRefused
-from archiver.extraction import Extraction, extract, selection_of, tars_of
 from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import Run
+from archiver.retrieve import extraction
+from archiver.retrieve.extraction import Extraction, extract, selection_of, tars_of
 from archiver.scicat import Job, JobDataset
 from archiver.storage.run_folder import RunFolder
 from tests.archive import ANY_PID, archive_id, our_tar, put_on_tape

@@ -3,23 +3,23 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver import filetable
+from archiver.uploads import file_table
 
 
 @given(st.dictionaries(st.text(min_size=1), st.binary(min_size=3, max_size=3), max_size=50), st.text())
 def test_what_was_noted_is_found_and_nothing_else(values: dict[str, bytes], other: str) -> None:
-    shards = filetable.shards_of(filetable.record(path, value) for path, value in values.items())
+    shards = file_table.shards_of(file_table.record(path, value) for path, value in values.items())
 
     def found(path: str) -> bytes | None:
-        return filetable.value_of(path, shards[filetable.shard_of(path, len(shards))], 3)
+        return file_table.value_of(path, shards[file_table.shard_of(path, len(shards))], 3)
 
     assert {path: found(path) for path in values} == values
     assert found(other) == values.get(other)
 
 
 def test_many_files_are_cut_into_shards_of_one_size_or_so() -> None:
-    shards = filetable.shards_of(
-        filetable.record(f"grids/movie_{number:06d}.tiff", bytes(8)) for number in range(40_000)
+    shards = file_table.shards_of(
+        file_table.record(f"grids/movie_{number:06d}.tiff", bytes(8)) for number in range(40_000)
     )
 
     assert len(shards) == 10
@@ -28,6 +28,6 @@ def test_many_files_are_cut_into_shards_of_one_size_or_so() -> None:
 
 
 def test_a_name_that_is_no_valid_text_is_found_too() -> None:
-    (shard,) = filetable.shards_of([filetable.record("half a letter \ud800", b"any")])
+    (shard,) = file_table.shards_of([file_table.record("half a letter \ud800", b"any")])
 
-    assert filetable.value_of("half a letter \ud800", shard, 3) == b"any"
+    assert file_table.value_of("half a letter \ud800", shard, 3) == b"any"

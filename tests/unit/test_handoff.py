@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 import time_machine
 
-from archiver import handoff
+from archiver.archive import storing
+from archiver.archive.storing import HandOver
 from archiver.errors import Code, ServiceRefused
-from archiver.handoff import HandOver
 from archiver.keys import Keys
 from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.datablocks import SealedDatablock
@@ -208,7 +208,7 @@ def test_g10_after_four_days_the_run_gives_up(dataset: ADataset, s3_faults: S3Fa
     s3_faults.refuse("*", "ServiceUnavailable", 503, bucket="lts", times=ALWAYS)
     with time_machine.travel(NOW, tick=False) as clock:
         hand_over(dataset)
-        clock.shift(handoff.PATIENCE)
+        clock.shift(storing.PATIENCE)
         assert refusal(dataset).reason.code is Code.LTS_DEADLINE
 
 

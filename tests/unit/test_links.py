@@ -6,9 +6,9 @@ import jwt
 import pytest
 from types_boto3_s3 import S3Client
 
-from archiver import links
 from archiver.keys import Keys
-from archiver.links import Link
+from archiver.retrieve import links
+from archiver.retrieve.links import Link
 from archiver.settings import settings
 from archiver.storage import buckets
 from tests.template import resources_of

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from archiver.models.file_modes import Kind
 from archiver.models.files import SourceFile
-from archiver.remarks import NAMED, FileRemarks, Remark, RemarkCode, size_remarks
+from archiver.reporting.warnings import NAMED, FileRemarks, Remark, RemarkCode, size_remarks
 
 COMPOSED, DECOMPOSED = "Z\u00fcrich.mrc", "Zu\u0308rich.mrc"
 

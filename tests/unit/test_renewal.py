@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 import time_machine
 
-from archiver import renewal
 from archiver.aws.s3 import Bucket
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused
-from archiver.renewal import renew
+from archiver.retrieve import renewal
+from archiver.retrieve.renewal import renew
 from archiver.settings import MIB
 from archiver.storage import buckets
 from tests.archive import deliver

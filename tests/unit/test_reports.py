@@ -5,10 +5,10 @@ from typing import Literal
 
 import pytest
 
-from archiver import reports
 from archiver.errors import Code, DatasetRejected, Reason, ServiceUnavailable, reason
 from archiver.models.states import Failure, JobKind, RunOutcome
-from archiver.reports import Row
+from archiver.reporting import failures, job_status, lifecycle
+from archiver.reporting.lifecycle import Row
 
 ANY_ARN = "arn:aws:states:eu-central-1:000000000000:execution:archive_dataset:any-run-1"
 ANY_PID = "20.500.11935/5d73d87c-e2c4-47bc-9266-7da5ece1a7b2"
@@ -39,15 +39,15 @@ def an_outcome(outcome: Literal["done", "rejected", "failed"], pid: str = ANY_PI
 
 
 def test_every_code_stands_in_exactly_one_row() -> None:
-    codes = [code for row in Row for code in reports.ROWS[row]]
+    codes = [code for row in Row for code in lifecycle.ROWS[row]]
 
     assert sorted(codes) == sorted(Code)
 
 
 @pytest.mark.parametrize("code", Code)
 def test_no_report_of_a_failure_makes_a_dataset_both_archivable_and_retrievable(code: Code) -> None:
-    archive = reports.archive_report(Reason(code, "Any."), ANY_ARN)
-    retrieve = reports.retrieve_report(Reason(code, "Any."), ANY_ARN)
+    archive = lifecycle.archive_report(Reason(code, "Any."), ANY_ARN)
+    retrieve = lifecycle.retrieve_report(Reason(code, "Any."), ANY_ARN)
 
     assert archive is None or archive["retrievable"] is False
     assert retrieve is None or not {"archivable", "retrievable"} & retrieve.keys()
@@ -63,15 +63,15 @@ def test_no_report_of_a_failure_makes_a_dataset_both_archivable_and_retrievable(
 def test_the_reason_our_exceptions_carry_is_read_back(error: DatasetRejected | ServiceUnavailable) -> None:
     failure = a_lambda_failure(error)
 
-    assert reports.reason_of(failure) == error.reason
-    assert reports.reason_of(a_nested_failure("FAILED", failure)) == error.reason
-    assert reports.reason_of(a_failure(failure.error, str(error))) == error.reason
+    assert failures.reason_of(failure) == error.reason
+    assert failures.reason_of(a_nested_failure("FAILED", failure)) == error.reason
+    assert failures.reason_of(a_failure(failure.error, str(error))) == error.reason
 
 
 def test_the_reason_of_a_workflow_that_ended_in_its_fail_state_is_read_back() -> None:
     failure = a_nested_failure("FAILED", a_failure("missing_files", "One file is missing."))
 
-    assert reports.reason_of(failure) == Reason(Code.MISSING_FILES, "One file is missing.")
+    assert failures.reason_of(failure) == Reason(Code.MISSING_FILES, "One file is missing.")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_the_reason_of_a_workflow_that_ended_in_its_fail_state_is_read_back() ->
     [("ABORTED", Code.CANCELLED), ("TIMED_OUT", Code.TIMEOUT), ("FAILED", Code.INTERNAL), (None, Code.EXECUTION_LOST)],
 )
 def test_a_run_without_a_report_is_explained_by_its_execution(status: str | None, code: Code) -> None:
-    assert reports.reason_of_silence(status).code == code
+    assert failures.reason_of_silence(status).code == code
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,14 @@ def test_a_run_without_a_report_is_explained_by_its_execution(status: str | None
     ],
 )
 def test_what_the_platform_says_becomes_a_code(failure: Failure, code: Code) -> None:
-    assert reports.reason_of(failure).code == code
+    assert failures.reason_of(failure).code == code
 
 
 @pytest.mark.parametrize(
     "failure", [a_lambda_failure(RuntimeError(SECRET)), a_failure(SECRET, SECRET), a_nested_failure(SECRET)]
 )
 def test_an_internal_error_tells_its_name_and_nothing_of_its_text(failure: Failure) -> None:
-    told = reports.reason_of(failure)
+    told = failures.reason_of(failure)
 
     assert told.code == Code.INTERNAL
     assert "X-Amz" not in told.to_json()
@@ -124,7 +124,7 @@ def test_an_internal_error_tells_its_name_and_nothing_of_its_text(failure: Failu
 def test_an_archiving_the_user_must_mend_is_reported_with_its_files() -> None:
     missing = reason(Code.MISSING_FILES, "150 files are missing.", [f"{number:03}.mrc" for number in range(150)])
 
-    assert reports.archive_report(missing, ANY_ARN) == {
+    assert lifecycle.archive_report(missing, ANY_ARN) == {
         "archiveStatusMessage": "missingFilesError",
         "archivable": False,
         "retrievable": False,
@@ -138,7 +138,7 @@ def test_an_archiving_the_user_must_mend_is_reported_with_its_files() -> None:
 
 
 def test_an_archiving_a_system_failed_may_be_tried_again() -> None:
-    assert reports.archive_report(Reason(Code.LTS_WRITE, "The LTS refused the write."), ANY_ARN) == {
+    assert lifecycle.archive_report(Reason(Code.LTS_WRITE, "The LTS refused the write."), ANY_ARN) == {
         "archiveStatusMessage": "scheduleArchiveJobFailed",
         "archivable": True,
         "retrievable": False,
@@ -153,14 +153,14 @@ def test_an_archiving_a_system_failed_may_be_tried_again() -> None:
 def test_a_dataset_that_another_run_writes_is_left_untouched() -> None:
     busy = Reason(Code.BUSY, "Another run archives it.")
 
-    assert reports.archive_report(busy, ANY_ARN) is None
-    assert reports.outcome(ANY_PID, busy).outcome == "failed"
+    assert lifecycle.archive_report(busy, ANY_ARN) is None
+    assert lifecycle.outcome_of(ANY_PID, busy).outcome == "failed"
 
 
 def test_a_failed_retrieval_names_what_is_broken_and_leaves_the_flags() -> None:
     corrupt = reason(Code.CORRUPT_DATABLOCK, "A datablock is corrupt.", ["a_1.tar"])
 
-    assert reports.retrieve_report(corrupt, ANY_ARN) == {
+    assert lifecycle.retrieve_report(corrupt, ANY_ARN) == {
         "retrieveStatusMessage": "scheduleRetrieveJobFailed",
         "retrieveReturnMessage": {
             "code": "corrupt_datablock",
@@ -173,7 +173,7 @@ def test_a_failed_retrieval_names_what_is_broken_and_leaves_the_flags() -> None:
 
 
 def test_a_retrieval_the_user_must_mend_names_no_execution() -> None:
-    assert reports.retrieve_report(Reason(Code.NOT_ARCHIVED, "It is not archived."), ANY_ARN) == {
+    assert lifecycle.retrieve_report(Reason(Code.NOT_ARCHIVED, "It is not archived."), ANY_ARN) == {
         "retrieveStatusMessage": "scheduleRetrieveJobFailed",
         "retrieveReturnMessage": {"code": "not_archived", "message": "It is not archived."},
     }
@@ -182,13 +182,13 @@ def test_a_retrieval_the_user_must_mend_names_no_execution() -> None:
 def test_an_outcome_keeps_the_reason() -> None:
     missing = reason(Code.MISSING_FILES, "One file is missing.", ["a.mrc"])
 
-    outcome = reports.outcome(ANY_PID, missing)
+    outcome = lifecycle.outcome_of(ANY_PID, missing)
 
     assert outcome == RunOutcome(
         pid=ANY_PID, outcome="rejected", code="missing_files", message="One file is missing.", files=("a.mrc",), count=1
     )
-    assert reports.reason_written(outcome) == missing
-    assert reports.reason_of(reports.failure_of(missing)) == missing
+    assert failures.reason_written(outcome) == missing
+    assert failures.reason_of(failures.failure_of(missing)) == missing
 
 
 @pytest.mark.parametrize(
@@ -208,20 +208,20 @@ def test_a_jobs_status_is_computed_from_all_its_datasets(ends: str, status: str)
         RunOutcome.model_validate({"pid": "p", "outcome": end, "code": "c", "message": "m"}) for end in ends.split()
     ]
 
-    assert reports.job_report(JobKind.ARCHIVE, outcomes)[0] == status
+    assert job_status.job_report(JobKind.ARCHIVE, outcomes)[0] == status
 
 
 def test_a_jobs_message_names_the_first_datasets_that_failed_and_counts_the_others() -> None:
     outcomes = [an_outcome("done"), *(an_outcome("rejected", f"any/{number}") for number in range(7))]
 
-    _, message = reports.job_report(JobKind.RETRIEVE, outcomes)
+    _, message = job_status.job_report(JobKind.RETRIEVE, outcomes)
 
     assert message.startswith("1 of 8 datasets retrieved. any/0: any_code: Any message.; ")
     assert message.endswith("any/4: any_code: Any message.; and 2 more")
 
 
 def test_a_job_that_was_not_begun_is_unsuccessful() -> None:
-    assert reports.job_refused(Reason(Code.NO_DATASETS, "The job names no datasets.")) == (
+    assert job_status.job_refused(Reason(Code.NO_DATASETS, "The job names no datasets.")) == (
         "finishedUnsuccessful",
         "no_datasets: The job names no datasets.",
     )

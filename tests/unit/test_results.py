@@ -4,8 +4,8 @@ import base64
 import json
 from datetime import UTC, datetime
 
-from archiver import download_script, results
 from archiver.models.datablocks import Download
+from archiver.retrieve import download_script, job_result
 
 ANY_LINK = f"https://any.host/api/v1/datablocks/{'x' * 500}"
 
@@ -20,7 +20,7 @@ def downloads(count: int) -> list[Download]:
 
 
 def test_a_short_result_has_every_download_and_the_script() -> None:
-    result = results.short("any-job", downloads(100), ())
+    result = job_result.short("any-job", downloads(100), ())
 
     assert result is not None
     assert len(result["result"]) == 100
@@ -31,10 +31,10 @@ def test_h06_two_thousand_datablocks_make_a_result_below_a_megabyte() -> None:
     many = downloads(2000)
     failed = [f"any/{number}: internal: {'x' * 500}" for number in range(100)]
 
-    assert results.short("any-job", many, failed) is None
-    result = results.long("any-job", many, failed, f"{ANY_LINK}1", f"{ANY_LINK}2")
+    assert job_result.short("any-job", many, failed) is None
+    result = job_result.long("any-job", many, failed, f"{ANY_LINK}1", f"{ANY_LINK}2")
 
-    assert len(json.dumps(result)) < results.MAX_RESULT_BYTES / 5
+    assert len(json.dumps(result)) < job_result.MAX_RESULT_BYTES / 5
     assert (result["datablocks"], result["size"], result["unpackedSize"]) == (2000, 40_000, 20_000)
     assert result["expires"] == "2026-11-30T00:00:00+00:00"
     assert f"{ANY_LINK}2" in base64.b64decode(result["downloadScript"]).decode()

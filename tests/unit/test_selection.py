@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
-from archiver.selection import Choice, Place, locate
+from archiver.retrieve.selection import Choice, Place, locate
 from archiver.tar.layout import Limits
 from tests.archive import former_tar, our_tar, our_tars
 from tests.catalogue import ANY_TIME

@@ -8,8 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from archiver.aws import metering
+from archiver.deadline import deadline
+from archiver.log import logger
 from archiver.models.states import Failure, Run, RunFailed
-from archiver.step import deadline, logger, step
+from archiver.step import step
 from tests.account import LambdaContext
 
 RUN = {"job_id": "any-job", "run_id": "any-job-1", "pid": "any/pid"}

@@ -9,7 +9,8 @@ from archiver.errors import ServiceRefused
 from archiver.keys import Keys
 from archiver.models.files import SourceFile, Upload
 from archiver.models.states import Lease
-from archiver.storage import buckets, leases, run_folder, sources, sweep_notes
+from archiver.storage import buckets, leases, sources, sweep_notes
+from archiver.storage.run_folder import RunFolder
 from tests.s3_faults import Exchange, S3Faults, S3Request, Send
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def test_any_range_of_the_file_list_is_read_back(aws: "S3Client", monkeypatch: p
     assert aws
     monkeypatch.setattr(buckets, "FILES_PER_PAGE", 4)
     files = [SourceFile(path=f"{n:02}", size=n, mtime_ns=0) for n in range(10)]
-    folder = run_folder.RunFolder("any-run")
+    folder = RunFolder("any-run")
     assert folder.write_files(files) == (10, 45)
     assert list(folder.files()) == files
     assert list(folder.files(3, 6)) == files[3:9]
@@ -34,7 +35,7 @@ def test_any_range_of_the_file_list_is_read_back(aws: "S3Client", monkeypatch: p
 def test_a_document_that_must_be_there_is_named_when_it_is_not(aws: "S3Client") -> None:
     assert aws
     with pytest.raises(LookupError, match=r"runs/any-run/plan.json was not written"):
-        run_folder.RunFolder("any-run").need("plan.json", dict)
+        RunFolder("any-run").need("plan.json", dict)
 
 
 def test_a_lease_is_held_by_one_run_until_it_is_given_back(aws: "S3Client") -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models.states import SweepProgress
-from archiver.sweeping import Sweeping
+from archiver.sweep.sweeping import Sweeping
 
 pytestmark = pytest.mark.usefixtures("environment")
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from archiver.drops import LONGEST_SECONDS, FileCount, Look, Patience, Waiting, wait_for_documents, wait_on
+from archiver.ingest import LONGEST_SECONDS, FileCount, Look, Patience, Waiting, wait_for_documents, wait_on
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 PATIENCE = Patience(quiet=30, missing=120)

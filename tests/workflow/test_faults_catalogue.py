@@ -45,7 +45,7 @@ A_PAGE = {"match": "/api/", "status": 403, "body": "<html>Maintenance</html>"}
 @pytest.fixture
 def one_file_each(environment: pytest.MonkeyPatch) -> None:
     """Every file is a datablock of its own."""
-    environment.setattr("archiver.runs.Limits", lambda **_: Limits(datablock_files=1))
+    environment.setattr("archiver.archive.runs.Limits", lambda **_: Limits(datablock_files=1))
 
 
 TEN_FILES = {f"{number}.mrc": b"any bytes" for number in range(10)}

@@ -137,7 +137,7 @@ def test_an_upload_that_stays_open_is_named_and_the_drop_is_taken_in_when_it_is_
     monkeypatch: pytest.MonkeyPatch,
     list_in: str,
 ) -> None:
-    monkeypatch.setattr("archiver.drops.waiting.LONGEST_SECONDS", 900)
+    monkeypatch.setattr("archiver.ingest.waiting.LONGEST_SECONDS", 900)
     sync = a_sync(aws, "first", list_in=list_in, stuck="Movies/17.mrc")
 
     end = take_in(sync)

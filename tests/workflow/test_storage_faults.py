@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from archiver.keys import Keys
+from archiver.log import logger
 from archiver.lts.long_term_storage import long_term_storage
 from archiver.packaging import transfers
 from archiver.scicat import catalogue
 from archiver.settings import MIB
-from archiver.step import logger
 from archiver.storage import buckets, leases
 from tests.account import SECRETS, LambdaContext
 from tests.catalogue import Scicat
@@ -273,7 +273,7 @@ def test_g10_a_storage_that_comes_back_after_days_gets_the_dataset(
 def test_g10_a_storage_that_does_not_come_back_ends_the_run(
     workflows: Workflows, dataset: ADataset, s3_faults: S3Faults, environment: pytest.MonkeyPatch
 ) -> None:
-    environment.setattr("archiver.handoff.PATIENCE", timedelta())
+    environment.setattr("archiver.archive.storing.PATIENCE", timedelta())
     s3_faults.refuse("*", "ServiceUnavailable", 503, bucket="lts", times=ALWAYS)
     before = dataset.landing()
     assert archive(workflows, dataset) == "finishedUnsuccessful"

@@ -2,10 +2,9 @@
 
 from enum import StrEnum
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-logger = Logger(service="archiver", child=True)
+from archiver.log import logger
 
 
 class Alarm(StrEnum):

@@ -2,21 +2,18 @@
 
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from functools import wraps
 from typing import Any, Protocol, get_type_hints
 
-from aws_lambda_powertools import Logger
 from pydantic import BaseModel, TypeAdapter
 
 from archiver.aws import metering
+from archiver.deadline import until
+from archiver.log import logger
 from archiver.settings import settings
-
-logger = Logger(service="archiver", utc=True)
 
 # Kept free at the end of an invocation to write down where it stopped.
 _MARGIN_SECONDS = 30.0
-_deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 
 
 class Context(Protocol):
@@ -28,11 +25,6 @@ class Context(Protocol):
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda stops this invocation."""
         ...
-
-
-def deadline() -> float:
-    """The ``time.monotonic()`` at which this invocation should stop and hand the rest to the next."""
-    return _deadline.get()
 
 
 def step[In: BaseModel, Out: BaseModel | None](
@@ -54,11 +46,8 @@ def step[In: BaseModel, Out: BaseModel | None](
         logger.append_keys(step=context.function_name, request_id=context.aws_request_id, **bound)
         started, moved, asked = time.monotonic(), metering.moved(), metering.asked()
         left = context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS
-        token = _deadline.set(started + min(max(left, 1.0), settings().slice_seconds))
-        try:
+        with until(started + min(max(left, 1.0), settings().slice_seconds)):
             result = function(work)
-        finally:
-            _deadline.reset(token)
         seconds = round(time.monotonic() - started, 3)
         share = {"bytes": dict(metering.moved() - moved), "requests": dict(metering.asked() - asked)}
         logger.info("step finished", extra={"seconds": seconds, **share})

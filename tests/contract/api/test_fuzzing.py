@@ -15,10 +15,10 @@ from pydantic_core.core_schema import ErrorType
 from schemathesis.checks import CheckContext, CheckFunction
 from schemathesis.specs.openapi.checks import ignored_auth, missing_required_header, positive_data_acceptance
 
-from archiver import links
 from archiver.http import tokens
 from archiver.http.callers import Caller
 from archiver.keys import Keys
+from archiver.retrieve import links
 from tests.account import ROOT
 from tests.archive import deliver
 from tests.archiver_api import JOB_API_ACCOUNT, basic, bearer

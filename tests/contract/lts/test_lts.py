@@ -12,12 +12,12 @@ import pytest
 from archiver.aws.multipart import part_ranges
 from archiver.aws.s3 import Bucket
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
-from archiver.delivery import Delivered, Refused, Wanted, deliver
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.lts import long_term_storage as module
 from archiver.lts.long_term_storage import LongTermStorage, TapeState, long_term_storage
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.datablocks import SealedDatablock
+from archiver.retrieve.delivery import Delivered, Refused, Wanted, deliver
 from archiver.settings import MIB
 from archiver.tar.format import LAYOUT_VERSION
 from mocks.lts.tape import Hardware
@@ -293,7 +293,7 @@ def delivery(
     lts: "TapeMock", behind: "S3Client", storage: LongTermStorage, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[float], Delivered | Refused | None]:
     """Delivers a tar that is online; its argument is the deadline."""
-    monkeypatch.setattr("archiver.delivery.STREAMED_PART", 5 * MIB)
+    monkeypatch.setattr("archiver.retrieve.delivery.STREAMED_PART", 5 * MIB)
     retrieval, notes = f"retrieval-{lts.bucket}", Notes()
     behind.create_bucket(Bucket=retrieval)
     lts.put(KEY, TAR, ChecksumAlgorithm="CRC64NVME")

@@ -5,15 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from archiver import reports
 from archiver.aws import step_functions
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused
 from archiver.keys import Keys
 from archiver.models.catalogue import CatalogueFile
 from archiver.models.datablocks import SealedDatablock
 from archiver.models.states import Lease, RunOutcome
+from archiver.reporting.lifecycle import outcome_of
 from archiver.scicat import catalogue
-from archiver.storage import buckets, leases, run_folder
+from archiver.storage import buckets, leases
+from archiver.storage.run_folder import RunFolder
 from functions.claim_dataset.app import handler
 from tests.account import LambdaContext
 from tests.catalogue import ANY_TIME
@@ -147,7 +148,7 @@ def test_an_archived_dataset_whose_owner_reset_its_lifecycle_is_called_archived_
     assert claimed is not None
     assert claimed["archived"] is True
     assert ARCHIVED.items() <= archived.lifecycle.items()
-    assert run_folder.RunFolder("other-job-1").need("outcome.json", RunOutcome).code == "already_archived"
+    assert RunFolder("other-job-1").need("outcome.json", RunOutcome).code == "already_archived"
 
 
 def test_an_archived_dataset_that_its_owner_called_archivable_is_no_longer(
@@ -234,7 +235,7 @@ def test_records_that_a_failed_run_could_not_take_back_are_taken_back_before_the
 ) -> None:
     dataset = a_dataset()
     do_steps(dataset, *TO_VERIFIED, "register_datablocks", context=lambda_context)
-    dataset.folder.save("outcome.json", reports.outcome(dataset.pid, Reason(Code.SCICAT_REJECTED, "any")))
+    dataset.folder.save("outcome.json", outcome_of(dataset.pid, Reason(Code.SCICAT_REJECTED, "any")))
     leases.release_lease(dataset.pid, dataset.run_id)
     # Not even a flag that a user set makes it an archive.
     dataset.scicat.set_lifecycle(dataset.pid, archivable=False, retrievable=True)

@@ -4,15 +4,16 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from archiver import archived, grants
 from archiver.alarms import Alarm
 from archiver.aws.s3 import Bucket
 from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.files import S3Object, Upload
 from archiver.models.states import Lease
 from archiver.packaging import sealed_datablocks
+from archiver.reporting import archived
 from archiver.scicat import catalogue
 from archiver.storage import buckets, leases, sources
+from archiver.uploads import quota
 from functions.clean_up_dataset.app import handler
 from tests import dropping
 from tests.account import LambdaContext
@@ -25,11 +26,11 @@ def test_j01_an_archived_dataset_leaves_its_documents_and_nothing_else_however_o
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:
     dataset = a_dataset()
-    grants.grant(dataset.pid, 1, budget=1)
+    quota.grant(dataset.pid, 1, budget=1)
     do_steps(dataset, *TO_COMPLETE, context=lambda_context)
     for _ in range(2):
         handler(dataset.run, lambda_context)
-    assert grants.grant("any/other", 1, budget=1) is None
+    assert quota.grant("any/other", 1, budget=1) is None
     assert dataset.landing() == {dataset.prefix + "dataset.json"}
     assert list(buckets.staging().list("openem-network/")) == []
     assert leases.read_lease(dataset.pid) is None

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from archiver.delivery import Refused
 from archiver.errors import Code, ServiceRefused, reason
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import RunOutcome
+from archiver.retrieve.delivery import Refused
 from archiver.storage.run_folder import RunFolder
 from functions.complete_retrieval.app import handler
 from tests.account import LambdaContext

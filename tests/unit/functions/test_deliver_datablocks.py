@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from archiver.alarms import Alarm
-from archiver.delivery import Delivered, Refused
 from archiver.errors import Code
 from archiver.lts.long_term_storage import LongTermStorage, StoredDatablock
+from archiver.retrieve.delivery import Delivered, Refused
 from archiver.storage.run_folder import RunFolder
 from functions.claim_retrieval.app import handler as claim
 from functions.deliver_datablocks.app import handler

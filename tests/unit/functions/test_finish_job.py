@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from archiver import links, reports, results
 from archiver.aws import step_functions
-from archiver.delivery import Delivered
 from archiver.errors import Code
 from archiver.keys import Keys
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import JobBegun, JobKind, Run, RunOutcome
+from archiver.reporting.lifecycle import pending_outcome
+from archiver.retrieve import job_result, links
+from archiver.retrieve.delivery import Delivered
 from archiver.settings import settings
 from archiver.storage import buckets, leases
 from archiver.storage.run_folder import RunFolder
@@ -190,7 +191,7 @@ def test_a_second_attempt_to_finish_offers_the_same(scicat: Scicat) -> None:
 def test_h06_a_long_result_is_written_beside_the_datablocks(
     scicat: Scicat, aws: "S3Client", environment: pytest.MonkeyPatch
 ) -> None:
-    environment.setattr(results, "MAX_RESULT_BYTES", 9_000)
+    environment.setattr(job_result, "MAX_RESULT_BYTES", 9_000)
     job_id = a_job(scicat, JobKind.RETRIEVE, DONE)
     delivered(f"{job_id}-1", *(f"any/a_{number}.tar" for number in range(20)))
 
@@ -208,7 +209,7 @@ def test_h06_a_long_result_is_written_beside_the_datablocks(
 
 
 def test_f23_a_job_with_an_archive_that_waits_for_scicat_is_not_told_yet(scicat: Scicat) -> None:
-    job_id = a_job(scicat, JobKind.ARCHIVE, DONE, reports.pending("any/1", Code.SCICAT_UNAVAILABLE))
+    job_id = a_job(scicat, JobKind.ARCHIVE, DONE, pending_outcome("any/1", Code.SCICAT_UNAVAILABLE))
 
     assert finish(job_id, JobKind.ARCHIVE)["status"] == "pending"
     assert scicat.told == []

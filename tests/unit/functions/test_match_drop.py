@@ -7,8 +7,8 @@ import pytest
 
 from archiver.aws import clients
 from archiver.aws.s3 import Bucket
-from archiver.drops import DropMatched, DropStatus, FileCount, Waiting
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused
+from archiver.ingest import DropMatched, DropStatus, FileCount, Waiting
 from functions.match_drop.app import handler
 from tests import dropping
 from tests.account import LambdaContext

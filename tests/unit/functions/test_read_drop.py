@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from archiver.aws.s3 import Bucket
-from archiver.drops import MARKER_LIMIT, DropContent, ListedFile
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused, ServiceUnavailable
+from archiver.ingest import MARKER_LIMIT, DropContent, ListedFile
 from archiver.models.states import Lease
 from archiver.storage import leases
 from functions.read_drop.app import handler

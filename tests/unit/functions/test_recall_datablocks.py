@@ -11,13 +11,13 @@ import pytest
 import time_machine
 
 from archiver.aws import clients
-from archiver.delivery import Refused
 from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
 from archiver.lts.polling import LONGEST_WAIT, SHORTEST_WAIT, wait_after
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import RecallProgress
+from archiver.retrieve.delivery import Refused
 from archiver.scicat import Job, JobDataset
 from archiver.storage.run_folder import RunFolder
 from functions.recall_datablocks.app import handler

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archiver.drops import DropStatus
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused
+from archiver.ingest import DropStatus
 from archiver.models.files import Upload
 from archiver.scicat import JobStatus, catalogue
 from archiver.storage import sources

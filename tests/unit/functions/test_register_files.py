@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archiver.drops import DropRegistered, matching
 from archiver.errors import Code, DatasetRejected, Reason
+from archiver.ingest import DropRegistered, matching
 from archiver.models.catalogue import CatalogueFile
 from archiver.scicat import catalogue
 from functions.register_files.app import handler

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from archiver.drops import DropStatus
 from archiver.errors import Code, DatasetRejected, ServiceUnavailable
+from archiver.ingest import DropStatus
 from archiver.storage import leases
 from functions.report_drop.app import handler
 from tests import dropping

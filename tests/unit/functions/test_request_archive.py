@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archiver.drops import DropRegistered, DropStatus, FileCount
+from archiver.ingest import DropRegistered, DropStatus, FileCount
 from archiver.scicat import JobStatus, catalogue
 from functions.request_archive.app import handler
 from tests import dropping

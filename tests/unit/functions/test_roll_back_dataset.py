@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from archiver import reports
 from archiver.aws import step_functions
 from archiver.errors import Code, Reason, ServiceUnavailable
 from archiver.keys import Keys
 from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.states import RunOutcome
+from archiver.reporting.failures import failure_of
 from archiver.scicat import catalogue
 from archiver.storage import buckets, leases
 from functions.roll_back_dataset.app import handler
@@ -123,7 +123,7 @@ def test_f23_a_verified_archive_that_only_scicat_does_not_know_yet_is_kept(
 ) -> None:
     dataset = a_dataset()
     do_steps(dataset, *TO_VERIFIED, context=lambda_context)
-    silent = reports.failure_of(Reason(Code.SCICAT_UNAVAILABLE, "SciCat did not answer."))
+    silent = failure_of(Reason(Code.SCICAT_UNAVAILABLE, "SciCat did not answer."))
     before = [found.key for found in buckets.staging().list(Keys.UPLOADS)]
     dataset.scicat.faults({"match": "/api/", "status": 503})
 

@@ -4,15 +4,16 @@ from collections.abc import Callable
 
 import pytest
 
-from archiver import datasets, landing_zone, upload_files
+from archiver.archive import matching
 from archiver.errors import DatasetRejected
 from archiver.keys import Keys
 from archiver.models import file_lists
 from archiver.models.files import Upload
 from archiver.models.states import Snapshot
-from archiver.remarks import Remark, RemarkCode
+from archiver.reporting.warnings import Remark, RemarkCode
 from archiver.scicat import catalogue
 from archiver.storage import sources
+from archiver.uploads import known_files, registry
 from functions.snapshot_dataset.app import handler
 from tests.account import LambdaContext
 from tests.catalogue import ANY_TIME
@@ -95,9 +96,9 @@ def declared(a_dataset: Callable[..., ADataset]) -> ADataset:
 def declare(dataset: ADataset) -> None:
     listed = catalogue().files_of(PID, lambda files: sorted(files, key=file_lists.byte_order))
     there = sources.uploaded(sources.upload_of(PID))
-    matched = list(datasets.match(listed, there, dataset.prefix))
-    seen = upload_files.pin(PID, [(file.path, file.size, file.etag) for file in matched if file.etag])
-    with landing_zone.finalizing(PID) as finalizing:
+    matched = list(matching.match(listed, there, dataset.prefix))
+    seen = known_files.pin(PID, [(file.path, file.size, file.etag) for file in matched if file.etag])
+    with registry.finalizing(PID) as finalizing:
         assert finalizing is not None
         assert finalizing.pin(seen)
         assert finalizing.end()
@@ -131,9 +132,9 @@ def test_what_came_after_the_upload_was_declared_complete_is_refused_and_nothing
 
 def test_a_links_target_that_was_taken_away_is_noticed(declared: ADataset, lambda_context: LambdaContext) -> None:
     add(declared)
-    upload = landing_zone.upload(PID)
+    upload = registry.upload(PID)
     assert upload is not None
-    assert landing_zone.reopen(PID, upload)
+    assert registry.reopen(PID, upload)
     declare(declared)
     declared.s3.delete_object(Bucket="landing", Key=f"{declared.prefix}latest.mrc")
 

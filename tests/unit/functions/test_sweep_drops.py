@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 
-from archiver import drop_folder
 from archiver.aws import clients
-from archiver.drops import DropStatus
+from archiver.ingest import DropStatus, drop_folder
 from archiver.models.files import Upload
 from archiver.models.states import Lease
 from archiver.storage import buckets, leases, sources

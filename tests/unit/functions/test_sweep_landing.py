@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 
-from archiver import archived, landing_zone
 from archiver.keys import Keys
-from archiver.landing_zone import DatasetUpload
 from archiver.models.states import Lease
+from archiver.reporting import archived
 from archiver.storage import leases
+from archiver.uploads import registry
+from archiver.uploads.registry import DatasetUpload
 from functions.sweep_landing import app
 from functions.sweep_landing.app import handler
 from tests.account import LambdaContext
@@ -67,7 +68,7 @@ def granted() -> DatasetUpload:
 
 def is_uploaded(scicat: Scicat) -> None:
     assert scicat
-    assert landing_zone.open_upload(PID, granted())
+    assert registry.open_upload(PID, granted())
 
 
 def is_worked_on(scicat: Scicat) -> None:
@@ -78,7 +79,7 @@ def is_worked_on(scicat: Scicat) -> None:
 
 def is_declared_complete(scicat: Scicat) -> None:
     is_uploaded(scicat)
-    with landing_zone.finalizing(PID) as finalizing:
+    with registry.finalizing(PID) as finalizing:
         assert finalizing is not None
         assert finalizing.end()
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 import time_machine
 
-from archiver import reports
-from archiver.drops import DropStatus
 from archiver.errors import Code, Reason, ServiceRefused
+from archiver.ingest import DropStatus
 from archiver.models.states import Failure, Lease, RunOutcome
-from archiver.storage import leases, run_folder
+from archiver.reporting import failures, lifecycle
+from archiver.storage import leases
+from archiver.storage.run_folder import RunFolder
 from functions.sweep_runs.app import MAX_RUNS, handler
 from tests import dropping
 from tests.account import LambdaContext
@@ -48,7 +49,7 @@ def found(sweep: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def reason(run: dict[str, Any]) -> Reason:
-    return reports.reason_of(Failure.model_validate(run["failure"]))
+    return failures.reason_of(Failure.model_validate(run["failure"]))
 
 
 def test_a_run_that_goes_on_is_left_alone(an_execution: Callable[..., str], sweep: dict[str, str]) -> None:
@@ -92,7 +93,7 @@ def test_a_run_ends_as_it_wrote_down(
 ) -> None:
     take_lease(an_execution("archive_dataset", RUN, "FAILED"))
     written = RunOutcome(pid=PID, outcome=outcome, code="missing_files", message="Any.", files=("a", "b"), count=200)
-    run_folder.RunFolder(RUN).save("outcome.json", written)
+    RunFolder(RUN).save("outcome.json", written)
 
     (run,) = found(sweep)
 
@@ -116,7 +117,7 @@ def test_an_ingest_ends_as_its_status_says_or_as_its_execution(
     aws.put_object(
         Bucket="landing", Key="incoming/rejected/dataset.status.json", Body=status.model_dump_json().encode()
     )
-    run_folder.RunFolder("requested").save("outcome.json", DropStatus(status="requested", message="Any."))
+    RunFolder("requested").save("outcome.json", DropStatus(status="requested", message="Any."))
 
     runs = {run["run_id"]: run for run in found(sweep)}
 
@@ -151,7 +152,7 @@ def test_a_run_that_could_not_be_settled_for_an_hour_is_counted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     take_lease(an_execution("archive_dataset", RUN, "FAILED"))
-    run_folder.RunFolder(RUN).save("outcome.json", reports.pending(PID, Code.SCICAT_UNAVAILABLE))
+    RunFolder(RUN).save("outcome.json", lifecycle.pending_outcome(PID, Code.SCICAT_UNAVAILABLE))
     found(sweep)
     assert "OverdueRuns" not in capsys.readouterr().out
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from archiver import links
 from archiver.http import tokens
 from archiver.http.app import MAX_BODY_BYTES
 from archiver.http.callers import Caller
+from archiver.retrieve import links
 from tests.account import ROOT
 from tests.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event
 

@@ -13,10 +13,10 @@ import time_machine
 from aws_lambda_powertools.event_handler.openapi.models import Operation
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from archiver import links
 from archiver.http import auth, remembered, tokens
 from archiver.http.app import api as resolver
 from archiver.http.callers import Caller
+from archiver.retrieve import links
 from archiver.scicat import Catalogue, Identity
 from tests.archiver_api import JOB_API_ACCOUNT, Api, basic, bearer, event
 from tests.catalogue import Scicat

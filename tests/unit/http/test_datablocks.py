@@ -10,8 +10,8 @@ import requests
 import time_machine
 from types_boto3_s3 import S3Client
 
-from archiver import links, renewal
 from archiver.keys import Keys
+from archiver.retrieve import links, renewal
 from tests.account import forget_what_processes_remember
 from tests.archive import deliver
 from tests.archiver_api import Answer, Api, event

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 
-from archiver import filetable, grants, landing_zone, upload_files
 from archiver.http import dataset_uploads, patience, remembered
 from archiver.models.catalogue import FileBlock
 from archiver.models.files import S3Object
@@ -20,6 +19,7 @@ from archiver.scicat.responses import Answer
 from archiver.scicat.transport import Request, Server
 from archiver.settings import GIB, settings
 from archiver.storage import buckets, sources
+from archiver.uploads import file_table, known_files, quota, registry
 from tests.archiver_api import Api
 from tests.catalogue import ANY_TIME, Scicat
 from tests.uploading import PID, PREFIX, User
@@ -222,7 +222,7 @@ def test_urls_are_given_for_two_seconds_at_most_after_another_process_closed_the
     uploaded: User, environment: pytest.MonkeyPatch
 ) -> None:
     assert uploaded.presign("a.mrc").status == 201
-    with landing_zone.finalizing(PID) as elsewhere:
+    with registry.finalizing(PID) as elsewhere:
         assert elsewhere is not None
         elsewhere.end()
     assert uploaded.presign("a.mrc").status == 201
@@ -249,7 +249,7 @@ def test_b41_a_slow_scicat_is_answered_by_500_with_details(uploaded: User, envir
 
 
 def test_b42_of_requests_at_the_same_time_one_asks_for_the_job(uploaded: User, scicat: Scicat) -> None:
-    with landing_zone.asking(PID) as first, landing_zone.asking(PID) as second:
+    with registry.asking(PID) as first, registry.asking(PID) as second:
         assert (first, second) == (True, False)
         assert uploaded.finalize(create_archiving_job=True).status == 201
 
@@ -260,13 +260,13 @@ def test_b42_of_requests_at_the_same_time_one_asks_for_the_job(uploaded: User, s
 
 @pytest.mark.usefixtures("aws")
 def test_a_request_that_ended_without_a_word_is_not_waited_for() -> None:
-    lost = landing_zone.asking(PID)
+    lost = registry.asking(PID)
     lost.__enter__()
-    with landing_zone.asking(PID) as at_once:
+    with registry.asking(PID) as at_once:
         assert not at_once
     with (
         time_machine.travel(datetime.now(UTC) + timedelta(minutes=2), tick=False),
-        landing_zone.asking(PID) as later,
+        registry.asking(PID) as later,
     ):
         assert later
     # Its end, which nobody saw in time: left to the garbage collection, it would come in another test's account.
@@ -412,17 +412,17 @@ def test_b26_another_groups_user_can_do_nothing_to_the_dataset(uploaded: User, a
         (403, "forbidden"),
     ]
     assert len(keys(aws)) == len(FILES)
-    upload = landing_zone.upload(PID)
+    upload = registry.upload(PID)
     assert upload is not None
     assert upload.state == "open"
 
 
 def test_of_two_that_do_not_fit_together_one_is_granted(user1: User) -> None:
     assert user1
-    assert grants.grant("any/1", 6 * GIB, 10 * GIB) is None
-    assert grants.grant("any/2", 6 * GIB, 10 * GIB) == 4 * GIB
-    grants.release("any/1")
-    assert grants.grant("any/2", 6 * GIB, 10 * GIB) is None
+    assert quota.grant("any/1", 6 * GIB, 10 * GIB) is None
+    assert quota.grant("any/2", 6 * GIB, 10 * GIB) == 4 * GIB
+    quota.release("any/1")
+    assert quota.grant("any/2", 6 * GIB, 10 * GIB) is None
 
 
 @pytest.mark.usefixtures("aws", "atomic_s3")
@@ -430,10 +430,10 @@ def test_in_a_race_nothing_is_granted_twice_and_nobody_is_told_so_in_vain() -> N
     """Of sixteen requests of eight datasets, two each with another size, as many are granted as fit."""
     asked = [(f"any/{number % 8}", (1 + number // 8) * GIB) for number in range(16)]
     with ThreadPoolExecutor(16) as racing:
-        refused = list(racing.map(lambda one: grants.grant(one[0], one[1], 5 * GIB), asked))
+        refused = list(racing.map(lambda one: quota.grant(one[0], one[1], 5 * GIB), asked))
 
     granted = {pid for (pid, _), free in zip(asked, refused, strict=True) if free is None}
-    kept = grants.granted()
+    kept = quota.granted()
     assert set(kept) == granted
     assert sum(kept.values()) <= 5 * GIB
     assert any(free is not None for free in refused)
@@ -441,16 +441,16 @@ def test_in_a_race_nothing_is_granted_twice_and_nobody_is_told_so_in_vain() -> N
 
 @pytest.mark.usefixtures("aws")
 def test_a_grant_ends_after_90_days() -> None:
-    assert grants.grant("any/1", 6 * GIB, 10 * GIB) is None
+    assert quota.grant("any/1", 6 * GIB, 10 * GIB) is None
     with time_machine.travel(datetime.now(UTC) + timedelta(days=91), tick=False):
-        assert grants.grant("any/2", 6 * GIB, 10 * GIB) is None
-        assert grants.granted() == {"any/2": 6 * GIB}
+        assert quota.grant("any/2", 6 * GIB, 10 * GIB) is None
+        assert quota.granted() == {"any/2": 6 * GIB}
 
 
 def test_while_it_is_declared_complete_an_upload_cannot_be_given_up_nor_the_other_way_round(
     uploaded: User, aws: "S3Client"
 ) -> None:
-    with landing_zone.finalizing(PID) as first:
+    with registry.finalizing(PID) as first:
         assert first is not None
         answers = [uploaded.give_up(), uploaded.ask_for_space()]
         assert [(answer.status, answer.json["code"]) for answer in answers] == [(409, "dataset_busy")] * 2
@@ -458,14 +458,14 @@ def test_while_it_is_declared_complete_an_upload_cannot_be_given_up_nor_the_othe
         first.end()
     assert uploaded.give_up().json["code"] == "dataset_locked"
 
-    landing_zone.empty("any/other")
-    assert landing_zone._enter("any/other", "emptying") is not None
-    with landing_zone.finalizing("any/other") as second:
+    registry.empty("any/other")
+    assert registry._enter("any/other", "emptying") is not None
+    with registry.finalizing("any/other") as second:
         assert second is None
 
 
 def test_what_a_request_left_in_the_middle_is_gone_on_with_a_minute_later(uploaded: User) -> None:
-    assert landing_zone._enter(PID, "finalizing") is not None
+    assert registry._enter(PID, "finalizing") is not None
     assert uploaded.give_up().json["code"] == "dataset_busy"
 
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=2), tick=False):
@@ -483,12 +483,12 @@ def test_what_could_not_be_declared_complete_is_open_again_at_once(uploaded: Use
 
 def test_what_was_declared_complete_is_pinned_and_not_looked_at_again(uploaded: User, aws: "S3Client") -> None:
     assert uploaded.finalize().status == 201
-    before = landing_zone.upload(PID)
+    before = registry.upload(PID)
     longer(aws)
 
     assert uploaded.finalize(create_archiving_job=True).status == 201
 
-    assert landing_zone.upload(PID) == before
+    assert registry.upload(PID) == before
     assert before is not None
     assert before.pinned is not None
     assert before.pinned.files == len(FILES)
@@ -499,8 +499,8 @@ def long_list(uploaded: User, aws: "S3Client", environment: pytest.MonkeyPatch) 
     """The owner of a dataset of which SciCat has so many files that they take several requests, all of them there."""
     environment.setattr(dataset_uploads, "_LONG_LIST", 0)
     for name, value in (("_SHARE", 2), ("_SAMPLED", 1)):
-        environment.setattr(upload_files, name, value)
-    environment.setattr(filetable, "_RECORDS_PER_SHARD", 3)
+        environment.setattr(known_files, name, value)
+    environment.setattr(file_table, "_RECORDS_PER_SHARD", 3)
     for block in range(3):
         uploaded.lists({f"movies/{block}-{number}.mrc": 1 for number in range(4)})
     for block in range(3):
@@ -514,14 +514,14 @@ def test_a_list_that_takes_longer_than_a_request_is_gone_on_with(
 ) -> None:
     read: list[str] = []
 
-    def noted(block: FileBlock) -> upload_files._BlockNoted:
+    def noted(block: FileBlock) -> known_files._BlockNoted:
         read.append(block.id)
         return reading(block)
 
-    reading = upload_files._noted
-    environment.setattr(upload_files, "_noted", noted)
+    reading = known_files._noted
+    environment.setattr(known_files, "_noted", noted)
     clock = iter(range(1_000))
-    environment.setattr(upload_files, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    environment.setattr(known_files, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     environment.setattr(dataset_uploads, "_LIST_SECONDS", 2.5)
 
     answers = [long_list.ask_for_space() for _ in range(2)]
@@ -537,7 +537,7 @@ def test_a_long_list_is_compared_with_what_was_noted_of_it(long_list: User, envi
         patch.setattr(Catalogue, "files_of", None)
         assert long_list.finalize().status == 201
 
-    upload = landing_zone.upload(PID)
+    upload = registry.upload(PID)
     assert upload is not None
     assert upload.pinned is not None
     assert upload.pinned.files == len(FILES) + 12

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from archiver import grants
 from archiver.scicat import catalogue
 from archiver.settings import GIB
+from archiver.uploads import quota
 from tests import relion
 from tests.archiver_api import Answer, Api, event
 from tests.catalogue import PASSWORD, Scicat
@@ -143,13 +143,13 @@ def test_b40_a_client_without_space_asks_until_there_is_some(
     ingestor: Ingestor, aws: "S3Client", environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("LANDING_BUDGET_GIB", "1")
-    grants.grant("any/other", GIB, GIB)
+    quota.grant("any/other", GIB, GIB)
     waited: list[int] = []
 
     def wait() -> None:
         waited.append(1)
         if len(waited) == 3:
-            grants.release("any/other")
+            quota.release("any/other")
 
     ingestor.wait = wait
     pid, _ = ingestor.upload(FILES, archive=False)

@@ -10,10 +10,10 @@ import boto3
 import jwt
 import pytest
 
-from archiver import links
 from archiver.http import tokens
 from archiver.http.callers import Caller
 from archiver.models.states import JobBegun, JobKind, Run
+from archiver.retrieve import links
 from archiver.storage.run_folder import RunFolder
 from tests.account import execution_arn, state_machine_arn
 from tests.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event

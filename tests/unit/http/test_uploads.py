@@ -12,13 +12,13 @@ import pytest
 import requests
 from botocore.awsrequest import AWSResponse, HTTPHeaders
 
-from archiver import filetable, grants, landing_zone
 from archiver.aws import clients
 from archiver.aws.s3 import Bucket
-from archiver.inbox import Inbox, Parts
 from archiver.keys import Keys
 from archiver.settings import MIB
 from archiver.storage import buckets
+from archiver.uploads import file_table, quota, registry
+from archiver.uploads.presigning import Inbox, Parts
 from tests.archiver_api import Answer, Api
 from tests.catalogue import Scicat
 from tests.s3_faults import S3Faults
@@ -239,7 +239,7 @@ def test_b24_of_requests_at_the_same_time_one_upload_stays(
         """Another request comes through while this one waits for S3."""
         if not others:
             others.append("begins")
-            others.append(landing_zone.begin_upload(PID, key, 2).upload_id)
+            others.append(registry.begin_upload(PID, key, 2).upload_id)
         return begin(inbox, key)
 
     environment.setattr(Inbox, "begin", begin_after_another)
@@ -525,7 +525,7 @@ def test_b37_without_a_checksum_no_header_is_signed(user1: User) -> None:
 
 
 def test_without_a_grant_nothing_can_be_sent(user1: User, aws: "S3Client") -> None:
-    grants.release(PID)
+    quota.release(PID)
     buckets.staging().delete([Keys.upload(PID)])
 
     answers = [user1.presign(parts=2), user1.complete("any"), user1.parts("any")]
@@ -540,7 +540,7 @@ def test_without_a_grant_nothing_can_be_sent(user1: User, aws: "S3Client") -> No
 
 def test_a_grant_ends_and_can_be_had_again(user1: User, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(grants, "GRANTED_FOR", timedelta(seconds=-1))
+        patch.setattr(quota, "GRANTED_FOR", timedelta(seconds=-1))
         assert user1.ask_for_space().status == 201
         assert user1.presign().json["code"] == "no_space_granted"
 
@@ -571,7 +571,7 @@ def test_a_file_that_scicat_lists_since_can_be_sent_when_space_was_asked_for_aga
 def test_many_thousand_files_are_listed_once_and_found_by_one_request(
     user1: User, s3_faults: S3Faults, environment: pytest.MonkeyPatch
 ) -> None:
-    environment.setattr(filetable, "_RECORDS_PER_SHARD", 10)
+    environment.setattr(file_table, "_RECORDS_PER_SHARD", 10)
     user1.lists({f"grids/{number}.mrc": number for number in range(1, 101)})
     assert user1.ask_for_space().status == 201
     s3_faults.requests.clear()

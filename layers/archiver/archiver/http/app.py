@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from aws_lambda_powertools.event_handler.api_gateway import Route
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
@@ -23,8 +22,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from archiver.http import auth, cors, datablocks, dataset_uploads, errors, health, jobs, json_bodies, login, uploads
 from archiver.http.errors import Refusal, WrongRequest
-
-logger = Logger(service="archiver", utc=True)
+from archiver.log import logger
 
 MAX_BODY_BYTES = 1_000_000
 

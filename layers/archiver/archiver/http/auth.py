@@ -15,7 +15,6 @@ from functools import cache
 from http import HTTPStatus
 from typing import cast
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.api_gateway import Route
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
@@ -29,10 +28,9 @@ from archiver.http.errors import Refusal
 from archiver.http.jwts import Claimed
 from archiver.http.patience import Asked
 from archiver.http.remembered import Remembered
+from archiver.log import logger
 from archiver.scicat import catalogue
 from archiver.settings import settings
-
-logger = Logger(service="archiver", child=True)
 
 # What a route's ``security`` names; several in one list are alternatives.
 BASIC: dict[str, list[str]] = {"basic": []}

@@ -10,12 +10,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from archiver import links, renewal
 from archiver.http.auth import BASIC
 from archiver.http.errors import Refusal, documented
 from archiver.http.upload_bodies import NamedPid
-from archiver.links import Link
 from archiver.models.states import Pid
+from archiver.retrieve import links, renewal
+from archiver.retrieve.links import Link
 from archiver.settings import settings
 from archiver.storage import buckets
 from archiver.tar import provenance

@@ -7,12 +7,11 @@ from http import HTTPStatus
 from threading import Event
 from typing import Annotated, Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from archiver import datasets, grants, landing_zone, upload_files
+from archiver.archive import matching
 from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected
 from archiver.http import access, auth, receiving
 from archiver.http.auth import BEARER
@@ -27,9 +26,8 @@ from archiver.http.upload_bodies import (
     SpaceGranted,
     SpaceRefused,
 )
-from archiver.inbox import inbox
 from archiver.keys import Keys
-from archiver.landing_zone import DatasetUpload
+from archiver.log import logger
 from archiver.models.catalogue import CatalogueDataset
 from archiver.models.file_lists import byte_order
 from archiver.models.files import Upload
@@ -37,11 +35,13 @@ from archiver.models.states import JobKind
 from archiver.scicat import catalogue
 from archiver.settings import GIB, settings
 from archiver.storage import sources
-from archiver.upload_files import FilesNoted
+from archiver.uploads import known_files, quota, registry
+from archiver.uploads.known_files import FilesNoted
+from archiver.uploads.presigning import inbox
+from archiver.uploads.registry import DatasetUpload
 from archiver.wording import counted
 
 router = APIGatewayRouter()
-logger = Logger(service="archiver", child=True)
 
 # API Gateway and the function wait for 29 seconds. A hundred thousand files are compared in about half of the time.
 _LONG_SECONDS = 26.0
@@ -81,17 +81,17 @@ def request(asked: Annotated[SpaceAsked, Body()]) -> Response[dict[str, Any]]:
             dataset.pid, asked, "SciCat's list of the dataset's files is long. Please ask again for the rest."
         )
     size = max(asked.dataset_size_gib * GIB, listed.size)
-    free = grants.grant(dataset.pid, size, settings().landing_budget_gib * GIB)
+    free = quota.grant(dataset.pid, size, settings().landing_budget_gib * GIB)
     if free is not None:
         message = "There is not enough space for the dataset now. Please ask again later."
         return _later(dataset.pid, asked, message, free // GIB)
     upload = DatasetUpload(
         by_owner=access.owns(auth.caller(), dataset),
-        until=datetime.now(UTC) + grants.GRANTED_FOR,
+        until=datetime.now(UTC) + quota.GRANTED_FOR,
         listed=listed,
         totals=dataset.totals,
     )
-    if not landing_zone.open_upload(dataset.pid, upload):
+    if not registry.open_upload(dataset.pid, upload):
         raise _busy()
     receiving.forget(dataset.pid)
     granted = SpaceGranted(message="There is space for the dataset.")
@@ -99,7 +99,7 @@ def request(asked: Annotated[SpaceAsked, Body()]) -> Response[dict[str, Any]]:
 
 
 def _list(pid: str) -> FilesNoted | None:
-    return catalogue().blocks_of(pid, lambda blocks: upload_files.note_list(pid, blocks, _LIST_SECONDS))
+    return catalogue().blocks_of(pid, lambda blocks: known_files.note_list(pid, blocks, _LIST_SECONDS))
 
 
 def _later(pid: str, asked: SpaceAsked, message: str, free: int = 0) -> Response[dict[str, Any]]:
@@ -133,7 +133,7 @@ def finalize(asked: Annotated[FinalizeAsked, Body()]) -> DatasetDone:
 
 
 def _finalize(pid: str, asked: FinalizeAsked, caller: Caller) -> None:
-    dataset, upload = catalogue().need_dataset(pid), landing_zone.upload(pid)
+    dataset, upload = catalogue().need_dataset(pid), registry.upload(pid)
     receiving.refuse_others(caller, dataset, upload)
     if _was_taken_over(dataset, upload):
         return
@@ -147,7 +147,7 @@ def _finalize(pid: str, asked: FinalizeAsked, caller: Caller) -> None:
 
 def _declare_complete(dataset: CatalogueDataset, upload: DatasetUpload | None) -> None:
     """Pin what lies there, if it is what SciCat lists, and tell SciCat. Refuses it otherwise, and leaves it open."""
-    with landing_zone.finalizing(dataset.pid) as finalizing:
+    with registry.finalizing(dataset.pid) as finalizing:
         if finalizing is None:
             raise _busy()
         _refuse_open_uploads(dataset.pid)
@@ -171,7 +171,7 @@ def _tell(pid: str) -> None:
 
 
 def _is_opened_again(dataset: CatalogueDataset, upload: DatasetUpload) -> bool:
-    return access.is_to_be_sent_again(dataset) and landing_zone.reopen(dataset.pid, upload)
+    return access.is_to_be_sent_again(dataset) and registry.reopen(dataset.pid, upload)
 
 
 def _was_taken_over(dataset: CatalogueDataset, upload: DatasetUpload | None) -> bool:
@@ -197,7 +197,7 @@ def _seen(dataset: CatalogueDataset, upload: DatasetUpload | None, given_up: Cal
     """What lies there. Refuses when these are not the files of SciCat's list, or have other sizes (422)."""
     known = upload.listed if upload is not None and upload.totals == dataset.totals else None
     if known is not None and known.files >= _LONG_LIST:
-        seen = upload_files.pin_listed(dataset.pid, known, given_up)
+        seen = known_files.pin_listed(dataset.pid, known, given_up)
         if seen is not None:
             return seen
     # Another list by now, or what lies there is not what was listed: SciCat's own list tells the names.
@@ -205,8 +205,8 @@ def _seen(dataset: CatalogueDataset, upload: DatasetUpload | None, given_up: Cal
     listed = catalogue().files_of(dataset.pid, lambda files: sorted(files, key=byte_order))
     uploaded = sources.uploaded_at_once(Upload(prefix=prefix), [file.path for file in listed], given_up=given_up)
     try:
-        matched = datasets.match(listed, uploaded, prefix)
-        return upload_files.pin(dataset.pid, ((file.path, file.size, file.etag) for file in matched if file.etag))
+        matched = matching.match(listed, uploaded, prefix)
+        return known_files.pin(dataset.pid, ((file.path, file.size, file.etag) for file in matched if file.etag))
     except DatasetRejected as error:
         why = error.reason
         details = "\n".join(why.files)
@@ -216,7 +216,7 @@ def _seen(dataset: CatalogueDataset, upload: DatasetUpload | None, given_up: Cal
 def _ask_for_archiving(dataset: CatalogueDataset, username: str, contact_email: str) -> None:
     """Create the archive job, unless there is one. SciCat calls ``/archiver/jobs`` before it answers."""
     email = contact_email if _EMAIL.fullmatch(contact_email) else dataset.contact_email
-    with landing_zone.asking(dataset.pid) as first:
+    with registry.asking(dataset.pid) as first:
         if first and not any(job.unfinished for job in catalogue().jobs_of(dataset.pid, JobKind.ARCHIVE)):
             owner = {"owner_group": dataset.owner_group, "owner_user": username}
             catalogue().create_job(JobKind.ARCHIVE, [dataset.pid], **owner, contact_email=email)
@@ -234,7 +234,7 @@ def _ask_for_archiving(dataset: CatalogueDataset, username: str, contact_email: 
 def abort(asked: Annotated[DatasetAsked, Body()]) -> DatasetDone:
     """Deletes what was uploaded of a dataset that is neither archived nor declared complete."""
     dataset = receiving.dataset(asked.dataset_id)
-    if not Asked(lambda: landing_zone.empty(dataset.pid), Code.S3_UNAVAILABLE).answer():
+    if not Asked(lambda: registry.empty(dataset.pid), Code.S3_UNAVAILABLE).answer():
         raise _busy()
     receiving.forget(dataset.pid)
     return DatasetDone(dataset_id=dataset.pid, message="What was uploaded is deleted.")

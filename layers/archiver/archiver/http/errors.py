@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.api_gateway import Route
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
@@ -18,8 +17,7 @@ from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 from pydantic import BaseModel, Field
 
 from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected, ServiceRefused, ServiceUnavailable
-
-logger = Logger(service="archiver", child=True)
+from archiver.log import logger
 
 _RETRY_AFTER_SECONDS = 30
 # A request may be wrong in a million ways, and its fields may have names of a megabyte: so much of that is told.

@@ -8,7 +8,6 @@ from http import HTTPStatus
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel
@@ -20,13 +19,12 @@ from archiver.http.errors import documented
 from archiver.http.patience import Asked
 from archiver.http.remembered import Remembered
 from archiver.keys import Keys
-from archiver.lts import long_term_storage as lts
+from archiver.log import logger
+from archiver.lts.long_term_storage import long_term_storage
 from archiver.settings import settings
 from archiver.storage import buckets
 
 _REMEMBERED_SECONDS = 10.0
-
-logger = Logger(service="archiver", child=True)
 router = APIGatewayRouter()
 
 
@@ -116,9 +114,7 @@ def _dependencies() -> list[_Dependency]:
     return [
         _Dependency("scicat", settings().scicat_url, Code.SCICAT_UNAVAILABLE, scicat.catalogue().check),
         _Dependency("s3", s3_endpoint, Code.S3_UNAVAILABLE, _look_into_landing),
-        _Dependency(
-            "lts", settings().lts_endpoint_url or s3_endpoint, Code.LTS_UNAVAILABLE, lts.long_term_storage().ping
-        ),
+        _Dependency("lts", settings().lts_endpoint_url or s3_endpoint, Code.LTS_UNAVAILABLE, long_term_storage().ping),
     ]
 
 

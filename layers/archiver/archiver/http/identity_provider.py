@@ -15,15 +15,13 @@ from typing import Any
 import jwt
 import orjson
 import urllib3
-from aws_lambda_powertools import Logger
 
 from archiver.http import jwts
 from archiver.http.callers import Caller, NotVerified
 from archiver.http.errors import Refusal
 from archiver.http.jwts import Expected
+from archiver.log import logger
 from archiver.settings import settings
-
-logger = Logger(service="archiver", child=True)
 
 _TIMEOUT = urllib3.Timeout(connect=2.0, read=3.0, total=5.0)
 _ANSWER_BYTES = 256 * 1024

@@ -4,7 +4,6 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Form
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
@@ -15,8 +14,8 @@ from archiver.http.auth import SCICAT, caller
 from archiver.http.callers import NotVerified
 from archiver.http.errors import documented
 from archiver.http.tokens import Tokens
+from archiver.log import logger
 
-logger = Logger(service="archiver", child=True)
 router = APIGatewayRouter()
 
 

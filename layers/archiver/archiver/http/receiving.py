@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 
-from archiver import landing_zone, upload_files, uploads
 from archiver.http import access, auth
 from archiver.http.callers import Caller
 from archiver.http.errors import Refusal, documented
 from archiver.http.remembered import Remembered
 from archiver.keys import Keys
-from archiver.landing_zone import ClientUpload, DatasetUpload
 from archiver.models.catalogue import CatalogueDataset
-from archiver.upload_files import Expected, FilesNoted
+from archiver.uploads import known_files, registry, rules
+from archiver.uploads.known_files import Expected, FilesNoted
+from archiver.uploads.registry import ClientUpload, DatasetUpload
 
 # What a route that uploads may refuse with, unless it speaks to the Ingestor alone.
 REFUSALS = documented(
@@ -42,7 +42,7 @@ class File:
 
     def upload(self, upload_id: str) -> ClientUpload:
         """The multipart upload of the file, whoever began it. Refuses an unknown one (404)."""
-        known = landing_zone.upload_of(self.pid, self.key)
+        known = registry.upload_of(self.pid, self.key)
         if known is None or known.upload_id != upload_id:
             raise Refusal(HTTPStatus.NOT_FOUND, "upload_unknown", "There is no such upload of this file.")
         return known
@@ -64,7 +64,7 @@ def dataset(pid: str) -> CatalogueDataset:
 
 def file(pid: str, object_name: str) -> File:
     """A file of such a dataset. Raises DatasetRejected(BAD_PATH) for a name that is not one of its files'."""
-    key = uploads.key_of(pid, object_name)
+    key = rules.key_of(pid, object_name)
     return File(dataset(pid).pid, key)
 
 
@@ -73,7 +73,7 @@ def listed_file(pid: str, object_name: str, *, for_urls: bool = False) -> Listed
 
     ``for_urls``: its dataset may have been closed 2 seconds ago.
     """
-    key = uploads.key_of(pid, object_name)
+    key = rules.key_of(pid, object_name)
     found = access.writable(auth.caller(), pid)
     upload = _open_datasets().get(found.pid, lambda: _open(found)) if for_urls else _open(found)
     return _listed(found, key, upload)
@@ -93,11 +93,11 @@ def refuse_others(caller: Caller, found: CatalogueDataset, upload: DatasetUpload
 def _open(found: CatalogueDataset) -> DatasetUpload | None:
     """The dataset's upload, if there is one. Refuses when it is complete (409)."""
     access.refuse_locked(found)
-    upload = landing_zone.upload(found.pid)
+    upload = registry.upload(found.pid)
     if upload is None or upload.state != "finalized":
         return upload
-    if access.is_to_be_sent_again(found) and landing_zone.reopen(found.pid, upload):
-        return landing_zone.upload(found.pid)
+    if access.is_to_be_sent_again(found) and registry.reopen(found.pid, upload):
+        return registry.upload(found.pid)
     raise Refusal(HTTPStatus.CONFLICT, "dataset_locked", "The uploads of the dataset were declared complete.")
 
 
@@ -106,7 +106,7 @@ def _listed(found: CatalogueDataset, key: str, upload: DatasetUpload | None) -> 
     if upload is None or upload.listed is None or not upload.may_be_sent_to:
         raise _no_space()
     path = key.removeprefix(Keys.uploads(found.pid))
-    expected = upload_files.expected(path, _shard(found.pid, upload.listed, path))
+    expected = known_files.expected(path, _shard(found.pid, upload.listed, path))
     if expected is None:
         message = "SciCat did not list this file when space was asked for. If it does now, please ask for space again."
         raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "file_not_listed", message, path)
@@ -116,7 +116,7 @@ def _listed(found: CatalogueDataset, key: str, upload: DatasetUpload | None) -> 
 def _shard(pid: str, listed: FilesNoted, path: str) -> bytes:
     number = listed.shard_of(path)
     try:
-        return _shards().get((pid, listed.name, number), lambda: upload_files.shard(pid, listed, number))
+        return _shards().get((pid, listed.name, number), lambda: known_files.shard(pid, listed, number))
     except LookupError:
         raise _no_space() from None  # given up at this moment
 

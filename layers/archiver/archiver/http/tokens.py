@@ -22,7 +22,6 @@ from uuid import uuid4
 
 import jwt
 import orjson
-from aws_lambda_powertools import Logger
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -33,9 +32,8 @@ from archiver.http import jwts
 from archiver.http.callers import Caller, NotVerified
 from archiver.http.errors import Refusal
 from archiver.http.jwts import Expected
+from archiver.log import logger
 from archiver.settings import settings
-
-logger = Logger(service="archiver", child=True)
 
 ISSUER = "scopemarchiver"
 _ACCESS, _REFRESH = "scopemarchiver", "scopemarchiver/token/refresh"

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from archiver import uploads
 from archiver.models.states import Pid
 from archiver.names import MAX_PID_CHARACTERS
+from archiver.uploads import rules
 
 URLS_PER_PAGE = 1_000
 
@@ -16,7 +16,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 # No dataset here has a longer pid, and SciCat is not asked for one.
 NamedPid = Annotated[Pid, StringConstraints(max_length=MAX_PID_CHARACTERS)]
 ObjectName = Annotated[str, Field(description="openem-network/datasets/<pid>/raw_files/<relative path>")]
-PartNumber = Annotated[int, Field(ge=1, le=uploads.MAX_PARTS), WHOLE]
+PartNumber = Annotated[int, Field(ge=1, le=rules.MAX_PARTS), WHOLE]
 # S3's upload ids are longer than a hundred characters; AWS does not say how long they may get.
 UploadId = Annotated[str, StringConstraints(max_length=1024)]
 
@@ -35,7 +35,7 @@ class UrlsAsked(Asked):
 
     parts: PartNumber
     first_part: PartNumber = Field(1, description="Of a file in many parts: the first one to have a URL")
-    size: Annotated[int, Field(ge=1, le=uploads.MAX_FILE_BYTES), WHOLE] | None = Field(
+    size: Annotated[int, Field(ge=1, le=rules.MAX_FILE_BYTES), WHOLE] | None = Field(
         None, description="Bytes of the file; the answer then says how long a part is"
     )
     checksums_sha256: list[Sha256] | None = Field(
@@ -96,7 +96,7 @@ class Completed(Asked):
     """All parts of a file are sent."""
 
     upload_id: UploadId = Field(description="Empty for a file that was sent in one piece")
-    parts: list[PartSent] = Field([], max_length=uploads.MAX_PARTS, description="None: whatever S3 has")
+    parts: list[PartSent] = Field([], max_length=rules.MAX_PARTS, description="None: whatever S3 has")
     checksum_sha256: Sha256 | None = Field(None, description="Base64 of the SHA-256 of the parts' raw SHA-256 digests")
 
 

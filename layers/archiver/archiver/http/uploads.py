@@ -12,7 +12,6 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from archiver import landing_zone, uploads
 from archiver.errors import MAX_NAMED_FILES
 from archiver.http import receiving
 from archiver.http.auth import BEARER
@@ -35,8 +34,9 @@ from archiver.http.upload_bodies import (
     Urls,
     UrlsAsked,
 )
-from archiver.inbox import ClientPart, Condition, Terms, inbox
-from archiver.landing_zone import ClientUpload
+from archiver.uploads import registry, rules
+from archiver.uploads.presigning import ClientPart, Condition, Terms, inbox
+from archiver.uploads.registry import ClientUpload
 from archiver.wording import counted
 
 router = APIGatewayRouter()
@@ -47,7 +47,7 @@ _URL_SECONDS = 12 * 3600
 _REFUSED_BY_S3 = {
     "EntityTooSmall": (
         "parts_too_small",
-        f"S3 does not take the parts. Each but the last must have {uploads.MIN_PART_BYTES} bytes.",
+        f"S3 does not take the parts. Each but the last must have {rules.MIN_PART_BYTES} bytes.",
     ),
     "BadDigest": ("checksum_mismatch", "S3 computed another checksum than that of the parts."),
     "InvalidPart": ("other_parts", "S3 does not have one of the parts any more, or has another one."),
@@ -73,13 +73,13 @@ _PAGE_BYTES = 1_600_000
 )
 def presign(asked: Annotated[UrlsAsked, Body()]) -> Urls:
     """Signs a page of requests; begins the multipart upload unless there is one of the file already."""
-    each = uploads.part_size(asked.size, asked.parts) if asked.size else None
+    each = rules.part_size(asked.size, asked.parts) if asked.size else None
     numbers, checksums = _wanted(asked)
     file = receiving.listed_file(asked.dataset_id, asked.object_name, for_urls=True)
     size = _size(file, asked)
     upload_id = ""
     if asked.parts > 1:
-        upload_id = landing_zone.begin_upload(file.pid, file.key, asked.parts).upload_id
+        upload_id = registry.begin_upload(file.pid, file.key, asked.parts).upload_id
         terms = [_terms_of_part(asked, number, checksum) for number, checksum in zip(numbers, checksums, strict=True)]
     else:
         # Whoever states checksums sends the headers that are asked for; today's Ingestor cannot send any.
@@ -103,7 +103,7 @@ def _condition(file: File) -> Condition:
 
 def _terms_of_part(asked: UrlsAsked, number: int, checksum: str | None) -> Terms:
     """The bytes of a part are known where its client was told how to cut the file."""
-    size = uploads.length_of(number, asked.size, asked.parts) if asked.size else None
+    size = rules.length_of(number, asked.size, asked.parts) if asked.size else None
     return Terms(_URL_SECONDS, size, checksum)
 
 
@@ -114,7 +114,7 @@ def _size(file: ListedFile, asked: UrlsAsked) -> int | None:
         return asked.size
     if asked.size not in {None, listed}:
         raise _wrong("size_mismatch", f"SciCat lists the file with {listed} bytes.")
-    uploads.refuse_parts(listed, asked.parts)
+    rules.refuse_parts(listed, asked.parts)
     return listed
 
 
@@ -202,7 +202,7 @@ def complete(sent: Annotated[Completed, Body()]) -> FileStored:
         _assemble(file, known, sent)
     _refuse_other_bytes(file, sent)
     if known and not known.ended:
-        landing_zone.end_upload(file.pid, file.key, known)
+        registry.end_upload(file.pid, file.key, known)
     return FileStored(location=f"s3://{inbox().name}/{file.key}", key=file.key)
 
 
@@ -237,7 +237,7 @@ def _refuse_other_parts(known: ClientUpload, parts: Sequence[ClientPart], sent: 
     if other:
         raise _wrong("other_parts", f"{counted(len(other), 'part is', 'parts are')} not what S3 has.", other)
     checksums = [part.sha256 for part in parts]
-    if sent.checksum_sha256 and all(checksums) and uploads.checksum_of(checksums) != sent.checksum_sha256:
+    if sent.checksum_sha256 and all(checksums) and rules.checksum_of(checksums) != sent.checksum_sha256:
         raise _wrong("checksum_mismatch", "The checksum is not that of the parts that S3 has.")
 
 
@@ -262,7 +262,7 @@ def _refuse_other_bytes(file: ListedFile, sent: Completed) -> None:
     whole = sent.parts[0] if sent.parts and not sent.upload_id else None
     if whole and whole.etag.strip('"') != arrived.etag:
         raise _wrong("checksum_mismatch", "The file's ETag is another one.")
-    if not uploads.is_checksum_of(sent.checksum_sha256, arrived.sha256):
+    if not rules.is_checksum_of(sent.checksum_sha256, arrived.sha256):
         raise _wrong("checksum_mismatch", "The checksum is not that of the file.")
 
 
@@ -282,9 +282,9 @@ def _wrong(code: str, message: str, numbers: Sequence[int] = ()) -> Refusal:
 )
 def abort(asked: Annotated[AbortAsked, Body()]) -> Aborted:
     """Aborts a file's multipart upload, whoever began it; of one that was sent in one piece there is none."""
-    file = receiving.file(asked.dataset_id or uploads.pid_of(asked.object_name), asked.object_name)
+    file = receiving.file(asked.dataset_id or rules.pid_of(asked.object_name), asked.object_name)
     if asked.upload_id:
         known = file.upload(asked.upload_id)
         inbox().abort_upload(file.key, known.upload_id)
-        landing_zone.end_upload(file.pid, file.key, known)
+        registry.end_upload(file.pid, file.key, known)
     return Aborted(message="The upload is aborted.", upload_id=asked.upload_id, object_name=asked.object_name)

@@ -11,7 +11,8 @@ done beside it. S3 itself keeps the parts; what was read and hashed lies in the 
     datablocks/<number>/sealed.json        the sealed datablock, once it is complete
 """
 
-from archiver.packaging.documents import (
+from archiver.packaging.packager import Packager
+from archiver.packaging.progress import (
     Folder,
     SliceOfDatablock,
     SliceProgress,
@@ -20,7 +21,6 @@ from archiver.packaging.documents import (
     planned_datablocks,
     sealed_datablocks,
 )
-from archiver.packaging.packager import Packager
 from archiver.packaging.sources import Source
 
 __all__ = [

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 
-from aws_lambda_powertools import Logger
-
 from archiver.aws.s3 import READINGS, Bucket
 from archiver.checksums import FileFingerprint, combine_crc64nvme, crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused
+from archiver.log import logger
 from archiver.models.datablocks import SealedDatablock
 from archiver.packaging.bodies import AlteredError, Bodies
-from archiver.packaging.documents import (
+from archiver.packaging.progress import (
     PLAN,
     Folder,
     OpenUpload,
@@ -23,8 +22,6 @@ from archiver.packaging.sources import Origin, Tar
 from archiver.packaging.transfers import Transfers, reserve_memory
 from archiver.tar.format import own_members
 from archiver.tar.layout import Layout, Limits, PlannedDatablock, layout_of, plan
-
-logger = Logger(service="archiver", child=True)
 
 
 class Packager:

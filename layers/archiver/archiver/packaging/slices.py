@@ -9,7 +9,7 @@ from archiver.aws.s3 import Bucket, PinnedRange
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.packaging.bodies import Bodies
-from archiver.packaging.documents import SliceProgress
+from archiver.packaging.progress import SliceProgress
 from archiver.packaging.sources import Tar
 from archiver.packaging.transfers import Transfers
 from archiver.tar.layout import Extent, Layout, Part, Slice

@@ -5,10 +5,9 @@ from dataclasses import asdict, replace
 from functools import cache, partial
 from typing import Any
 
-from aws_lambda_powertools import Logger
-
 from archiver.aws import secrets
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.log import logger
 from archiver.models.catalogue import (
     CatalogueDatablock,
     CatalogueDataset,
@@ -35,8 +34,6 @@ LISTED_AT_FIRST, LISTED_AT_MOST = 100, 100_000
 READINGS = 3
 # A new password in the secret is noticed so soon.
 _PASSWORD_SECONDS = 10
-
-logger = Logger(service="archiver", child=True)
 
 
 # Gives a username and its password.

@@ -6,9 +6,9 @@ from threading import Lock
 from typing import Any
 
 import orjson
-from aws_lambda_powertools import Logger
 
 from archiver.errors import Code, ServiceUnavailable
+from archiver.log import logger
 from archiver.scicat import shapes
 from archiver.scicat.json_values import Json
 from archiver.scicat.responses import Answer
@@ -24,8 +24,6 @@ _TOKEN_SHARE = 0.8
 _REFUSED_SECONDS = 30.0
 # So much of a body that SciCat rejected stands in the log.
 _LOGGED_CHARACTERS = 2_000
-
-logger = Logger(service="archiver", child=True)
 
 
 class Session:

@@ -1,7 +1,8 @@
 """Dropped folders: what ``dataset.json`` may say, and whether a folder holds it. Pure: no requests are made here."""
 
-from archiver.drops.attributes import Attributes, attributes
-from archiver.drops.documents import (
+from archiver.ingest.attributes import Attributes, attributes
+from archiver.ingest.checksum_list import CHECKSUM_FILE_LIMIT, TAKEN_NAME, ChecksumList, check_list, parse_checksums
+from archiver.ingest.dataset_json import (
     CHECKSUM_FILES,
     MARKER_LIMIT,
     DatasetDocument,
@@ -12,10 +13,9 @@ from archiver.drops.documents import (
     schema,
     utc,
 )
-from archiver.drops.listing import CHECKSUM_FILE_LIMIT, TAKEN_NAME, ChecksumList, check_list, parse_checksums
-from archiver.drops.matching import match, origdatablocks, unregistered
-from archiver.drops.places import is_like_marker, misplacement, prefix_of, prefix_of_misplaced
-from archiver.drops.states import (
+from archiver.ingest.matching import match, origdatablocks, unregistered
+from archiver.ingest.places import is_like_marker, misplacement, prefix_of, prefix_of_misplaced
+from archiver.ingest.states import (
     TAKEN_IN_LATER,
     Drop,
     DropContent,
@@ -30,7 +30,7 @@ from archiver.drops.states import (
     is_report,
     run_id_of,
 )
-from archiver.drops.waiting import LONGEST_SECONDS, Look, Patience, look, wait_for_documents, wait_on, waiting_status
+from archiver.ingest.waiting import LONGEST_SECONDS, Look, Patience, look, wait_for_documents, wait_on, waiting_status
 
 __all__ = [
     "CHECKSUM_FILES",

@@ -1,9 +1,8 @@
 """Put together what the steps of a run work with: its folder, its buckets, its limits."""
 
-from aws_lambda_powertools import Logger
-
 from archiver.errors import ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
+from archiver.log import logger
 from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.states import Run, Snapshot
 from archiver.packaging import Packager, Source
@@ -11,8 +10,6 @@ from archiver.settings import settings
 from archiver.storage import buckets
 from archiver.storage.run_folder import RunFolder
 from archiver.tar.layout import Limits
-
-logger = Logger(service="archiver", child=True)
 
 
 def packager(run: Run) -> Packager:

@@ -9,10 +9,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import batched, islice
 
-from archiver import drops
+from archiver import ingest
 from archiver.aws import step_functions
-from archiver.drops import Attributes, Drop, DropStatus
 from archiver.errors import Code, DatasetRejected, ServiceRefused
+from archiver.ingest import Attributes, Drop, DropStatus
 from archiver.keys import Keys
 from archiver.models import file_modes
 from archiver.models.files import S3Object, SourceFile
@@ -31,18 +31,18 @@ def drop_of(marker: S3Object, after: str = "") -> Drop | None:
 
     ``after`` is the ETag of the report that rejected the drop, when it is taken in once more.
     """
-    prefix = drops.prefix_of(marker.key)
+    prefix = ingest.prefix_of(marker.key)
     return None if prefix is None else _drop(marker, prefix, after)
 
 
 def misplaced_drop_of(marker: S3Object) -> Drop | None:
     """The ingest that answers a dataset.json which is not in its place; None for what is no such thing."""
-    prefix = drops.prefix_of_misplaced(marker.key)
+    prefix = ingest.prefix_of_misplaced(marker.key)
     return None if prefix is None else _drop(marker, prefix).model_copy(update={"misplaced": marker.key})
 
 
 def _drop(marker: S3Object, prefix: str, after: str = "") -> Drop:
-    name = drops.run_id_of(marker, after)
+    name = ingest.run_id_of(marker, after)
     arn = step_functions.execution_arn(settings().ingest_state_machine_arn, name)
     return Drop(run_id=name, execution_arn=arn, prefix=prefix)
 
@@ -79,10 +79,10 @@ def read_status(prefix: str) -> DropStatus | None:
     """What the service said last of the drop; None when it said nothing, or data of the user's own lies there."""
     key = prefix + Keys.DROP_STATUS
     try:
-        body = buckets.landing().read(key, drops.MARKER_LIMIT)
+        body = buckets.landing().read(key, ingest.MARKER_LIMIT)
     except (ServiceRefused, ValueError):
         return None
-    return DropStatus.model_validate_json(body) if body is not None and drops.is_report(body) else None
+    return DropStatus.model_validate_json(body) if body is not None and ingest.is_report(body) else None
 
 
 def holds_foreign_report(drop: Drop) -> bool:
@@ -130,7 +130,7 @@ def with_attributes(files: Iterable[SourceFile], prefix: str, timed: Container[s
         if said.time is None or file.path in timed:
             return replace(file, perm=perm)
         seconds = int(said.time.timestamp())
-        return replace(file, perm=perm, time=drops.utc(said.time), mtime_ns=seconds * 10**9)
+        return replace(file, perm=perm, time=ingest.utc(said.time), mtime_ns=seconds * 10**9)
 
     rest = iter(files)
     sample = list(islice(rest, SAMPLED_FILES))
@@ -148,4 +148,4 @@ def _attributes(file: SourceFile, prefix: str) -> Attributes:
         head = buckets.landing().head(prefix + file.path)
     except ServiceRefused as refused:
         raise _unreadable(file.path, refused) from refused
-    return Attributes() if head is None else drops.attributes(head.metadata)
+    return Attributes() if head is None else ingest.attributes(head.metadata)

@@ -5,9 +5,9 @@ from pathlib import PurePosixPath
 
 import orjson
 
-from archiver.drops.documents import ListedFile, utc
-from archiver.drops.states import ChkAlg
 from archiver.errors import Code, DatasetRejected
+from archiver.ingest.dataset_json import ListedFile, utc
+from archiver.ingest.states import ChkAlg
 from archiver.models.catalogue import CatalogueFile
 from archiver.models.files import S3Object, SourceFile
 from archiver.names import wrong_path

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from archiver import drop_folder
-from archiver.drops import Drop, DropStatus
 from archiver.errors import MAX_NAMED_FILES
+from archiver.ingest import Drop, DropStatus, drop_folder
 from archiver.keys import Keys
-from archiver.remarks import NAMED, Remark, RemarkCode
+from archiver.reporting.warnings import NAMED, Remark, RemarkCode
 from archiver.scicat import catalogue
 from archiver.storage import sources
 from archiver.wording import counted

@@ -14,14 +14,14 @@ from uuid import uuid4
 
 from pydantic import BaseModel, Field
 
-from archiver import grants
 from archiver.aws.s3 import MAX_KEYS_PER_DELETE
-from archiver.inbox import inbox
 from archiver.keys import Keys
 from archiver.models.catalogue import CatalogueTotals
 from archiver.storage import buckets
 from archiver.storage.shared_documents import Note
-from archiver.upload_files import FilesNoted
+from archiver.uploads import quota
+from archiver.uploads.known_files import FilesNoted
+from archiver.uploads.presigning import inbox
 
 _AT_ONCE = 8
 # No request lasts longer: one that was at work then has ended without a word.
@@ -151,7 +151,7 @@ def empty(pid: str) -> bool:
         list(deleters.map(inbox().delete_unchanged, batched(inbox().list(prefix), MAX_KEYS_PER_DELETE, strict=False)))
     own = Keys.upload(pid)
     buckets.staging().delete(found.key for found in buckets.staging().list(Keys.upload_notes(pid)) if found.key != own)
-    grants.release(pid)
+    quota.release(pid)
     # Last: until then nothing of the upload can begin anew.
     buckets.staging().delete([own])
     return True

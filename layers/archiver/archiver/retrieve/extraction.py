@@ -11,7 +11,6 @@ from enum import StrEnum
 from functools import partial
 
 from archiver.aws.s3 import Bucket, PinnedRange
-from archiver.delivery import Delivered, already_delivered
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.keys import Keys
 from archiver.lts.long_term_storage import LongTermStorage, TapeState
@@ -21,8 +20,9 @@ from archiver.models.datablocks import SealedDatablock, WantedDatablock
 from archiver.models.files import SourceFile
 from archiver.models.states import Run
 from archiver.packaging import Packager
+from archiver.retrieve.delivery import Delivered, already_delivered
+from archiver.retrieve.selection import locate, selected
 from archiver.scicat import Job
-from archiver.selection import locate, selected
 from archiver.settings import GIB, MIB
 from archiver.storage.buckets import retrieval
 from archiver.storage.run_folder import RunFolder

@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
-from aws_lambda_powertools import Logger
-
 from archiver.aws.s3 import Bucket
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
+from archiver.log import logger
 from archiver.lts.long_term_storage import STREAMED_PART, LongTermStorage, StoredDatablock
 from archiver.lts.polling import wait_after
 from archiver.models.datablocks import SealedDatablock
@@ -27,8 +26,6 @@ PATIENCE = timedelta(days=4)
 _LONGEST_WAIT = timedelta(hours=1)
 # A copy that was recalled is only read once.
 _RECALL_DAYS = 1
-
-logger = Logger(service="archiver", child=True)
 
 
 class Reached(Enum):

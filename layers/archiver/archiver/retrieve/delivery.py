@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
 
 import orjson
-from aws_lambda_powertools import Logger
 
 from archiver.aws.memory import reserve
 from archiver.aws.multipart import part_ranges
@@ -24,6 +23,7 @@ from archiver.aws.s3 import READINGS, Bucket, UploadedPart
 from archiver.checksums import crc64nvme, crc64nvme_to_base64, hexadecimal
 from archiver.errors import Code, Reason, ServiceRefused, reason
 from archiver.keys import Keys
+from archiver.log import logger
 from archiver.lts.long_term_storage import STREAMED_PART, LongTermStorage, StoredDatablock, TapeState
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.catalogue_entries import checksum_algorithm, kind_of
@@ -36,8 +36,6 @@ _AT_ONCE: Final = 3
 _PARTS_AT_HAND: Final = 2 * _AT_ONCE + 2
 # What is found out about a datablock, and does not concern the others.
 _FINDINGS: Final = {Code.CORRUPT_DATABLOCK, Code.TRANSPORT_CORRUPTION, Code.TIMEOUT}
-
-logger = Logger(service="archiver", child=True)
 
 
 class Folder(Protocol):

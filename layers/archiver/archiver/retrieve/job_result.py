@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from archiver import download_script
 from archiver.models.datablocks import Download
+from archiver.retrieve import download_script
 
 # SciCat stores jobs in MongoDB and lists them by the hundred.
 MAX_RESULT_BYTES = 1_000_000

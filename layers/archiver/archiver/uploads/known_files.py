@@ -13,12 +13,12 @@ from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
-from archiver import filetable
 from archiver.keys import Keys
 from archiver.models import catalogue_entries
 from archiver.models.catalogue import CatalogueFile, FileBlock
 from archiver.models.files import Upload
 from archiver.storage import buckets, sources
+from archiver.uploads import file_table
 
 _SIZE_BYTES, _ANY_SIZE = 8, -1
 _SEEN_BYTES = 16
@@ -47,7 +47,7 @@ class FilesNoted(BaseModel):
 
     def shard_of(self, path: str) -> int:
         """The number of the shard in which a file stands, if it stands in any."""
-        return filetable.shard_of(path, self.shards)
+        return file_table.shard_of(path, self.shards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Expected:
 
 def expected(path: str, shard: bytes) -> Expected | None:
     """The file, by the shard that it would stand in; None when it is not listed."""
-    noted = filetable.value_of(path, shard, _SIZE_BYTES)
+    noted = file_table.value_of(path, shard, _SIZE_BYTES)
     return None if noted is None else Expected(_size(noted))
 
 
@@ -105,7 +105,7 @@ def note_list(pid: str, blocks: Sequence[FileBlock], seconds: float) -> FilesNot
         if len(blocks) > 1 and key not in before:
             buckets.staging().put(key, noted.model_dump_json().encode())
         sample += noted.sample
-        records += filetable.records_of(noted.records, _SIZE_BYTES)
+        records += file_table.records_of(noted.records, _SIZE_BYTES)
     sizes = [size for size in (_size(record[-_SIZE_BYTES:]) for record in records) if size is not None]
     told = {"sized": len(sizes), "size": sum(sizes), "ends": _ends(sample, len(records))}
     listed = _write(pid, records).model_copy(update=told)
@@ -124,7 +124,7 @@ def _noted(block: FileBlock) -> _BlockNoted:
 
 def _record(file: CatalogueFile) -> bytes:
     size = catalogue_entries.size_to_send(file)
-    return filetable.record(file.path, (_ANY_SIZE if size is None else size).to_bytes(_SIZE_BYTES, signed=True))
+    return file_table.record(file.path, (_ANY_SIZE if size is None else size).to_bytes(_SIZE_BYTES, signed=True))
 
 
 def _size(noted: bytes) -> int | None:
@@ -144,7 +144,7 @@ def _ends(sample: list[str], files: int) -> list[str]:
 
 def pin(pid: str, files: Iterable[tuple[str, int, str]]) -> FilesNoted:
     """Note what lies there: the path, size and ETag of each object."""
-    return _write(pid, [filetable.record(path, _seen(size, etag)) for path, size, etag in files])
+    return _write(pid, [file_table.record(path, _seen(size, etag)) for path, size, etag in files])
 
 
 def pin_listed(pid: str, listed: FilesNoted, given_up: Callable[[], bool]) -> FilesNoted | None:
@@ -162,7 +162,7 @@ def pin_listed(pid: str, listed: FilesNoted, given_up: Callable[[], bool]) -> Fi
         if wanted is None or not wanted.is_met_by(found.size):
             return None
         sized += wanted.size is not None
-        records.append(filetable.record(path, _seen(found.size, found.etag)))
+        records.append(file_table.record(path, _seen(found.size, found.etag)))
     return _write(pid, records) if records and sized == listed.sized else None
 
 
@@ -176,7 +176,7 @@ class Pins:
     def have(self, path: str, size: int, etag: str) -> bool:
         """Whether the file is what it was."""
         own = self._shards[self._noted.shard_of(path)]
-        return filetable.value_of(path, own, _SEEN_BYTES) == _seen(size, etag)
+        return file_table.value_of(path, own, _SEEN_BYTES) == _seen(size, etag)
 
     @property
     def files(self) -> int:
@@ -190,7 +190,7 @@ def _seen(size: int, etag: str) -> bytes:
 
 def _write(pid: str, records: list[bytes]) -> FilesNoted:
     """Write a table. Its name tells its content, so that the same table is not written over by another one."""
-    shards = filetable.shards_of(records)
+    shards = file_table.shards_of(records)
     name = hashlib.sha256(b"".join(hashlib.sha256(shard).digest() for shard in shards)).hexdigest()
 
     def write(number: int) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from archiver.drops.documents import ListedFile
-from archiver.drops.states import DropContent, DropStatus, FileCount, Waiting
 from archiver.errors import MAX_NAMED_FILES
+from archiver.ingest.dataset_json import ListedFile
+from archiver.ingest.states import DropContent, DropStatus, FileCount, Waiting
 from archiver.keys import Keys
 from archiver.models.files import OpenUpload, S3Object
 from archiver.names import alike

@@ -1,16 +1,12 @@
 """Match what the catalogue says of a dataset with what lies in the bucket. Pure: no requests are made here."""
 
-import hashlib
-import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from archiver.checksums import known_algorithm
 from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected
 from archiver.models.catalogue import CatalogueFile
-from archiver.models.catalogue_entries import algorithm_of, is_size, kind_of, needs_bytes, pinned, size_of
+from archiver.models.catalogue_entries import algorithm_of, is_size, kind_of, needs_bytes, pinned
 from archiver.models.file_lists import byte_order
-from archiver.models.file_modes import Kind
 from archiver.models.files import S3Object, SourceFile
 from archiver.names import alike, told_apart, wrong_path
 from archiver.wording import counted
@@ -76,39 +72,6 @@ def match(
         "files in the bucket are not in the catalogue",
         tolerated=others_stay,
     )
-
-
-class Fingerprint:
-    """256 bits of the catalogue's list, whatever its order: has it changed since? And the sums of its sizes.
-
-    The fingerprint is the sum of the entries' SHA-256, so that no list is held. It detects changes, it does not
-    withstand forgers: who may change the list may archive another one anyway.
-    """
-
-    def __init__(self) -> None:
-        self._sum = 0
-        self.sizes: Counter[Kind] = Counter()
-
-    @property
-    def hexadecimal(self) -> str:
-        """The fingerprint of the entries that went by so far."""
-        return f"{self._sum % 2**256:064x}"
-
-    def watch(self, catalogued: Iterable[CatalogueFile]) -> Iterator[CatalogueFile]:
-        """The same entries."""
-        for entry in catalogued:
-            line = json.dumps([entry.path, entry.size, entry.time, entry.chk, entry.chk_alg])
-            self._sum += int.from_bytes(hashlib.sha256(line.encode()).digest())
-            self.sizes[kind_of(entry)] += size_of(entry)
-            yield entry
-
-
-def fingerprint_of(catalogued: Iterable[CatalogueFile]) -> str:
-    """The fingerprint of a whole list."""
-    fingerprint = Fingerprint()
-    for _ in fingerprint.watch(catalogued):
-        pass
-    return fingerprint.hexadecimal
 
 
 class _ListChecks:

@@ -1,15 +1,12 @@
 """How a run failed: written down first, then told to SciCat."""
 
-from aws_lambda_powertools import Logger
-
-from archiver import archived, reports
 from archiver.errors import Code, DatasetRejected, Reason
+from archiver.log import logger
 from archiver.models.states import Lease, Run, RunOutcome
-from archiver.reports import Lifecycle
+from archiver.reporting import archived
+from archiver.reporting.lifecycle import Lifecycle, outcome_of, retrieve_report
 from archiver.storage import leases
 from archiver.storage.run_folder import RunFolder
-
-logger = Logger(service="archiver", child=True)
 
 
 def tell(pid: str, lifecycle: Lifecycle | None) -> None:
@@ -26,10 +23,10 @@ def tell(pid: str, lifecycle: Lifecycle | None) -> None:
 
 def report_retrieval(run: Run, execution_arn: str, reason: Reason) -> RunOutcome:
     """Write down why a retrieval failed, tell it, and write down that it was told."""
-    outcome = reports.outcome(run.pid, reason)
+    outcome = outcome_of(run.pid, reason)
     # First for ourselves: the job's status does not depend on whether SciCat answers.
     RunFolder(run.run_id).save("outcome.json", outcome.model_copy(update={"reported": False}))
-    tell(run.pid, reports.retrieve_report(reason, execution_arn))
+    tell(run.pid, retrieve_report(reason, execution_arn))
     RunFolder(run.run_id).save("outcome.json", outcome)
     return outcome
 
@@ -39,6 +36,6 @@ def leave_to_sweep(run: Run, execution_arn: str, reason: Reason) -> bool:
 
     False when another run works on the dataset: then there is nothing to tell of this one.
     """
-    RunFolder(run.run_id).save("outcome.json", reports.outcome(run.pid, reason))
+    RunFolder(run.run_id).save("outcome.json", outcome_of(run.pid, reason))
     lease = Lease(run_id=run.run_id, execution_arn=execution_arn)
     return leases.take_lease(run.pid, lease, ended=lambda _: False) is None

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from archiver.checksums import algorithm_named, digest_bytes, hexadecimal
-from archiver.drops.documents import ListedFile, decoded
-from archiver.drops.states import ChkAlg, DropContent
 from archiver.errors import Code, DatasetRejected
+from archiver.ingest.dataset_json import ListedFile, decoded
+from archiver.ingest.states import ChkAlg, DropContent
 from archiver.keys import Keys
 from archiver.wording import counted
 

@@ -10,9 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
-from aws_lambda_powertools import Logger
-
 from archiver.keys import Keys
+from archiver.log import logger
 from archiver.lts.long_term_storage import LongTermStorage, long_term_storage
 from archiver.models.catalogue import DatablockRecord, RecordedDataset
 from archiver.models.datablocks import SealedDatablock
@@ -31,8 +30,6 @@ TOLD: Final[Mapping[str, object]] = {
 _AT_ONCE: Final = 16
 # So many records that count for nothing stand in the log.
 _NAMED: Final = 10
-
-logger = Logger(service="archiver", child=True)
 
 
 def recorded(pid: str) -> RecordedDataset | None:

@@ -23,8 +23,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from archiver.checksums import known_algorithm
-from archiver.drops.states import ChkAlg, DropContent
 from archiver.errors import Code, DatasetRejected
+from archiver.ingest.states import ChkAlg, DropContent
 from archiver.keys import Keys
 from archiver.models import file_modes
 from archiver.names import pid_of, wrong_path

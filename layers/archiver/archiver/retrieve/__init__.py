@@ -1,0 +1,1 @@
+"""Retrieving datasets: recall, prove and deliver their datablocks, hand out links."""

@@ -1,0 +1,1 @@
+"""Put right what was stopped, lost or never begun."""

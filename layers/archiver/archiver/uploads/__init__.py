@@ -1,0 +1,1 @@
+"""Uploads by clients: who may send what where, and what is known of it."""
