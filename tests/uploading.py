@@ -8,8 +8,8 @@ from typing import Any
 
 import requests
 
-from archiver.http import tokens
-from archiver.http.callers import Caller
+from archiver.http.auth import tokens
+from archiver.http.auth.callers import Caller
 from tests.archiver_api import Answer, Api, bearer, event
 from tests.catalogue import Scicat
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-from archiver.http import basic
+from archiver.http.auth import basic
 from local.configuration import Login
 
 _PATH = "/archiver/jobs"

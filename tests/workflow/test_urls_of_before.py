@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 
-from archiver.http import remembered
+from archiver.http import ttl_cache
 from tests.account import LambdaContext
 from tests.archiver_api import Api
 from tests.catalogue import Scicat
@@ -66,7 +66,7 @@ def test_before_the_archiving_it_is_refused_and_can_be_mended(
     assert landing(aws) == set(FILES)
 
     now = time.monotonic()
-    environment.setattr(remembered, "time", SimpleNamespace(monotonic=lambda: now + 60))
+    environment.setattr(ttl_cache, "time", SimpleNamespace(monotonic=lambda: now + 60))
     upload(user1)
     assert archive(workflows, scicat)["archiveStatusMessage"] == "datasetOnArchiveDisk"
     assert landing(aws) == set()

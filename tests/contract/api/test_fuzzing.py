@@ -15,8 +15,8 @@ from pydantic_core.core_schema import ErrorType
 from schemathesis.checks import CheckContext, CheckFunction
 from schemathesis.specs.openapi.checks import ignored_auth, missing_required_header, positive_data_acceptance
 
-from archiver.http import tokens
-from archiver.http.callers import Caller
+from archiver.http.auth import tokens
+from archiver.http.auth.callers import Caller
 from archiver.keys import Keys
 from archiver.retrieve import links
 from tests.account import ROOT

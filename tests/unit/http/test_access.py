@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from archiver.aws import step_functions
-from archiver.http import access
-from archiver.http.callers import Caller
-from archiver.http.errors import Refusal
+from archiver.http.auth import authorization
+from archiver.http.auth.callers import Caller
+from archiver.http.problems import Refusal
 from archiver.models.catalogue import CatalogueDataset, CatalogueTotals
 from archiver.models.states import Lease
 from archiver.scicat import Catalogue
@@ -40,7 +40,7 @@ def a_dataset(lifecycle: Mapping[str, Any] | None = None) -> CatalogueDataset:
 def refusal(caller: Caller, pid: str = PID) -> tuple[int, str] | None:
     """How a caller who wants to upload is refused, if at all."""
     try:
-        access.writable(caller, pid)
+        authorization.writable(caller, pid)
     except Refusal as refused:
         return refused.status, refused.code
     return None
@@ -78,7 +78,7 @@ def test_b26_access_groups_may_only_look_unless_the_deployment_says_otherwise(en
     reader = Caller("any", frozenset({"group2"}))
 
     assert refusal(reader) == (403, "forbidden")
-    assert access.readable(reader, PID).pid == PID
+    assert authorization.readable(reader, PID).pid == PID
 
     environment.setenv("ACCESS_GROUPS_MAY_UPLOAD", "true")
     forget_what_processes_remember()
@@ -111,8 +111,8 @@ def test_b26_scicat_is_asked_once_for_a_caller_and_a_dataset(asked: list[str], m
     assert [refusal(one) for one in (owner, other, owner, other)] == [None, (403, "forbidden")] * 2
     assert asked == [PID, PID]
 
-    monkeypatch.setattr(access, "_REMEMBERED_SECONDS", 0.0)
-    access._datasets.cache_clear()
+    monkeypatch.setattr(authorization, "_REMEMBERED_SECONDS", 0.0)
+    authorization._datasets.cache_clear()
     assert [refusal(owner), refusal(owner)] == [None, None]
     assert asked == [PID] * 4
 
@@ -133,7 +133,7 @@ def test_b26_scicat_is_asked_once_for_a_caller_and_a_dataset(asked: list[str], m
 )
 @pytest.mark.usefixtures("aws")
 def test_b27_a_dataset_is_locked_while_it_is_archived_and_afterwards(lifecycle: dict[str, Any], locked: bool) -> None:
-    assert access.is_locked(a_dataset(lifecycle)) is locked
+    assert authorization.is_locked(a_dataset(lifecycle)) is locked
 
 
 @pytest.mark.usefixtures("aws")
@@ -143,8 +143,8 @@ def test_b27_a_dataset_is_locked_while_a_run_holds_its_lease_and_goes_on(monkeyp
     monkeypatch.setattr(step_functions, "status", status.get)
 
     with pytest.raises(Refusal) as refused:
-        access.refuse_locked(a_dataset())
+        authorization.refuse_locked(a_dataset())
 
     assert (refused.value.status, refused.value.code) == (409, "dataset_locked")
     status["any-arn"] = "ABORTED"
-    access.refuse_locked(a_dataset())
+    authorization.refuse_locked(a_dataset())

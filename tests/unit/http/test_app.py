@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from archiver.http import tokens
 from archiver.http.app import MAX_BODY_BYTES
-from archiver.http.callers import Caller
+from archiver.http.auth import tokens
+from archiver.http.auth.callers import Caller
 from archiver.retrieve import links
 from tests.account import ROOT
 from tests.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event

@@ -13,9 +13,10 @@ import time_machine
 from aws_lambda_powertools.event_handler.openapi.models import Operation
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from archiver.http import auth, remembered, tokens
+from archiver.http import ttl_cache
 from archiver.http.app import api as resolver
-from archiver.http.callers import Caller
+from archiver.http.auth import authentication, tokens
+from archiver.http.auth.callers import Caller
 from archiver.retrieve import links
 from archiver.scicat import Catalogue, Identity
 from tests.archiver_api import JOB_API_ACCOUNT, Api, basic, bearer, event
@@ -192,10 +193,10 @@ def test_scicat_is_asked_about_a_token_once_a_minute_and_the_token_is_not_kept(
 
     assert [asked_with(api, one) for one in (token, forged, token, forged)] == [422, 401, 422, 401]
     assert asked == [token, forged]
-    assert token not in repr(vars(auth._scicat_users()))
+    assert token not in repr(vars(authentication._scicat_users()))
 
     later = time.monotonic() + 61
-    monkeypatch.setattr(remembered, "time", SimpleNamespace(monotonic=lambda: later))
+    monkeypatch.setattr(ttl_cache, "time", SimpleNamespace(monotonic=lambda: later))
     assert asked_with(api, token) == 422
     assert asked == [token, forged, token]
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 
-from archiver.http import dataset_uploads, patience, remembered
+from archiver.http import timeouts, ttl_cache
+from archiver.http.routes import dataset_uploads
 from archiver.models.catalogue import FileBlock
 from archiver.models.files import S3Object
 from archiver.scicat import Catalogue
@@ -215,7 +216,7 @@ def forget(environment: pytest.MonkeyPatch) -> None:
     """A minute later: what SciCat said is asked again."""
     now = time.monotonic()
     # That module's clock alone: the servers of the tests need theirs.
-    environment.setattr(remembered, "time", SimpleNamespace(monotonic=lambda: now + 60))
+    environment.setattr(ttl_cache, "time", SimpleNamespace(monotonic=lambda: now + 60))
 
 
 def test_urls_are_given_for_two_seconds_at_most_after_another_process_closed_the_dataset(
@@ -231,7 +232,7 @@ def test_urls_are_given_for_two_seconds_at_most_after_another_process_closed_the
     assert uploaded.give_up().json["code"] == "dataset_locked"
 
     now = time.monotonic()
-    environment.setattr(remembered, "time", SimpleNamespace(monotonic=lambda: now + 2))
+    environment.setattr(ttl_cache, "time", SimpleNamespace(monotonic=lambda: now + 2))
 
     assert uploaded.presign("a.mrc").json["code"] == "dataset_locked"
 
@@ -243,7 +244,7 @@ def test_b41_a_slow_scicat_is_answered_by_500_with_details(uploaded: User, envir
     answer = uploaded.finalize()
 
     # What is late ends by itself: here, before the account does.
-    patience._threads().shutdown()
+    timeouts._threads().shutdown()
     assert answer.status == 500
     assert {"code", "message", "details"} <= set(answer.json)
 

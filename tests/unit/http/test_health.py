@@ -9,7 +9,7 @@ import boto3
 import pytest
 from types_boto3_s3 import S3Client
 
-from archiver.http import patience, remembered
+from archiver.http import timeouts, ttl_cache
 from tests.account import ROOT
 from tests.archiver_api import Api
 from tests.catalogue import Scicat
@@ -97,7 +97,7 @@ def test_the_answer_is_remembered_for_ten_seconds_and_changes_nothing_in_scicat(
     api: Api, scicat: Scicat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(remembered, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(ttl_cache, "time", SimpleNamespace(monotonic=lambda: now))
     scicat.faults({"match": ".", "nth": 1_000})
     assert api.get("/health/readyz").status == 200
     asked = scicat.seen()
@@ -120,7 +120,7 @@ def test_without_its_bucket_the_service_is_not_ready(api: Api, aws: S3Client, bu
 
 def test_what_takes_too_long_counts_as_not_answered(api: Api, scicat: Scicat, monkeypatch: pytest.MonkeyPatch) -> None:
     assert scicat
-    monkeypatch.setattr(patience, "_SECONDS", 0.0)
+    monkeypatch.setattr(timeouts, "_SECONDS", 0.0)
 
     assert "scicat" in failing(api)
 

@@ -11,8 +11,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from archiver.http import identity_provider, tokens
-from archiver.http.callers import Caller
+from archiver.http.auth import identity_provider, tokens
+from archiver.http.auth.callers import Caller
 from tests.archiver_api import Api, bearer
 from tests.identity_provider import ISSUER, KEY, OTHER_KEY, Provider, a_jwk, a_token, claims
 from tests.loopback import QuietHandler, serving

@@ -10,8 +10,9 @@ import boto3
 import pytest
 
 from archiver import scicat as scicat_client
-from archiver.http import patience, tokens
-from archiver.http.callers import Caller
+from archiver.http import timeouts
+from archiver.http.auth import tokens
+from archiver.http.auth.callers import Caller
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import JobBegun, JobKind, Run, RunOutcome, Snapshot
 from archiver.scicat import Catalogue, JobStatus
@@ -173,7 +174,7 @@ def test_b41_a_slow_scicat_does_not_keep_the_caller_waiting(
     job_id = a_job(scicat)
     answers = Event()
     monkeypatch.setattr(Catalogue, "job", lambda *_: answers.wait())
-    monkeypatch.setattr(patience, "_SECONDS", 0.0)
+    monkeypatch.setattr(timeouts, "_SECONDS", 0.0)
 
     answer = api.post("/archiver/jobs", {"id": job_id, "type": "archive"})
     answers.set()

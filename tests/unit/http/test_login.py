@@ -14,8 +14,8 @@ import pytest
 import time_machine
 
 from archiver.aws import secrets
-from archiver.http import tokens
-from archiver.http.callers import Caller, NotVerified
+from archiver.http.auth import tokens
+from archiver.http.auth.callers import Caller, NotVerified
 from archiver.scicat import Catalogue, Identity
 from tests.archiver_api import Answer, Api, basic, bearer, event
 from tests.catalogue import Scicat

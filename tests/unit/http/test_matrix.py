@@ -10,8 +10,8 @@ import boto3
 import jwt
 import pytest
 
-from archiver.http import tokens
-from archiver.http.callers import Caller
+from archiver.http.auth import tokens
+from archiver.http.auth.callers import Caller
 from archiver.models.states import JobBegun, JobKind, Run
 from archiver.retrieve import links
 from archiver.storage.run_folder import RunFolder

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 import time_machine
 
-from archiver.http import pace
-from archiver.http.errors import Refusal
-from archiver.http.pace import Pace
+from archiver.http.auth import rate_limit
+from archiver.http.auth.rate_limit import Pace
+from archiver.http.problems import Refusal
 from tests.archiver_api import JOB_API_ACCOUNT, Api, basic, bearer, event
 
 WRONG = {"Authorization": basic(JOB_API_ACCOUNT[0], "any-wrong-password")}
@@ -25,7 +25,7 @@ def asked(limit: Pace, caller: str) -> str | None:
 
 def test_b39_a_bucket_is_emptied_at_once_and_fills_again_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_000.0
-    monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(rate_limit, "time", SimpleNamespace(monotonic=lambda: now))
     limit = Pace(burst=3, per_second=0.5)
 
     assert [asked(limit, "any") for _ in range(5)] == [None, None, None, "2", "2"]
@@ -39,7 +39,7 @@ def test_b39_a_bucket_is_emptied_at_once_and_fills_again_slowly(monkeypatch: pyt
 
 
 def test_b39_so_many_callers_are_remembered_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "_CALLERS", 10)
+    monkeypatch.setattr(rate_limit, "_CALLERS", 10)
     limit = Pace(burst=1, per_second=0.001)
 
     assert {asked(limit, f"caller-{number}") for number in range(1_000)} == {None}
@@ -62,7 +62,7 @@ def test_b39_a_caller_who_asks_too_often_is_told_when_to_come_back(api: Api, env
 def test_b23_whoever_guesses_passwords_is_throttled_and_another_is_not(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "_FAILURES", 5)
+    monkeypatch.setattr(rate_limit, "_FAILURES", 5)
 
     assert [api.post("/archiver/jobs", {}, WRONG).status for _ in range(8)] == [401] * 5 + [429] * 3
     # The right password does not help any more than a wrong one: a guess is not confirmed.
@@ -74,7 +74,7 @@ def test_b23_whoever_guesses_passwords_is_throttled_and_another_is_not(
 
 
 def test_b23_tokens_that_cost_nothing_to_refuse_throttle_nobody(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "_FAILURES", 1)
+    monkeypatch.setattr(rate_limit, "_FAILURES", 1)
 
     refused = {api.post("/s3/requestDatasetUpload", {}, bearer("not.a.token")).status for _ in range(5)}
 

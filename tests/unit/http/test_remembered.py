@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from archiver.http import remembered
-from archiver.http.remembered import Remembered
+from archiver.http import ttl_cache
+from archiver.http.ttl_cache import Remembered
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def ask(memory: Remembered[str, int], asked: list[str], key: str) -> int:
 
 def test_an_answer_is_remembered_for_so_many_seconds(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(remembered, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(ttl_cache, "time", SimpleNamespace(monotonic=lambda: now))
     memory = Remembered[str, int](seconds=60, entries=10)
 
     assert [ask(memory, asked, "a"), ask(memory, asked, "b"), ask(memory, asked, "a")] == [1, 2, 1]

@@ -20,8 +20,10 @@ from aws_lambda_powertools.event_handler.openapi.models import Server
 from aws_lambda_powertools.event_handler.openapi.params import Form
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from archiver.http import auth, cors, datablocks, dataset_uploads, errors, health, jobs, json_bodies, login, uploads
-from archiver.http.errors import Refusal, WrongRequest
+from archiver.http import cors, problems, strict_json
+from archiver.http.auth import authentication
+from archiver.http.problems import Refusal, WrongRequest
+from archiver.http.routes import dataset_uploads, downloads, file_uploads, health, jobs, login
 from archiver.log import logger
 
 MAX_BODY_BYTES = 1_000_000
@@ -97,34 +99,34 @@ def _body(api: Api) -> bytes:
 
 def _as_documented(respond: Callable[[Any], Response[dict[str, Any]]]) -> Callable[[Any], Response[dict[str, Any]]]:
     """A refusal, in a form that the refusing route documents."""
-    return lambda error: errors.as_documented(respond(error), _route(api))
+    return lambda error: problems.as_documented(respond(error), _route(api))
 
 
 def _route(api: APIGatewayRestResolver) -> Route:
     return cast("Route", api.context["_route"])
 
 
-api = Api(strip_prefixes=["/api/v1", "/v1"], json_body_deserializer=json_bodies.read)
+api = Api(strip_prefixes=["/api/v1", "/v1"], json_body_deserializer=strict_json.read)
 # Powertools' own ``enable_validation`` would validate before any of these is asked.
 api.use(
     [
         _name_route,
-        auth.authenticate,
+        authentication.authenticate,
         _limit_body,
         OpenAPIRequestValidationMiddleware(),
         OpenAPIResponseValidationMiddleware(),
     ]
 )
-for router in (health.router, login.router, jobs.router, datablocks.router, uploads.router, dataset_uploads.router):
+for router in (health.router, login.router, jobs.router, downloads.router, file_uploads.router, dataset_uploads.router):
     api.include_router(router)
-for exception, respond in errors.ANSWERS.items():
+for exception, respond in problems.ANSWERS.items():
     api.exception_handler(exception)(_as_documented(respond))
 api.configure_openapi(
     title="ScopeMArchiver",
     version="1.0.0",
     description="Archives datasets of the SciCat catalogue and gives them back.",
     servers=_SERVERS,
-    security_schemes=auth.DOCUMENTATION,
+    security_schemes=authentication.DOCUMENTATION,
 )
 api.enable_swagger(path="/docs", servers=_SERVERS)
 
@@ -144,8 +146,8 @@ def refuse_route(_: NotFoundError) -> Response[Any]:
     if allowed:
         message = "This route does not know the method."
         headers = {"Allow": ", ".join(allowed)}
-        return errors.problem(Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, headers=headers))
-    return errors.problem(Refusal(HTTPStatus.NOT_FOUND, "not_found", "There is no such route."))
+        return problems.problem(Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, headers=headers))
+    return problems.problem(Refusal(HTTPStatus.NOT_FOUND, "not_found", "There is no such route."))
 
 
 def _origin(headers: Mapping[str, str]) -> str | None:

@@ -22,12 +22,12 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBase, Securit
 
 from archiver.aws import secrets
 from archiver.errors import Code
-from archiver.http import basic, identity_provider, jwts, pace, tokens
-from archiver.http.callers import Caller, NotVerified
-from archiver.http.errors import Refusal
-from archiver.http.jwts import Claimed
-from archiver.http.patience import Asked
-from archiver.http.remembered import Remembered
+from archiver.http.auth import basic, identity_provider, jwts, rate_limit, tokens
+from archiver.http.auth.callers import Caller, NotVerified
+from archiver.http.auth.jwts import Claimed
+from archiver.http.problems import Refusal
+from archiver.http.timeouts import Asked
+from archiver.http.ttl_cache import Remembered
 from archiver.log import logger
 from archiver.scicat import catalogue
 from archiver.settings import settings
@@ -69,8 +69,8 @@ def authenticate(api: APIGatewayRestResolver, next_middleware: NextMiddleware) -
     found = _verified(asked, api.current_event.headers.get("Authorization", ""), address) if asked else None
     _caller.set(found)
     logger.append_keys(caller=found.username if found else None)
-    pace.of_requests().keep(found or address)
-    pace.of_requests().count(found or address)
+    rate_limit.of_requests().keep(found or address)
+    rate_limit.of_requests().count(found or address)
     return next_middleware(api)
 
 
@@ -95,11 +95,11 @@ def _guess(verify: Callable[[str], Caller]) -> Callable[[str, str], Caller]:
     """Verify what might be guessed, or costs others a request: whoever is wrong too often has to wait."""
 
     def counted(credentials: str, address: str) -> Caller:
-        pace.of_failures().keep(address)
+        rate_limit.of_failures().keep(address)
         try:
             return verify(credentials)
         except NotVerified:
-            pace.of_failures().count(address)
+            rate_limit.of_failures().count(address)
             raise
 
     return counted

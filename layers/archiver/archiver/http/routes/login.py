@@ -9,11 +9,11 @@ from aws_lambda_powertools.event_handler.openapi.params import Form
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, Field
 
-from archiver.http import tokens
-from archiver.http.auth import SCICAT, caller
-from archiver.http.callers import NotVerified
-from archiver.http.errors import documented
-from archiver.http.tokens import Tokens
+from archiver.http.auth import tokens
+from archiver.http.auth.authentication import SCICAT, caller
+from archiver.http.auth.callers import NotVerified
+from archiver.http.auth.tokens import Tokens
+from archiver.http.problems import documented
 from archiver.log import logger
 
 router = APIGatewayRouter()

@@ -12,7 +12,7 @@ from functools import cache
 from http import HTTPStatus
 from threading import Lock
 
-from archiver.http.errors import Refusal
+from archiver.http.problems import Refusal
 from archiver.settings import settings
 
 _CALLERS = 10_000

@@ -15,9 +15,9 @@ from pydantic import BaseModel
 from archiver import scicat
 from archiver.aws import clients
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
-from archiver.http.errors import documented
-from archiver.http.patience import Asked
-from archiver.http.remembered import Remembered
+from archiver.http.problems import documented
+from archiver.http.timeouts import Asked
+from archiver.http.ttl_cache import Remembered
 from archiver.keys import Keys
 from archiver.log import logger
 from archiver.lts.long_term_storage import long_term_storage

@@ -13,12 +13,12 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from archiver.archive import matching
 from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected
-from archiver.http import access, auth, receiving
-from archiver.http.auth import BEARER
-from archiver.http.callers import Caller
-from archiver.http.errors import FOR_INGESTOR, Refusal
-from archiver.http.patience import Asked
-from archiver.http.upload_bodies import (
+from archiver.http.auth import authentication, authorization
+from archiver.http.auth.authentication import BEARER
+from archiver.http.auth.callers import Caller
+from archiver.http.problems import FOR_INGESTOR, Refusal
+from archiver.http.routes import upload_targets
+from archiver.http.routes.upload_models import (
     DatasetAsked,
     DatasetDone,
     FinalizeAsked,
@@ -26,6 +26,7 @@ from archiver.http.upload_bodies import (
     SpaceGranted,
     SpaceRefused,
 )
+from archiver.http.timeouts import Asked
 from archiver.keys import Keys
 from archiver.log import logger
 from archiver.models.catalogue import CatalogueDataset
@@ -68,13 +69,13 @@ _EMAIL = re.compile(r"[^@\s;,]+@[^@\s;,]+")
             "description": "There is not, now",
             "content": {content_types.APPLICATION_JSON: {"model": SpaceRefused}},
         },
-        **receiving.REFUSALS,
+        **upload_targets.REFUSALS,
     },
     security=[BEARER],
 )
 def request(asked: Annotated[SpaceAsked, Body()]) -> Response[dict[str, Any]]:
     """Keeps space for a dataset: as much as is asked for, or as SciCat's list of files has if that is more."""
-    dataset = receiving.dataset(asked.dataset_id)
+    dataset = upload_targets.dataset(asked.dataset_id)
     listed = Asked(lambda: _list(dataset.pid), Code.SCICAT_UNAVAILABLE, _LONG_SECONDS).answer()
     if listed is None:
         return _later(
@@ -86,14 +87,14 @@ def request(asked: Annotated[SpaceAsked, Body()]) -> Response[dict[str, Any]]:
         message = "There is not enough space for the dataset now. Please ask again later."
         return _later(dataset.pid, asked, message, free // GIB)
     upload = DatasetUpload(
-        by_owner=access.owns(auth.caller(), dataset),
+        by_owner=authorization.owns(authentication.caller(), dataset),
         until=datetime.now(UTC) + quota.GRANTED_FOR,
         listed=listed,
         totals=dataset.totals,
     )
     if not registry.open_upload(dataset.pid, upload):
         raise _busy()
-    receiving.forget(dataset.pid)
+    upload_targets.forget(dataset.pid)
     granted = SpaceGranted(message="There is space for the dataset.")
     return Response(HTTPStatus.CREATED.value, content_types.APPLICATION_JSON, granted.model_dump())
 
@@ -126,15 +127,15 @@ def _busy() -> Refusal:
 )
 def finalize(asked: Annotated[FinalizeAsked, Body()]) -> DatasetDone:
     """Declares the upload of a dataset complete; afterwards nothing can be uploaded to it."""
-    caller = auth.caller()
-    pid = access.writable(caller, asked.dataset_id).pid
+    caller = authentication.caller()
+    pid = authorization.writable(caller, asked.dataset_id).pid
     Asked(lambda: _finalize(pid, asked, caller), Code.SCICAT_UNAVAILABLE, _LONG_SECONDS).answer()
     return DatasetDone(dataset_id=pid, message="The upload of the dataset is complete.")
 
 
 def _finalize(pid: str, asked: FinalizeAsked, caller: Caller) -> None:
     dataset, upload = catalogue().need_dataset(pid), registry.upload(pid)
-    receiving.refuse_others(caller, dataset, upload)
+    upload_targets.refuse_others(caller, dataset, upload)
     if _was_taken_over(dataset, upload):
         return
     if upload is not None and upload.state == "finalized" and not _is_opened_again(dataset, upload):
@@ -163,7 +164,7 @@ def _declare_complete(dataset: CatalogueDataset, upload: DatasetUpload | None) -
         _tell(dataset.pid)
         if not finalizing.end():
             raise _busy()
-    receiving.forget(dataset.pid)
+    upload_targets.forget(dataset.pid)
 
 
 def _tell(pid: str) -> None:
@@ -171,13 +172,13 @@ def _tell(pid: str) -> None:
 
 
 def _is_opened_again(dataset: CatalogueDataset, upload: DatasetUpload) -> bool:
-    return access.is_to_be_sent_again(dataset) and registry.reopen(dataset.pid, upload)
+    return authorization.is_to_be_sent_again(dataset) and registry.reopen(dataset.pid, upload)
 
 
 def _was_taken_over(dataset: CatalogueDataset, upload: DatasetUpload | None) -> bool:
     """Whether an earlier request declared it complete, and it is archived by now, or being archived."""
     try:
-        access.refuse_locked(dataset)
+        authorization.refuse_locked(dataset)
     except Refusal:
         if upload is not None and upload.state == "finalized":
             return True
@@ -228,13 +229,13 @@ def _ask_for_archiving(dataset: CatalogueDataset, username: str, contact_email: 
     summary="A dataset will not be uploaded",
     description="Deletes what was uploaded of it, and frees its space. 503 means: not all of it yet. May be repeated.",
     status_code=HTTPStatus.CREATED,
-    responses={HTTPStatus.CREATED: {"description": "What was uploaded is deleted"}, **receiving.REFUSALS},
+    responses={HTTPStatus.CREATED: {"description": "What was uploaded is deleted"}, **upload_targets.REFUSALS},
     security=[BEARER],
 )
 def abort(asked: Annotated[DatasetAsked, Body()]) -> DatasetDone:
     """Deletes what was uploaded of a dataset that is neither archived nor declared complete."""
-    dataset = receiving.dataset(asked.dataset_id)
+    dataset = upload_targets.dataset(asked.dataset_id)
     if not Asked(lambda: registry.empty(dataset.pid), Code.S3_UNAVAILABLE).answer():
         raise _busy()
-    receiving.forget(dataset.pid)
+    upload_targets.forget(dataset.pid)
     return DatasetDone(dataset_id=dataset.pid, message="What was uploaded is deleted.")

@@ -12,11 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from archiver.aws import step_functions
 from archiver.errors import Code
-from archiver.http import auth, progress
-from archiver.http.auth import BASIC, BEARER
-from archiver.http.errors import Refusal, WrongRequest, documented
-from archiver.http.patience import Asked
-from archiver.http.progress import RunProgress
+from archiver.http.auth import authentication
+from archiver.http.auth.authentication import BASIC, BEARER
+from archiver.http.problems import Refusal, WrongRequest, documented
+from archiver.http.routes import job_progress
+from archiver.http.routes.job_progress import RunProgress
+from archiver.http.timeouts import Asked
 from archiver.models.states import JobBegun, JobKind, JobRequest, Run
 from archiver.scicat import catalogue
 from archiver.settings import settings
@@ -170,7 +171,7 @@ def cancel(job_id: Annotated[UUID, Path(description="SciCat's id of the job")]) 
         raise Refusal(HTTPStatus.CONFLICT, "job_ended", f"The job has ended: {state}.")
     step_functions.stop(step_functions.execution_arn(step_functions.machine_of_job(kind), str(job_id)))
     with ThreadPoolExecutor(_READERS) as stoppers:
-        list(stoppers.map(lambda run: step_functions.stop(progress.execution_arn(run, kind)), _runs(job_id)))
+        list(stoppers.map(lambda run: step_functions.stop(job_progress.execution_arn(run, kind)), _runs(job_id)))
     return JobCancelled(uuid=job_id)
 
 
@@ -187,7 +188,7 @@ def _execution(job_id: UUID) -> tuple[JobKind, ExecutionState]:
 
 def _is_callers(job_id: UUID) -> bool:
     """Whether the caller is SciCat, or owns the job, alone or with a group, or is an administrator."""
-    caller = auth.caller()
+    caller = authentication.caller()
     if caller.may_start_jobs:
         return True
     job = Asked(lambda: catalogue().job(str(job_id)), Code.SCICAT_UNAVAILABLE).answer()
@@ -209,4 +210,4 @@ def _runs(job_id: UUID) -> tuple[Run, ...]:
 
 def _progress(kind: JobKind, of_job: tuple[Run, ...]) -> list[RunProgress]:
     with ThreadPoolExecutor(_READERS) as readers:
-        return list(readers.map(lambda run: progress.of(run, kind), of_job))
+        return list(readers.map(lambda run: job_progress.of(run, kind), of_job))

@@ -10,9 +10,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from archiver.http.auth import BASIC
-from archiver.http.errors import Refusal, documented
-from archiver.http.upload_bodies import NamedPid
+from archiver.http.auth.authentication import BASIC
+from archiver.http.problems import Refusal, documented
+from archiver.http.routes.upload_models import NamedPid
 from archiver.models.states import Pid
 from archiver.retrieve import links, renewal
 from archiver.retrieve.links import Link

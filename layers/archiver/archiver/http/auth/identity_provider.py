@@ -16,10 +16,10 @@ import jwt
 import orjson
 import urllib3
 
-from archiver.http import jwts
-from archiver.http.callers import Caller, NotVerified
-from archiver.http.errors import Refusal
-from archiver.http.jwts import Expected
+from archiver.http.auth import jwts
+from archiver.http.auth.callers import Caller, NotVerified
+from archiver.http.auth.jwts import Expected
+from archiver.http.problems import Refusal
 from archiver.log import logger
 from archiver.settings import settings
 

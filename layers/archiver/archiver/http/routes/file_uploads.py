@@ -13,11 +13,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from archiver.errors import MAX_NAMED_FILES
-from archiver.http import receiving
-from archiver.http.auth import BEARER
-from archiver.http.errors import FOR_INGESTOR, Refusal, WrongRequest
-from archiver.http.receiving import File, ListedFile
-from archiver.http.upload_bodies import (
+from archiver.http.auth.authentication import BEARER
+from archiver.http.problems import FOR_INGESTOR, Refusal, WrongRequest
+from archiver.http.routes import upload_targets
+from archiver.http.routes.upload_models import (
     URLS_PER_PAGE,
     AbortAsked,
     Aborted,
@@ -34,6 +33,7 @@ from archiver.http.upload_bodies import (
     Urls,
     UrlsAsked,
 )
+from archiver.http.routes.upload_targets import File, ListedFile
 from archiver.uploads import registry, rules
 from archiver.uploads.presigning import ClientPart, Condition, Terms, inbox
 from archiver.uploads.registry import ClientUpload
@@ -75,7 +75,7 @@ def presign(asked: Annotated[UrlsAsked, Body()]) -> Urls:
     """Signs a page of requests; begins the multipart upload unless there is one of the file already."""
     each = rules.part_size(asked.size, asked.parts) if asked.size else None
     numbers, checksums = _wanted(asked)
-    file = receiving.listed_file(asked.dataset_id, asked.object_name, for_urls=True)
+    file = upload_targets.listed_file(asked.dataset_id, asked.object_name, for_urls=True)
     size = _size(file, asked)
     upload_id = ""
     if asked.parts > 1:
@@ -151,7 +151,10 @@ def _following(part: int, parts: int) -> int | None:
     tags=["uploads"],
     summary="Which parts of a file are stored?",
     description="So that a client may go on with an upload: what S3 has, and new URLs for what it has not.",
-    responses={HTTPStatus.OK: {"description": "These, and where the missing ones may be sent"}, **receiving.REFUSALS},
+    responses={
+        HTTPStatus.OK: {"description": "These, and where the missing ones may be sent"},
+        **upload_targets.REFUSALS,
+    },
     security=[BEARER],
 )
 def show_parts(
@@ -162,7 +165,7 @@ def show_parts(
     limit: Annotated[int, Query(ge=1, le=URLS_PER_PAGE, description="So many parts are shown")] = URLS_PER_PAGE,
 ) -> PartsStored:
     """A page of the parts that are stored, and of those that are missing."""
-    file = receiving.listed_file(dataset_id, object_name, for_urls=True)
+    file = upload_targets.listed_file(dataset_id, object_name, for_urls=True)
     known = file.upload(upload_id)
     numbers = range(first_part, min(first_part + limit, known.parts + 1))
     page = inbox().client_parts(file.key, upload_id, first_part - 1, limit)
@@ -196,7 +199,7 @@ def _shown(part: ClientPart) -> PartStored:
 )
 def complete(sent: Annotated[Completed, Body()]) -> FileStored:
     """Completes a multipart upload, or looks whether a file that was sent in one piece is there."""
-    file = receiving.listed_file(sent.dataset_id, sent.object_name)
+    file = upload_targets.listed_file(sent.dataset_id, sent.object_name)
     known = file.upload(sent.upload_id) if sent.upload_id else None
     if known and not known.ended:
         _assemble(file, known, sent)
@@ -277,12 +280,12 @@ def _wrong(code: str, message: str, numbers: Sequence[int] = ()) -> Refusal:
     summary="A file will not be completed",
     description="Its parts are deleted. May be repeated.",
     status_code=HTTPStatus.CREATED,
-    responses={HTTPStatus.CREATED: {"description": "Its parts are gone"}, **receiving.REFUSALS},
+    responses={HTTPStatus.CREATED: {"description": "Its parts are gone"}, **upload_targets.REFUSALS},
     security=[BEARER],
 )
 def abort(asked: Annotated[AbortAsked, Body()]) -> Aborted:
     """Aborts a file's multipart upload, whoever began it; of one that was sent in one piece there is none."""
-    file = receiving.file(asked.dataset_id or rules.pid_of(asked.object_name), asked.object_name)
+    file = upload_targets.file(asked.dataset_id or rules.pid_of(asked.object_name), asked.object_name)
     if asked.upload_id:
         known = file.upload(asked.upload_id)
         inbox().abort_upload(file.key, known.upload_id)

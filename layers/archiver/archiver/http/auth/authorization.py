@@ -5,10 +5,10 @@ from http import HTTPStatus
 
 from archiver.aws import step_functions
 from archiver.errors import Code
-from archiver.http.callers import Caller
-from archiver.http.errors import Refusal
-from archiver.http.patience import Asked
-from archiver.http.remembered import Remembered
+from archiver.http.auth.callers import Caller
+from archiver.http.problems import Refusal
+from archiver.http.timeouts import Asked
+from archiver.http.ttl_cache import Remembered
 from archiver.models.catalogue import CatalogueDataset
 from archiver.scicat import catalogue
 from archiver.settings import settings

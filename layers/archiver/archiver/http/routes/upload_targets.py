@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 
-from archiver.http import access, auth
-from archiver.http.callers import Caller
-from archiver.http.errors import Refusal, documented
-from archiver.http.remembered import Remembered
+from archiver.http.auth import authentication, authorization
+from archiver.http.auth.callers import Caller
+from archiver.http.problems import Refusal, documented
+from archiver.http.ttl_cache import Remembered
 from archiver.keys import Keys
 from archiver.models.catalogue import CatalogueDataset
 from archiver.uploads import known_files, registry, rules
@@ -57,8 +57,8 @@ class ListedFile(File):
 
 def dataset(pid: str) -> CatalogueDataset:
     """The dataset, as SciCat knows it now. Refuses callers who may not write it (403), and one that is closed (409)."""
-    found = access.writable(auth.caller(), pid, anew=True)
-    refuse_others(auth.caller(), found, _open(found))
+    found = authorization.writable(authentication.caller(), pid, anew=True)
+    refuse_others(authentication.caller(), found, _open(found))
     return found
 
 
@@ -74,7 +74,7 @@ def listed_file(pid: str, object_name: str, *, for_urls: bool = False) -> Listed
     ``for_urls``: its dataset may have been closed 2 seconds ago.
     """
     key = rules.key_of(pid, object_name)
-    found = access.writable(auth.caller(), pid)
+    found = authorization.writable(authentication.caller(), pid)
     upload = _open_datasets().get(found.pid, lambda: _open(found)) if for_urls else _open(found)
     return _listed(found, key, upload)
 
@@ -86,23 +86,23 @@ def forget(pid: str) -> None:
 
 def refuse_others(caller: Caller, found: CatalogueDataset, upload: DatasetUpload | None) -> None:
     """Refuse whoever is only in the dataset's access groups, where its owners upload it (403)."""
-    if upload is not None and upload.by_owner and not access.owns(caller, found):
+    if upload is not None and upload.by_owner and not authorization.owns(caller, found):
         raise Refusal(HTTPStatus.FORBIDDEN, "forbidden", "The dataset is being uploaded by its owners.")
 
 
 def _open(found: CatalogueDataset) -> DatasetUpload | None:
     """The dataset's upload, if there is one. Refuses when it is complete (409)."""
-    access.refuse_locked(found)
+    authorization.refuse_locked(found)
     upload = registry.upload(found.pid)
     if upload is None or upload.state != "finalized":
         return upload
-    if access.is_to_be_sent_again(found) and registry.reopen(found.pid, upload):
+    if authorization.is_to_be_sent_again(found) and registry.reopen(found.pid, upload):
         return registry.upload(found.pid)
     raise Refusal(HTTPStatus.CONFLICT, "dataset_locked", "The uploads of the dataset were declared complete.")
 
 
 def _listed(found: CatalogueDataset, key: str, upload: DatasetUpload | None) -> ListedFile:
-    refuse_others(auth.caller(), found, upload)
+    refuse_others(authentication.caller(), found, upload)
     if upload is None or upload.listed is None or not upload.may_be_sent_to:
         raise _no_space()
     path = key.removeprefix(Keys.uploads(found.pid))

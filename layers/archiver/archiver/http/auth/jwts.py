@@ -11,7 +11,7 @@ import jwt
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from archiver.http.callers import NotVerified
+from archiver.http.auth.callers import NotVerified
 
 # API Gateway takes 10,240 bytes of headers, this one and all others together.
 MAX_BYTES = 9_000

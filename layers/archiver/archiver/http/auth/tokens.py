@@ -28,10 +28,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from jwt.algorithms import OKPAlgorithm
 
 from archiver.aws import secrets
-from archiver.http import jwts
-from archiver.http.callers import Caller, NotVerified
-from archiver.http.errors import Refusal
-from archiver.http.jwts import Expected
+from archiver.http.auth import jwts
+from archiver.http.auth.callers import Caller, NotVerified
+from archiver.http.auth.jwts import Expected
+from archiver.http.problems import Refusal
 from archiver.log import logger
 from archiver.settings import settings
 

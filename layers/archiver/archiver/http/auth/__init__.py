@@ -1,0 +1,1 @@
+"""Who asks, and what this caller may do."""
