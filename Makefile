@@ -91,7 +91,7 @@ bench: .venv/.synced .venv-sam/.synced ## Measure speed, memory and requests: be
 	@$(PYTHON) -m bench $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS))
 
 bench-api: .venv/.synced ## Print how fast the HTTP API is on the local stack, beside its limits
-	@$(PYTHON) -m bench.api
+	@$(PYTHON) -m bench.measure.http_api
 
 docs: .venv/.synced ## Write docs/faults.md anew, from the names of the tests
 	@$(PYTHON) -m tests.faults.table

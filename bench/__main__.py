@@ -10,11 +10,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bench import cost_page, growth, imports, many, memory, packaging, report, scale, shaped
-from bench.shapes import SHAPES
-from bench.stack import RunningStack, a_stack
-from bench.steps import Took
-from bench.wanted import wanted
+from bench.harness.datasets import SHAPES
+from bench.harness.single_step import Took
+from bench.harness.stack import RunningStack, a_stack
+from bench.measure import cold_imports, concurrency, end_to_end, growth, memory, packaging, scale
+from bench.report import cost_page, report
+from bench.report.targets import wanted
 from local.deployment import build_folder
 from local.sources import LAYER
 
@@ -79,7 +80,9 @@ def _measure(name: str, measure: Callable[[], Figures]) -> None:
 
 def _imports(stack: RunningStack) -> Figures:
     layer = build_folder(stack.configuration) / LAYER
-    return _with_load(functions=[asdict(one) for one in imports.measure()], layer_bytes=imports.size_of(layer))
+    return _with_load(
+        functions=[asdict(one) for one in cold_imports.measure()], layer_bytes=cold_imports.size_of(layer)
+    )
 
 
 def _scale(files: int) -> Figures:
@@ -112,7 +115,7 @@ def _packaging(stack: RunningStack, runs: int) -> Figures:
 
 def _shapes(stack: RunningStack, runs: int) -> Figures:
     rounds = []
-    for one in shaped.measure(stack, runs):
+    for one in end_to_end.measure(stack, runs):
         rounds.append(one)
         _keep("shapes", rounds)
         console.print(f"  {one['shape']}: archive {one['core']:.1f} s, floor {one['floor']['whole']:.1f} s")
@@ -120,7 +123,7 @@ def _shapes(stack: RunningStack, runs: int) -> Figures:
 
 
 def _many(stack: RunningStack, datasets: int) -> Figures:
-    return _with_load(**asdict(many.measure(stack, datasets)))
+    return _with_load(**asdict(concurrency.measure(stack, datasets)))
 
 
 def _with_load(**figures: Figures) -> Figures:

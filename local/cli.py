@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from local import demo as demonstration
 from local import environments as venvs
-from local import reloading, sweeping
+from local import sweeping
 from local.configuration import Configuration, StageFailed
+from local.demo import round_trip as demonstration
 from local.deployment import Aws
 from local.endpoints import Endpoints
 from local.invoke import run_alone
+from local.reload import reload as reload_stack
 from local.stack import Stack
 
 app = typer.Typer(
@@ -95,7 +96,7 @@ def status() -> None:
 def reload(function: Annotated[str, typer.Argument(help="Only this function, as the template names it.")] = "") -> None:
     """Make changed functions, the layer and workflows live again, in seconds."""
     begun = time.monotonic()
-    for line in reloading.reload(Stack.of(Configuration.of()), function):
+    for line in reload_stack(Stack.of(Configuration.of()), function):
         console.print(line)
     console.print(f"Live after {time.monotonic() - begun:.1f} s.")
 

@@ -29,7 +29,7 @@ from local.configuration import (
     aws_environment,
     venv,
 )
-from local.locks import alone
+from local.processes.locks import alone
 from local.sources import Sources
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from local.configuration import CACHE, ROOT, Configuration, StageFailed, quiet_environment, venv
-from local.locks import alone
+from local.processes.locks import alone
 
 # environment → requirements/<file>.txt
 NAMES = {"sam": "sam", "localstack": "localstack", "lambda": "runtime"}

@@ -16,12 +16,13 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 
-from local import deployment, ports
+from local import deployment
 from local.accounts import write_private
 from local.configuration import ROOT, Configuration, StageFailed, venv
 from local.deployment import Aws, Deployed
+from local.processes import ports
+from local.processes.services import Register
 from local.progress import Progress
-from local.services import Register
 from local.sources import LAYER, Sources
 
 # The settings that are addresses of services. boto3 reads the first one, which the executor sets on the local stack.

@@ -4,13 +4,14 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from local import deployment, environments, programs
+from local import deployment, environments
 from local.accounts import Accounts
 from local.configuration import Configuration, StageFailed
 from local.deployment import Deployed
 from local.endpoints import Endpoints
+from local.processes import programs
+from local.processes.services import Register, Running, Service, healthy, refuse_taken
 from local.progress import Progress
-from local.services import Register, Running, Service, healthy, refuse_taken
 from local.sources import Sources
 
 # LocalStack forgets everything when it ends, so what the mocks remember of it goes with it.

@@ -20,7 +20,7 @@ from archiver.aws import clients
 from archiver.scicat.responses import Answer
 from archiver.scicat.transport import Request, Server
 from archiver.settings import Settings
-from tests.account import (
+from tests.support.account import (
     BUCKETS,
     ENVIRONMENT,
     ROOT,
@@ -29,12 +29,12 @@ from tests.account import (
     forget_what_processes_remember,
     state_machine_arn,
 )
-from tests.archiver_api import Api
-from tests.catalogue import Scicat, a_scicat
-from tests.catalogue_calls import Call, call_of, uncovered
-from tests.conditional_deletes import compare_etags
-from tests.permissions import enforced_permissions
-from tests.s3_faults import Exchange, S3Faults, S3Request, Send, faulty_s3
+from tests.support.archiver_api import Api
+from tests.support.catalogue import Scicat, a_scicat
+from tests.support.catalogue_calls import Call, call_of, uncovered
+from tests.support.conditional_deletes import compare_etags
+from tests.support.permissions import enforced_permissions
+from tests.support.s3_faults import Exchange, S3Faults, S3Request, Send, faulty_s3
 
 if TYPE_CHECKING:
     from moto.core.config import DefaultConfig

@@ -11,7 +11,7 @@ import pytest
 from archiver.alarms import Alarm
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.settings import Settings
-from tests.template import RESOURCES, TEMPLATE, resources_of
+from tests.support.template import RESOURCES, TEMPLATE, resources_of
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / "statemachine").glob("*.asl.json"))

@@ -10,7 +10,7 @@ import uvicorn
 from mocks.scicat.accounts import default_accounts, read_accounts
 from mocks.scicat.app import create_app
 from mocks.scicat.configuration import Configuration
-from mocks.scicat.job_configuration import SHIPPED, read_job_configuration
+from mocks.scicat.jobs.configuration import SHIPPED, read_job_configuration
 from mocks.scicat.releases import MASTER, RELEASES
 from mocks.scicat.settings import DEFAULTS, read_variables
 

@@ -20,7 +20,7 @@ from mocks.scicat.configuration import Configuration
 from mocks.scicat.routes import attachments, blocks, datasets, explorer, history, jobs, users
 from mocks.scicat.service import Service
 from mocks.scicat.settings import Settings
-from mocks.scicat.store import Store
+from mocks.scicat.storage.store import Store
 
 # The authorities' certificates are read once, however many SciCats a process runs.
 _TLS = ssl.create_default_context()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mocks.scicat.job_configuration import JobConfiguration, read_job_configuration
+from mocks.scicat.jobs.configuration import JobConfiguration, read_job_configuration
 from mocks.scicat.releases import MASTER, Release
 
 

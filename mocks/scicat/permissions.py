@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mocks.scicat.accounts import Account
 from mocks.scicat.releases import Release
 from mocks.scicat.settings import Groups, Settings
-from mocks.scicat.store import Document
+from mocks.scicat.storage.store import Document
 
 
 @dataclass(frozen=True, slots=True)

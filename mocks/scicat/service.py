@@ -13,10 +13,10 @@ from mocks.faults import DatabaseAway, ask_database
 from mocks.scicat.accounts import Account, Accounts, SessionExpired
 from mocks.scicat.answers import forbidden, refused, unhandled
 from mocks.scicat.configuration import Configuration
-from mocks.scicat.job_permissions import JobRights, job_rights
+from mocks.scicat.jobs.permissions import JobRights, job_rights
 from mocks.scicat.permissions import Rights
 from mocks.scicat.settings import Settings
-from mocks.scicat.store import Store
+from mocks.scicat.storage.store import Store
 
 # MAX_FILE_UPLOAD_SIZE of a release 5 as it is installed.
 _BODY_BYTES = 16 * 1024**2

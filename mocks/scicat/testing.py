@@ -13,7 +13,7 @@ import uvicorn
 from mocks.scicat.accounts import Account, Accounts, default_accounts
 from mocks.scicat.app import create_app
 from mocks.scicat.configuration import Configuration
-from mocks.scicat.store import Store
+from mocks.scicat.storage.store import Store
 
 _START_SECONDS = 10
 

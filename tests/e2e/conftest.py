@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from local.accounts import Accounts
+from local.client import Visitor
 from local.configuration import ROOT, Configuration, Login
 from local.deployment import Aws
 from local.endpoints import Endpoints
 from local.executor.process_executor.process_tree import descendants
 from local.executor.process_executor.sandbox import free_ports
-from local.services import Register, port_is_free, start_time
-from local.visitor import Visitor
+from local.processes.services import Register, port_is_free, start_time
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from itertools import batched, product
 
 import pytest
 
-from local.visitor import Visitor
+from local.client import Visitor
 from tests.e2e.conftest import RunningStack
 from tests.e2e.killing import Killed, archive_under_fire
 from tests.e2e.test_kill import DEATHS

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from archiver.settings import MIB
-from local.visitor import Visitor
+from local.client import Visitor
 from tests.e2e.conftest import RunningStack
 from tests.e2e.test_archive import drop, end_of, status_of
 

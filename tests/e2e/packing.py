@@ -17,7 +17,7 @@ from archiver.aws.s3 import Bucket, PinnedRange, UploadedPart
 from archiver.models.files import SourceFile
 from archiver.packaging import Packager, Source
 from archiver.tar.layout import Limits
-from tests.unit.memory_bucket import MemoryFolder
+from tests.support.memory_bucket import MemoryFolder
 
 ANY_MTIME_NS = 1_795_420_800_000_000_000
 

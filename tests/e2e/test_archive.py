@@ -14,12 +14,12 @@ from typing import Any
 import httpx
 import pytest
 
+from local.client import Visitor, wait_for
 from local.configuration import Login
-from local.visitor import Visitor, wait_for
-from tests.archiver_api import basic
-from tests.catalogue import a_dataset
-from tests.dropping import a_document
 from tests.e2e.conftest import RunningStack
+from tests.support.archiver_api import basic
+from tests.support.catalogue import a_dataset
+from tests.support.dropping import a_document
 
 MIB = 1024**2
 

@@ -19,11 +19,12 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from local import environments, programs
+from local import environments
 from local.configuration import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Configuration
 from local.executor.process_executor.process_tree import descendants
 from local.executor.process_executor.sandbox import MIB, free_ports
-from local.services import Register, start_time
+from local.processes import programs
+from local.processes.services import Register, start_time
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient

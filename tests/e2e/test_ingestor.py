@@ -10,10 +10,10 @@ import httpx
 import pytest
 import requests
 
-from local.visitor import Visitor, wait_for
-from tests import relion
+from local.client import Visitor, wait_for
 from tests.e2e.conftest import RunningStack
-from tests.ingestor import MIB, File, Ingestor, UploadFailed
+from tests.support import relion
+from tests.support.ingestor import MIB, File, Ingestor, UploadFailed
 
 FILES = [
     File("1-byte.txt", 1),

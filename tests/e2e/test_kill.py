@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from local.visitor import Visitor
+from local.client import Visitor
 from tests.e2e.conftest import RunningStack
 from tests.e2e.killing import archive_under_fire
 

@@ -25,8 +25,8 @@ from archiver.retrieve.delivery import Delivered, Refused, Wanted, deliver
 from archiver.settings import MIB
 from archiver.tar.format import LAYOUT_VERSION
 from local.configuration import ACCESS_KEY_ID, SECRET_ACCESS_KEY
-from tests.archive import Notes, our_tar
 from tests.e2e.conftest import RunningStack
+from tests.support.archive import Notes, our_tar
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

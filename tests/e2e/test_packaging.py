@@ -23,10 +23,10 @@ from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.packaging import Packager, SliceProgress, Source
 from archiver.settings import MIB
 from archiver.tar.layout import Limits
-from tests.account import ROOT
 from tests.e2e.conftest import RunningStack
 from tests.e2e.packing import uploaded_files
-from tests.unit.memory_bucket import MemoryFolder
+from tests.support.account import ROOT
+from tests.support.memory_bucket import MemoryFolder
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -11,9 +11,9 @@ from pathlib import Path
 from local.configuration import Configuration
 from local.deployment import Deployed
 from local.executor.process_executor.process_tree import descendants
-from local.services import Register
+from local.processes.services import Register
 from tests.e2e.conftest import RunningStack, run_local, settings_of_its_own
-from tests.state_machines import definitions
+from tests.support.state_machines import definitions
 
 LOOPBACK = "0100007F"  # 127.0.0.1 in /proc/net/tcp
 

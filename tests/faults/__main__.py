@@ -17,9 +17,9 @@ import typer
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.account import ROOT
 from tests.faults.machine import TALLY, Service
 from tests.faults.table import FaultTest, fault_tests
+from tests.support.account import ROOT
 
 # It takes minutes, so ``make test`` does without it.
 _EVERY_CHECKPOINT = "tests/e2e/every_checkpoint.py"

@@ -18,9 +18,9 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
-from tests.account import SECRETS
 from tests.faults.stepper import AlreadyStarted, Stepper
 from tests.faults.wire import Request, Wire
+from tests.support.account import SECRETS
 
 _UNREADABLE = {"GLACIER", "DEEP_ARCHIVE"}
 _MIN_PART = 5 * 1024**2

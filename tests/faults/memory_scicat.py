@@ -15,9 +15,9 @@ from urllib3.exceptions import ProtocolError
 from mocks.scicat.app import create_app
 from mocks.scicat.configuration import Configuration
 from mocks.scicat.service import Service
-from mocks.scicat.store import Document, Kind
-from tests.catalogue import ACCOUNTS
+from mocks.scicat.storage.store import Document, Kind
 from tests.faults.wire import Request, Wire
+from tests.support.catalogue import ACCOUNTS
 
 _REFUSAL = b'"Internal server error"'
 # Good answers with nothing in them.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tests.account import ROOT
+from tests.support.account import ROOT
 
 DOCUMENT = ROOT / "docs" / "faults.md"
 GROUPS = {

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NoReturn
 
-from tests.s3_faults import WorkerKilled
+from tests.support.s3_faults import WorkerKilled
 
 
 class Befall(StrEnum):

@@ -22,7 +22,11 @@ from botocore.client import BaseClient
 
 from archiver.aws import clients
 from archiver.keys import Keys
-from tests.account import (
+from tests.faults.memory_aws import MemoryAws, Stored, etag_of, now
+from tests.faults.memory_scicat import MemoryScicat
+from tests.faults.stepper import Step, Stepper
+from tests.faults.wire import STUCK, Befall, Mishap, Wire, Worker
+from tests.support.account import (
     BUCKETS,
     ENVIRONMENT,
     LambdaContext,
@@ -30,14 +34,10 @@ from tests.account import (
     forget_what_processes_remember,
     state_machine_arn,
 )
-from tests.archiver_api import Api
-from tests.faults.memory_aws import MemoryAws, Stored, etag_of, now
-from tests.faults.memory_scicat import MemoryScicat
-from tests.faults.stepper import Step, Stepper
-from tests.faults.wire import STUCK, Befall, Mishap, Wire, Worker
-from tests.permissions import as_function, enforced_permissions
-from tests.s3_faults import WorkerKilled
-from tests.state_machines import definitions, snake
+from tests.support.archiver_api import Api
+from tests.support.permissions import as_function, enforced_permissions
+from tests.support.s3_faults import WorkerKilled
+from tests.support.state_machines import definitions, snake
 
 _BEGIN = "2026-11-23T08:00:00Z"
 _SCICAT = "http://scicat"

@@ -14,8 +14,8 @@ from archiver.models.files import SourceFile
 from archiver.retrieve import download_script
 from archiver.settings import GIB
 from archiver.tar.format import END, header, padding
-from tests import restoring
-from tests.restoring import FILES, MODES, as_ordinary_user, datablocks, modes, restored
+from tests.support import restoring
+from tests.support.restoring import FILES, MODES, as_ordinary_user, datablocks, modes, restored
 
 UNPACK = {
     "bsdtar": ["bsdtar", "-xf"],

@@ -10,7 +10,7 @@ import pytest
 from archiver.models.states import LaneWork, SweepProgress
 from archiver.sweep.sweeping import Sweeping
 from tests.faults.stepper import comparisons_of
-from tests.state_machines import definitions, snake
+from tests.support.state_machines import definitions, snake
 
 MACHINES = {name: json.loads(definition) for name, definition in definitions().items()}
 # What a state is compared by that counts how often functions were called, and how often is enough: the events of all of

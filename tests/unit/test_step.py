@@ -12,7 +12,7 @@ from archiver.deadline import deadline
 from archiver.log import logger
 from archiver.models.states import Failure, Run, RunFailed
 from archiver.step import step
-from tests.account import LambdaContext
+from tests.support.account import LambdaContext
 
 RUN = {"job_id": "any-job", "run_id": "any-job-1", "pid": "any/pid"}
 

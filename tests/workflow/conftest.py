@@ -44,10 +44,10 @@ from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 from moto.stepfunctions.parser.asl.utils.boto_client import boto_client_for
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
-from tests.account import ACCOUNT_ID, REGION, LambdaContext, state_machine_arn
-from tests.permissions import as_function
-from tests.s3_faults import WorkerKilled
-from tests.state_machines import definitions, snake
+from tests.support.account import ACCOUNT_ID, REGION, LambdaContext, state_machine_arn
+from tests.support.permissions import as_function
+from tests.support.s3_faults import WorkerKilled
+from tests.support.state_machines import definitions, snake
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -5,9 +5,9 @@ from typing import Any
 
 from archiver.keys import Keys
 from archiver.scicat import catalogue
-from tests.account import LambdaContext, execution_arn
-from tests.catalogue import Scicat
-from tests.dataset import ADataset
+from tests.support.account import LambdaContext, execution_arn
+from tests.support.catalogue import Scicat
+from tests.support.dataset import ADataset
 from tests.workflow.conftest import Workflows
 
 STARTED = {"archiveStatusMessage": "started", "archivable": False, "retrievable": False}

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.account import state_machine_arn
-from tests.catalogue import Scicat
-from tests.dataset import ADataset
 from tests.faults.stepper import Execution, StateFailed, Stepper
-from tests.state_machines import definitions
+from tests.support.account import state_machine_arn
+from tests.support.catalogue import Scicat
+from tests.support.dataset import ADataset
+from tests.support.state_machines import definitions
 from tests.workflow.conftest import CRASHED, THROTTLED, LambdaFailure, Workflows
 
 if TYPE_CHECKING:

@@ -21,11 +21,11 @@ from archiver.scicat import JobStatus, catalogue
 from archiver.storage import buckets, leases
 from archiver.storage.run_folder import RunFolder
 from functions.start_ingest.app import handler as start_ingest
-from tests import dropping
-from tests.account import LambdaContext, execution_arn
-from tests.archive import ANY_PID, an_archived_dataset
-from tests.catalogue import Scicat
-from tests.dataset import ADataset
+from tests.support import dropping
+from tests.support.account import LambdaContext, execution_arn
+from tests.support.archive import ANY_PID, an_archived_dataset
+from tests.support.catalogue import Scicat
+from tests.support.dataset import ADataset
 from tests.workflow.conftest import CRASHED, Execution, Workflows
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from localstack.services.lambda_.invocation.lambda_models import (  # type: igno
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin  # type: ignore[import-not-found]
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor  # type: ignore[import-not-found]
 
-from .completing import assemble_once
-from .crowd import hold_a_crowd
-from .idling import end_the_idle
-from .refusing import name_refusals
+from .patches.concurrency import hold_a_crowd
+from .patches.error_names import name_refusals
+from .patches.idle_environments import end_the_idle
+from .patches.multipart_completion import assemble_once
+from .patches.stop_execution import let_a_stop_be_the_end
 from .sandbox import Function, Sandbox, Tools
-from .stopping import let_a_stop_be_the_end
 
 
 class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is not typed

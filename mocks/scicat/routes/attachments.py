@@ -6,10 +6,10 @@ from fastapi import APIRouter, Response
 
 from mocks.scicat import validation
 from mocks.scicat.answers import as_json, forbidden, refused
-from mocks.scicat.documents import attached_to, attachment_v3, new_attachment
 from mocks.scicat.routes.datasets import found_dataset
 from mocks.scicat.service import Body, DatasetCreator, Pid, Reader, Service, TheService, User
-from mocks.scicat.store import Document, Kind
+from mocks.scicat.storage.documents import attached_to, attachment_v3, new_attachment
+from mocks.scicat.storage.store import Document, Kind
 
 router = APIRouter()
 

@@ -8,9 +8,12 @@ from fastapi import APIRouter, Response
 from mocks.faults import between_writes
 from mocks.scicat import validation
 from mocks.scicat.answers import Refused, as_json, forbidden, refused, unhandled
-from mocks.scicat.counting import count, count_nothing_archived
-from mocks.scicat.documents import block, new_block, now, stored_file
-from mocks.scicat.filters import (
+from mocks.scicat.permissions import Rights
+from mocks.scicat.routes.datasets import found_dataset
+from mocks.scicat.service import Body, DatasetCreator, Pid, Reader, Service, TheService, User, Version
+from mocks.scicat.storage.counting import count, count_nothing_archived
+from mocks.scicat.storage.documents import block, new_block, now, stored_file
+from mocks.scicat.storage.filters import (
     FIELDS,
     INCLUDE,
     LIMITS,
@@ -21,10 +24,7 @@ from mocks.scicat.filters import (
     skipped_then_limited,
     with_fields,
 )
-from mocks.scicat.permissions import Rights
-from mocks.scicat.routes.datasets import found_dataset
-from mocks.scicat.service import Body, DatasetCreator, Pid, Reader, Service, TheService, User, Version
-from mocks.scicat.store import Document, DuplicateKeyError, Kind
+from mocks.scicat.storage.store import Document, DuplicateKeyError, Kind
 
 router = APIRouter()
 

@@ -10,29 +10,6 @@ from fastapi import APIRouter, Query, Request, Response
 from mocks.faults import between_writes
 from mocks.scicat import validation
 from mocks.scicat.answers import as_json, forbidden, refused, unhandled
-from mocks.scicat.documents import (
-    created_dataset_v3,
-    dataset_v3,
-    default_lifecycle,
-    new_dataset,
-    reset_lifecycle,
-    stored_lifecycle,
-    with_ids_as_bytes,
-    with_plurals,
-)
-from mocks.scicat.filters import (
-    FIELDS,
-    INCLUDE,
-    LIMITS,
-    WHERE,
-    in_order,
-    parsed,
-    select,
-    skipped_then_limited,
-    with_fields,
-)
-from mocks.scicat.history import change_dataset, changes, shown_by_v3
-from mocks.scicat.includes import included, relations
 from mocks.scicat.permissions import Rights
 from mocks.scicat.service import (
     Body,
@@ -45,7 +22,30 @@ from mocks.scicat.service import (
     Version,
     is_merge_patch,
 )
-from mocks.scicat.store import Document, DuplicateKeyError, Kind
+from mocks.scicat.storage.documents import (
+    created_dataset_v3,
+    dataset_v3,
+    default_lifecycle,
+    new_dataset,
+    reset_lifecycle,
+    stored_lifecycle,
+    with_ids_as_bytes,
+    with_plurals,
+)
+from mocks.scicat.storage.filters import (
+    FIELDS,
+    INCLUDE,
+    LIMITS,
+    WHERE,
+    in_order,
+    parsed,
+    select,
+    skipped_then_limited,
+    with_fields,
+)
+from mocks.scicat.storage.history import change_dataset, changes, shown_by_v3
+from mocks.scicat.storage.includes import included, relations
+from mocks.scicat.storage.store import Document, DuplicateKeyError, Kind
 
 router = APIRouter()
 

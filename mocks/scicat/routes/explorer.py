@@ -6,7 +6,7 @@ from html import escape
 from fastapi import APIRouter, Response
 
 from mocks.scicat.service import TheService
-from mocks.scicat.store import Document, Kind
+from mocks.scicat.storage.store import Document, Kind
 
 router = APIRouter()
 

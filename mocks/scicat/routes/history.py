@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Response
 
 from mocks.scicat.answers import as_json, forbidden
-from mocks.scicat.filters import parsed
-from mocks.scicat.history import changes
 from mocks.scicat.service import TheService, User
-from mocks.scicat.store import Document
+from mocks.scicat.storage.filters import parsed
+from mocks.scicat.storage.history import changes
+from mocks.scicat.storage.store import Document
 
 router = APIRouter()
 

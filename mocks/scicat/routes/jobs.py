@@ -8,20 +8,8 @@ from fastapi import APIRouter, Request, Response
 
 from mocks.scicat import validation
 from mocks.scicat.answers import as_json, refused, refused_plainly
-from mocks.scicat.documents import dataset_v3, job_v3, now
-from mocks.scicat.filters import (
-    FIELDS,
-    INCLUDE,
-    LIMITS,
-    WHERE,
-    in_order,
-    limited_then_skipped,
-    parsed,
-    select,
-    with_fields,
-)
-from mocks.scicat.job_actions import perform
-from mocks.scicat.job_creation import JobRequest, job_of_v3, job_type, submit
+from mocks.scicat.jobs.actions import perform
+from mocks.scicat.jobs.creation import JobRequest, job_of_v3, job_type, submit
 from mocks.scicat.service import (
     Body,
     JobCaller,
@@ -34,7 +22,19 @@ from mocks.scicat.service import (
     Version,
     is_merge_patch,
 )
-from mocks.scicat.store import Document, Kind
+from mocks.scicat.storage.documents import dataset_v3, job_v3, now
+from mocks.scicat.storage.filters import (
+    FIELDS,
+    INCLUDE,
+    LIMITS,
+    WHERE,
+    in_order,
+    limited_then_skipped,
+    parsed,
+    select,
+    with_fields,
+)
+from mocks.scicat.storage.store import Document, Kind
 
 router = APIRouter()
 

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Response
 from mocks.faults import DatabaseAway, ask_database
 from mocks.scicat.accounts import Account
 from mocks.scicat.answers import Refused, as_json, forbidden, refused
-from mocks.scicat.documents import now, started_at
 from mocks.scicat.service import Body, Caller, TheService
+from mocks.scicat.storage.documents import now, started_at
 
 router = APIRouter()
 

@@ -19,12 +19,12 @@ from archiver.http.auth import tokens
 from archiver.http.auth.callers import Caller
 from archiver.keys import Keys
 from archiver.retrieve import links
-from tests.account import ROOT
-from tests.archive import deliver
-from tests.archiver_api import JOB_API_ACCOUNT, basic, bearer
-from tests.catalogue import Scicat
-from tests.gateway import BASE_URL, gateway
-from tests.uploading import PID, PREFIX
+from tests.support.account import ROOT
+from tests.support.archive import deliver
+from tests.support.archiver_api import JOB_API_ACCOUNT, basic, bearer
+from tests.support.catalogue import Scicat
+from tests.support.gateway import BASE_URL, gateway
+from tests.support.uploading import PID, PREFIX
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -10,8 +10,8 @@ import pytest
 
 from archiver.models.states import JobBegun, JobKind, Run
 from archiver.storage.run_folder import RunFolder
-from tests.archiver_api import Answer, Api, bearer, event
-from tests.catalogue import Scicat
+from tests.support.archiver_api import Answer, Api, bearer, event
+from tests.support.catalogue import Scicat
 
 PID = "20.500.11935/any"
 JOB_ID = "00000000-0000-4000-8000-000000000000"

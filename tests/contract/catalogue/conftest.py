@@ -14,7 +14,7 @@ from local.doctor.patient import Given, Patient
 from local.doctor.removal import removed
 from local.doctor.visit import Visit
 from mocks.scicat.releases import RELEASES
-from tests.patients import a_scicat, patient_at
+from tests.support.patients import a_scicat, patient_at
 
 
 @dataclass(frozen=True)

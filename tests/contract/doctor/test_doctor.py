@@ -14,12 +14,12 @@ from local.doctor.examination import Finding, Verdict, examine
 from local.doctor.listener import Listener, listening
 from local.doctor.patient import Patient
 from local.doctor.visit import Visit
-from mocks.scicat.job_configuration import SHIPPED, read_job_configuration
+from mocks.scicat.jobs.configuration import SHIPPED, read_job_configuration
 from mocks.scicat.releases import RELEASES, V5_2_1
-from mocks.scicat.store import Kind
+from mocks.scicat.storage.store import Kind
 from mocks.scicat.testing import RunningScicat
-from tests.loopback import QuietHandler, serving
-from tests.patients import JOB_API, a_scicat, login, patient_at
+from tests.support.loopback import QuietHandler, serving
+from tests.support.patients import JOB_API, a_scicat, login, patient_at
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 

@@ -12,12 +12,12 @@ from local.doctor.listener import listening
 from local.doctor.visit import Visit
 from mocks.scicat.accounts import Account
 from mocks.scicat.configuration import Configuration
-from mocks.scicat.job_configuration import read_job_configuration
+from mocks.scicat.jobs.configuration import read_job_configuration
 from mocks.scicat.releases import RELEASES
 from mocks.scicat.settings import read_variables
 from mocks.scicat.testing import run_mock_scicat
-from tests.account import ROOT
-from tests.patients import JOB_API, PID_PREFIX, patient_at
+from tests.support.account import ROOT
+from tests.support.patients import JOB_API, PID_PREFIX, patient_at
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 

@@ -16,7 +16,7 @@ from moto.server import ThreadedMotoServer
 from mocks.lts.service import Options
 from mocks.lts.tape import Hardware
 from mocks.lts.testing import run_mock_lts
-from tests.loopback import LOOPBACK
+from tests.support.loopback import LOOPBACK
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -13,7 +13,7 @@ import pytest
 
 from mocks.lts.ledger import Ledger
 from mocks.lts.tape import Hardware, Place, Tape, TapeObject
-from tests.loopback import LOOPBACK, loopback_client
+from tests.support.loopback import LOOPBACK, loopback_client
 
 if TYPE_CHECKING:
     from tests.contract.lts.conftest import StartMock, TapeMock

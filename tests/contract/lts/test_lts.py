@@ -21,8 +21,8 @@ from archiver.retrieve.delivery import Delivered, Refused, Wanted, deliver
 from archiver.settings import MIB
 from archiver.tar.format import LAYOUT_VERSION
 from mocks.lts.tape import Hardware
-from tests.archive import our_tar
-from tests.catalogue import ANY_TIME
+from tests.support.archive import our_tar
+from tests.support.catalogue import ANY_TIME
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from mocks.lts.service import Options
 from mocks.lts.tape import Hardware
 from mocks.lts.testing import run_mock_lts
-from tests.loopback import LOOPBACK
+from tests.support.loopback import LOOPBACK
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

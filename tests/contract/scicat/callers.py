@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 
 from mocks.scicat.testing import RunningScicat
-from tests.loopback import LOOPBACK, loopback_client
+from tests.support.loopback import LOOPBACK, loopback_client
 
 
 @dataclass

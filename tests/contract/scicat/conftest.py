@@ -9,11 +9,11 @@ import pytest
 
 from mocks.scicat.accounts import DEFAULT_GROUPS, Account
 from mocks.scicat.configuration import Configuration
-from mocks.scicat.job_configuration import SHIPPED, read_job_configuration
+from mocks.scicat.jobs.configuration import SHIPPED, read_job_configuration
 from mocks.scicat.releases import RELEASES
 from mocks.scicat.testing import RunningScicat, run_mock_scicat
 from tests.contract.scicat.callers import Archiver, Received, Scicat
-from tests.loopback import QuietHandler, serving
+from tests.support.loopback import QuietHandler, serving
 
 GROUPS = {**DEFAULT_GROUPS, "archiveManager": ("archivemanager",), "ingestor": ("ingestor",)}
 

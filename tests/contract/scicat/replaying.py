@@ -18,17 +18,17 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from mocks.scicat import documents
 from mocks.scicat.accounts import Account
 from mocks.scicat.configuration import Configuration
-from mocks.scicat.job_configuration import read_job_configuration
+from mocks.scicat.jobs.configuration import read_job_configuration
 from mocks.scicat.releases import RELEASES
-from mocks.scicat.store import Kind
+from mocks.scicat.storage import documents
+from mocks.scicat.storage.store import Kind
 from mocks.scicat.testing import RunningScicat, run_mock_scicat
 from tests.contract.scicat.callers import Archiver
 from tests.contract.scicat.comparing import Comparison
 from tests.contract.scicat.recordings import Recording, recordings
-from tests.loopback import loopback_client
+from tests.support.loopback import loopback_client
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "admin": ("admin",),

@@ -3,8 +3,8 @@
 import pytest
 
 from archiver.scicat import Catalogue
-from tests.catalogue_calls import Call, call_of, uncovered
 from tests.contract.scicat.callers import Scicat
+from tests.support.catalogue_calls import Call, call_of, uncovered
 
 JOBS = "/api/v4/jobs"
 DATASET = "/api/v3/datasets/20.500.11935%2Fany"

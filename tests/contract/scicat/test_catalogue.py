@@ -85,7 +85,7 @@ def test_c18_blocks_that_scicat_cannot_show_together_are_read_one_at_a_time(
 ) -> None:
     pid, names = unquote(scicat.a_dataset()), [f"{number:03}.mrc" for number in range(60)]
     blocks = [[replace(FILE, path=name) for name in names[first : first + 20]] for first in (0, 20, 40)]
-    monkeypatch.setattr("mocks.scicat.bson.LARGEST", 10_000)
+    monkeypatch.setattr("mocks.scicat.storage.bson.LARGEST", 10_000)
     for after, files in enumerate(blocks):
         catalogue.add_origdatablock(pid, files, "sha256", after=1 + 20 * after)
     datablocks = [replace(a_datablock(), files=tuple(files)) for files in blocks]

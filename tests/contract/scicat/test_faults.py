@@ -26,7 +26,7 @@ from archiver.models.catalogue import CatalogueDatablock, CatalogueFile, Catalog
 from archiver.scicat import Catalogue
 from archiver.scicat.transport import READ_SECONDS
 from tests.contract.scicat.callers import Scicat, any_datablock
-from tests.loopback import QuietHandler
+from tests.support.loopback import QuietHandler
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from mocks.scicat.job_configuration import read_job_configuration
+from mocks.scicat.jobs.configuration import read_job_configuration
+from mocks.scicat.jobs.templates import Template
 from mocks.scicat.releases import RELEASES
 from mocks.scicat.settings import Groups, read_variables
-from mocks.scicat.templates import Template
-from tests.account import ROOT
 from tests.contract.scicat.callers import Archiver, Scicat
 from tests.contract.scicat.recordings import recordings
+from tests.support.account import ROOT
 
 type StartScicat = Callable[..., Scicat]
 

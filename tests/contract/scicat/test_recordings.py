@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mocks.scicat.job_configuration import SHIPPED
+from mocks.scicat.jobs.configuration import SHIPPED
 from tests.contract.scicat.callers import Archiver, Received, Scicat
 
 GOLDEN = Path(__file__).parent / "golden"

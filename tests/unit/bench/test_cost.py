@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench import cost_page, report
-from bench.cost import TB, Work, bill, in_same_account, recall, scaled, storage, tiers
+from bench.report import cost_page, report
+from bench.report.cost import TB, Work, bill, in_same_account, recall, scaled, storage, tiers
 
 
 def some_work(**requests: int) -> Work:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from bench import growth, report
-from bench.histories import summary
-from bench.invocations import Watch, peak_memory
+from bench.harness.execution_histories import summary
+from bench.harness.invocations import Watch, peak_memory
+from bench.measure import growth
+from bench.report import report
 
 BEGUN = datetime(2026, 11, 23, tzinfo=UTC)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import scale
-from bench.fakes import ManyFiles
-from bench.steps import Took, take
+from bench.harness.fakes import ManyFiles
+from bench.harness.single_step import Took, take
+from bench.measure import scale
 
 FILES = ManyFiles(25_000)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from bench import report
-from bench.wanted import wanted
+from bench.report import report
+from bench.report.targets import wanted
 from local.executor.process_executor.sandbox import MIB
 
 type Figures = dict[str, Any]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from tests.account import ACCOUNT_ID, state_machine_arn
-from tests.catalogue import Scicat
-from tests.dataset import ADataset
-from tests.state_machines import await_first_state
+from tests.support.account import ACCOUNT_ID, state_machine_arn
+from tests.support.catalogue import Scicat
+from tests.support.dataset import ADataset
+from tests.support.state_machines import await_first_state
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -5,7 +5,7 @@ from typing import Any
 from types_boto3_s3 import S3Client
 
 from functions.api.app import handler
-from tests.archiver_api import EVENT, event
+from tests.support.archiver_api import EVENT, event
 
 
 def test_the_function_answers_in_the_form_that_api_gateway_reads(aws: S3Client, lambda_context: Any) -> None:

@@ -10,8 +10,8 @@ from archiver.models.states import JobKind, JobRequest
 from archiver.scicat import Job, JobDataset
 from archiver.settings import settings
 from functions.begin_job.app import begin, handler
-from tests.account import LambdaContext
-from tests.catalogue import Scicat
+from tests.support.account import LambdaContext
+from tests.support.catalogue import Scicat
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -16,9 +16,9 @@ from archiver.scicat import catalogue
 from archiver.storage import buckets, leases
 from archiver.storage.run_folder import RunFolder
 from functions.claim_dataset.app import handler
-from tests.account import LambdaContext
-from tests.catalogue import ANY_TIME
-from tests.dataset import TO_COMPLETE, TO_VERIFIED, ADataset, a_datablock, do_steps
+from tests.support.account import LambdaContext
+from tests.support.catalogue import ANY_TIME
+from tests.support.dataset import TO_COMPLETE, TO_VERIFIED, ADataset, a_datablock, do_steps
 from tests.workflow.story import ARCHIVED
 
 

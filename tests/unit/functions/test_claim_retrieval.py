@@ -11,8 +11,8 @@ from archiver.models.datablocks import WantedDatablock
 from archiver.scicat import Job, JobDataset
 from archiver.storage.run_folder import RunFolder
 from functions.claim_retrieval.app import handler
-from tests.account import LambdaContext
-from tests.catalogue import ANY_TIME, Scicat
+from tests.support.account import LambdaContext
+from tests.support.catalogue import ANY_TIME, Scicat
 
 pytestmark = pytest.mark.usefixtures("aws")
 

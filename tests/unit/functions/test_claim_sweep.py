@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from functions.claim_sweep.app import handler
-from tests.account import LambdaContext
+from tests.support.account import LambdaContext
 
 
 def claimed(run_id: str, arn: str) -> Any:

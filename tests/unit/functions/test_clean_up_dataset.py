@@ -15,11 +15,11 @@ from archiver.scicat import catalogue
 from archiver.storage import buckets, leases, sources
 from archiver.uploads import quota
 from functions.clean_up_dataset.app import handler
-from tests import dropping
-from tests.account import LambdaContext
-from tests.dataset import TO_COMPLETE, TO_SEALED, TO_VERIFIED, ADataset, do_steps
-from tests.permissions import as_function
-from tests.template import RESOURCES
+from tests.support import dropping
+from tests.support.account import LambdaContext
+from tests.support.dataset import TO_COMPLETE, TO_SEALED, TO_VERIFIED, ADataset, do_steps
+from tests.support.permissions import as_function
+from tests.support.template import RESOURCES
 
 
 def test_j01_an_archived_dataset_leaves_its_documents_and_nothing_else_however_often_it_is_cleaned_up(

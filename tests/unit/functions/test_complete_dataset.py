@@ -10,8 +10,8 @@ from archiver.models.datablocks import SealedDatablock
 from archiver.models.states import RunOutcome, Snapshot
 from archiver.scicat import catalogue
 from functions.complete_dataset.app import handler
-from tests.account import LambdaContext
-from tests.dataset import ADataset, a_datablock
+from tests.support.account import LambdaContext
+from tests.support.dataset import ADataset, a_datablock
 
 
 def verified(dataset: ADataset, read_twice: int = 0) -> SealedDatablock:

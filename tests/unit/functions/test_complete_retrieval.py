@@ -10,8 +10,8 @@ from archiver.models.states import RunOutcome
 from archiver.retrieve.delivery import Refused
 from archiver.storage.run_folder import RunFolder
 from functions.complete_retrieval.app import handler
-from tests.account import LambdaContext
-from tests.catalogue import Scicat
+from tests.support.account import LambdaContext
+from tests.support.catalogue import Scicat
 
 pytestmark = pytest.mark.usefixtures("aws")
 

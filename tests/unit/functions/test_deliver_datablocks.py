@@ -12,9 +12,9 @@ from archiver.storage.run_folder import RunFolder
 from functions.claim_retrieval.app import handler as claim
 from functions.deliver_datablocks.app import handler
 from functions.recall_datablocks.app import handler as recall
-from tests.account import LambdaContext
-from tests.archive import ANY_FILES, ANY_PID, an_archived_dataset, archive_id, flipped, put_on_tape
-from tests.catalogue import Scicat
+from tests.support.account import LambdaContext
+from tests.support.archive import ANY_FILES, ANY_PID, an_archived_dataset, archive_id, flipped, put_on_tape
+from tests.support.catalogue import Scicat
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

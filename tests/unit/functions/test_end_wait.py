@@ -11,7 +11,7 @@ import pytest
 from archiver.errors import ServiceUnavailable
 from archiver.keys import Keys
 from functions.end_wait.app import handler
-from tests.account import LambdaContext
+from tests.support.account import LambdaContext
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

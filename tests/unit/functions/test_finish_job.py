@@ -22,8 +22,8 @@ from archiver.settings import settings
 from archiver.storage import buckets, leases
 from archiver.storage.run_folder import RunFolder
 from functions.finish_job.app import handler
-from tests.account import ACCOUNT_ID, LambdaContext
-from tests.catalogue import Scicat
+from tests.support.account import ACCOUNT_ID, LambdaContext
+from tests.support.catalogue import Scicat
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -10,8 +10,8 @@ from archiver.aws.s3 import Bucket
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused
 from archiver.ingest import DropMatched, DropStatus, FileCount, Waiting
 from functions.match_drop.app import handler
-from tests import dropping
-from tests.account import LambdaContext
+from tests.support import dropping
+from tests.support.account import LambdaContext
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -8,9 +8,9 @@ from archiver.errors import DatasetRejected
 from archiver.models.catalogue import CatalogueFile
 from archiver.scicat import catalogue
 from functions.package_datablock.app import handler
-from tests.account import LambdaContext
-from tests.catalogue import ANY_TIME
-from tests.dataset import ADataset, do_steps
+from tests.support.account import LambdaContext
+from tests.support.catalogue import ANY_TIME
+from tests.support.dataset import ADataset, do_steps
 
 BIG = bytes(11 * 1024**2)
 LANE = {"lane": 0, "lanes": 1}

@@ -7,8 +7,8 @@ import pytest
 from archiver.packaging import planned_datablocks
 from archiver.storage import buckets
 from functions.plan_datablocks.app import handler
-from tests.account import LambdaContext
-from tests.dataset import ADataset, do_steps
+from tests.support.account import LambdaContext
+from tests.support.dataset import ADataset, do_steps
 
 
 def test_a_small_dataset_is_one_tar_and_one_lane(

@@ -10,8 +10,8 @@ from archiver.ingest import MARKER_LIMIT, DropContent, ListedFile
 from archiver.models.states import Lease
 from archiver.storage import leases
 from functions.read_drop.app import handler
-from tests import dropping
-from tests.account import LambdaContext
+from tests.support import dropping
+from tests.support.account import LambdaContext
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -21,8 +21,8 @@ from archiver.retrieve.delivery import Refused
 from archiver.scicat import Job, JobDataset
 from archiver.storage.run_folder import RunFolder
 from functions.recall_datablocks.app import handler
-from tests.account import LambdaContext, forget_what_processes_remember
-from tests.archive import let_recalls_take, put_on_tape
+from tests.support.account import LambdaContext, forget_what_processes_remember
+from tests.support.archive import let_recalls_take, put_on_tape
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

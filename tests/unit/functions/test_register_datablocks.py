@@ -18,9 +18,9 @@ from archiver.scicat.records import datablock_body
 from archiver.tar.layout import Limits, plan
 from functions.register_datablocks import app
 from functions.register_datablocks.app import handler
-from tests.account import LambdaContext
-from tests.catalogue import ANY_TIME
-from tests.dataset import TO_VERIFIED, ADataset, do_steps
+from tests.support.account import LambdaContext
+from tests.support.catalogue import ANY_TIME
+from tests.support.dataset import TO_VERIFIED, ADataset, do_steps
 
 
 def test_f16_registering_twice_makes_one_record_with_every_files_sha256(

@@ -12,9 +12,9 @@ from archiver.scicat import JobStatus, catalogue
 from archiver.storage import sources
 from functions.register_dataset.app import handler
 from functions.report_drop.app import handler as report_drop
-from tests import dropping
-from tests.account import LambdaContext
-from tests.catalogue import Scicat
+from tests.support import dropping
+from tests.support.account import LambdaContext
+from tests.support.catalogue import Scicat
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

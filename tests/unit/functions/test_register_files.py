@@ -9,9 +9,9 @@ from archiver.ingest import DropRegistered, matching
 from archiver.models.catalogue import CatalogueFile
 from archiver.scicat import catalogue
 from functions.register_files.app import handler
-from tests import dropping
-from tests.account import LambdaContext
-from tests.catalogue import ANY_TIME, Scicat
+from tests.support import dropping
+from tests.support.account import LambdaContext
+from tests.support.catalogue import ANY_TIME, Scicat
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -7,8 +7,8 @@ from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models.states import Lease, RunOutcome
 from archiver.storage import leases
 from functions.report_dataset.app import handler
-from tests.account import LambdaContext
-from tests.dataset import ADataset
+from tests.support.account import LambdaContext
+from tests.support.dataset import ADataset
 
 
 def failed(error: Exception) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from archiver.errors import Code, DatasetRejected, ServiceUnavailable
 from archiver.ingest import DropStatus
 from archiver.storage import leases
 from functions.report_drop.app import handler
-from tests import dropping
-from tests.account import LambdaContext
-from tests.catalogue import Scicat
+from tests.support import dropping
+from tests.support.account import LambdaContext
+from tests.support.catalogue import Scicat
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -9,8 +9,8 @@ from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models.states import RunOutcome
 from archiver.storage.run_folder import RunFolder
 from functions.report_retrieval.app import handler
-from tests.account import LambdaContext
-from tests.catalogue import Scicat
+from tests.support.account import LambdaContext
+from tests.support.catalogue import Scicat
 
 pytestmark = pytest.mark.usefixtures("aws")
 

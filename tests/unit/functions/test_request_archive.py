@@ -7,9 +7,9 @@ import pytest
 from archiver.ingest import DropRegistered, DropStatus, FileCount
 from archiver.scicat import JobStatus, catalogue
 from functions.request_archive.app import handler
-from tests import dropping
-from tests.account import LambdaContext
-from tests.catalogue import Scicat
+from tests.support import dropping
+from tests.support.account import LambdaContext
+from tests.support.catalogue import Scicat
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -13,8 +13,8 @@ from archiver.aws import clients
 from archiver.errors import Code, ServiceRefused
 from functions.restore_uploads import app as restore_uploads
 from functions.snapshot_dataset.app import handler as snapshot
-from tests.account import LambdaContext
-from tests.dataset import ADataset
+from tests.support.account import LambdaContext
+from tests.support.dataset import ADataset
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 

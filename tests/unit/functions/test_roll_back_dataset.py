@@ -13,9 +13,9 @@ from archiver.reporting.failures import failure_of
 from archiver.scicat import catalogue
 from archiver.storage import buckets, leases
 from functions.roll_back_dataset.app import handler
-from tests.account import LambdaContext
-from tests.dataset import TO_COMPLETE, TO_VERIFIED, ADataset, a_datablock, do_steps
-from tests.s3_faults import ALWAYS, S3Faults
+from tests.support.account import LambdaContext
+from tests.support.dataset import TO_COMPLETE, TO_VERIFIED, ADataset, a_datablock, do_steps
+from tests.support.s3_faults import ALWAYS, S3Faults
 from tests.workflow.story import ARCHIVED
 
 ANY_FAILURE = {"failure": {"Error": "States.Timeout", "Cause": ""}}

@@ -10,10 +10,10 @@ from archiver.keys import Keys
 from archiver.packaging import sealed_datablocks
 from archiver.storage import buckets
 from functions.seal_datablock.app import handler
-from tests.account import LambdaContext
-from tests.dataset import ADataset, do_steps
-from tests.permissions import as_function
-from tests.s3_faults import S3Faults
+from tests.support.account import LambdaContext
+from tests.support.dataset import ADataset, do_steps
+from tests.support.permissions import as_function
+from tests.support.s3_faults import S3Faults
 
 BEFORE = ("claim_dataset", "snapshot_dataset", "plan_datablocks")
 LANE = {"lane": 0, "lanes": 1}

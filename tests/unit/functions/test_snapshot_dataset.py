@@ -15,9 +15,9 @@ from archiver.scicat import catalogue
 from archiver.storage import sources
 from archiver.uploads import known_files, registry
 from functions.snapshot_dataset.app import handler
-from tests.account import LambdaContext
-from tests.catalogue import ANY_TIME
-from tests.dataset import ADataset
+from tests.support.account import LambdaContext
+from tests.support.catalogue import ANY_TIME
+from tests.support.dataset import ADataset
 
 
 def test_every_file_is_pinned_by_its_etag(a_dataset: Callable[..., ADataset], lambda_context: LambdaContext) -> None:

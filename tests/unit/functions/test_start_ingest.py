@@ -13,9 +13,9 @@ from moto.events.models import EventPattern
 from archiver.errors import Code, Reason, ServiceUnavailable
 from archiver.models.states import ObjectEvent
 from functions.start_ingest.app import handler
-from tests import dropping
-from tests.account import ROOT, LambdaContext, state_machine_arn
-from tests.template import RESOURCES, resources_of
+from tests.support import dropping
+from tests.support.account import ROOT, LambdaContext, state_machine_arn
+from tests.support.template import RESOURCES, resources_of
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

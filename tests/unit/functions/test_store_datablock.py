@@ -5,8 +5,8 @@ from collections.abc import Callable
 from archiver.keys import Keys
 from archiver.packaging import sealed_datablocks
 from functions.store_datablock.app import handler
-from tests.account import LambdaContext
-from tests.dataset import TO_SEALED, ADataset, do_steps
+from tests.support.account import LambdaContext
+from tests.support.dataset import TO_SEALED, ADataset, do_steps
 
 LANE = {"lane": 0, "lanes": 1}
 

@@ -7,8 +7,8 @@ import pytest
 
 from archiver.scicat import catalogue
 from functions.sweep_datasets import app
-from tests.account import LambdaContext
-from tests.dataset import TO_COMPLETE, ADataset, a_datablock, do_steps
+from tests.support.account import LambdaContext
+from tests.support.dataset import TO_COMPLETE, ADataset, a_datablock, do_steps
 from tests.workflow.story import ARCHIVED
 
 SWEEP = {"run_id": "sweep-1", "execution_arn": "arn:any:sweep"}

@@ -14,9 +14,9 @@ from archiver.models.files import Upload
 from archiver.models.states import Lease
 from archiver.storage import buckets, leases, sources
 from functions.sweep_drops.app import handler
-from tests import dropping
-from tests.account import LambdaContext, state_machine_arn
-from tests.catalogue import Scicat
+from tests.support import dropping
+from tests.support.account import LambdaContext, state_machine_arn
+from tests.support.catalogue import Scicat
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -15,8 +15,8 @@ from archiver.storage import leases
 from archiver.storage.run_folder import RunFolder
 from functions.finish_job.app import handler as finish_job
 from functions.sweep_jobs.app import MAX_JOBS, handler
-from tests.account import LambdaContext, state_machine_arn
-from tests.catalogue import Scicat
+from tests.support.account import LambdaContext, state_machine_arn
+from tests.support.catalogue import Scicat
 
 SWEEP = {"run_id": "any-sweep", "execution_arn": "arn:any:sweep"}
 ANY_PID = "any/dataset"

@@ -15,8 +15,8 @@ from archiver.uploads import registry
 from archiver.uploads.registry import DatasetUpload
 from functions.sweep_landing import app
 from functions.sweep_landing.app import handler
-from tests.account import LambdaContext
-from tests.catalogue import Scicat
+from tests.support.account import LambdaContext
+from tests.support.catalogue import Scicat
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -15,8 +15,8 @@ from archiver.reporting import failures, lifecycle
 from archiver.storage import leases
 from archiver.storage.run_folder import RunFolder
 from functions.sweep_runs.app import MAX_RUNS, handler
-from tests import dropping
-from tests.account import LambdaContext
+from tests.support import dropping
+from tests.support.account import LambdaContext
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -13,7 +13,7 @@ from archiver.models.states import Lease
 from archiver.storage import buckets as storage
 from archiver.storage import leases
 from functions.sweep_staging.app import handler
-from tests.account import LambdaContext
+from tests.support.account import LambdaContext
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

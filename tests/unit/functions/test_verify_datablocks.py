@@ -8,8 +8,8 @@ from archiver.errors import ServiceRefused
 from archiver.models.datablocks import SealedDatablock
 from archiver.packaging import sealed_datablocks
 from functions.verify_datablocks.app import handler
-from tests.account import LambdaContext
-from tests.dataset import TO_SEALED, ADataset, do_steps
+from tests.support.account import LambdaContext
+from tests.support.dataset import TO_SEALED, ADataset, do_steps
 
 
 def test_what_was_stored_is_verified(a_dataset: Callable[..., ADataset], lambda_context: LambdaContext) -> None:

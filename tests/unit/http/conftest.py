@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.archiver_api import Api
-from tests.identity_provider import Provider, a_provider
+from tests.support.archiver_api import Api
+from tests.support.identity_provider import Provider, a_provider
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from archiver.http.app import MAX_BODY_BYTES
 from archiver.http.auth import tokens
 from archiver.http.auth.callers import Caller
 from archiver.retrieve import links
-from tests.account import ROOT
-from tests.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event
+from tests.support.account import ROOT
+from tests.support.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event
 
 JSON = "application/json"
 # Powertools leaves the files of its page to the garbage collector.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.archiver_api import Answer, Api, event
+from tests.support.archiver_api import Answer, Api, event
 
 PAGE = "https://scicat.example.org"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.template import TEMPLATE, resources_of
+from tests.support.template import TEMPLATE, resources_of
 
 (GATEWAY,) = resources_of("AWS::Serverless::Api").values()
 RESPONSES: dict[str, Any] = GATEWAY["GatewayResponses"]

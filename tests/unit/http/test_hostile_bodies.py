@@ -8,10 +8,10 @@ from http import HTTPStatus
 import pytest
 
 from archiver.http.app import MAX_BODY_BYTES
-from tests.account import ROOT
-from tests.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event
-from tests.catalogue import Scicat
-from tests.uploading import PID
+from tests.support.account import ROOT
+from tests.support.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event
+from tests.support.catalogue import Scicat
+from tests.support.uploading import PID
 
 FORM = "application/x-www-form-urlencoded"
 NUMBERS = ("parts", "size", "dataset_size_gib", "id", "type", "dataset_id")

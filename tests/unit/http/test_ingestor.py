@@ -12,10 +12,10 @@ import requests
 from archiver.scicat import catalogue
 from archiver.settings import GIB
 from archiver.uploads import quota
-from tests import relion
-from tests.archiver_api import Answer, Api, event
-from tests.catalogue import PASSWORD, Scicat
-from tests.ingestor import MIB, File, Ingestor, UploadFailed
+from tests.support import relion
+from tests.support.archiver_api import Answer, Api, event
+from tests.support.catalogue import PASSWORD, Scicat
+from tests.support.ingestor import MIB, File, Ingestor, UploadFailed
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -15,10 +15,10 @@ from archiver.http.auth.callers import Caller
 from archiver.models.states import JobBegun, JobKind, Run
 from archiver.retrieve import links
 from archiver.storage.run_folder import RunFolder
-from tests.account import execution_arn, state_machine_arn
-from tests.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event
-from tests.catalogue import Scicat
-from tests.identity_provider import OTHER_KEY, a_token
+from tests.support.account import execution_arn, state_machine_arn
+from tests.support.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event
+from tests.support.catalogue import Scicat
+from tests.support.identity_provider import OTHER_KEY, a_token
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

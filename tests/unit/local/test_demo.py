@@ -13,9 +13,10 @@ import pytest
 from rich.console import Console
 
 from archiver.names import wrong_path
-from local import demo, em_files, visitor
+from local import client
 from local.accounts import Accounts
 from local.configuration import Configuration, Login, StageFailed
+from local.demo import round_trip, sample_data
 from local.endpoints import Endpoints
 
 ENDPOINTS = Endpoints(
@@ -28,7 +29,7 @@ ENDPOINTS = Endpoints(
 PID = "20.500.11935/any"
 
 
-class PretendedStack(visitor.Visitor):
+class PretendedStack(client.Visitor):
     """Archives in a moment what is dropped, and gives it back as one tar."""
 
     def __init__(self, *_: Any) -> None:
@@ -105,19 +106,19 @@ def a_tar(files: dict[str, bytes]) -> bytes:
 def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PretendedStack:
     """No package registry, small files, no pauses."""
     pretended = PretendedStack()
-    monkeypatch.setattr(demo, "Visitor", lambda *_: pretended)
-    monkeypatch.setattr(demo, "CACHE", tmp_path)
+    monkeypatch.setattr(round_trip, "Visitor", lambda *_: pretended)
+    monkeypatch.setattr(round_trip, "CACHE", tmp_path)
     monkeypatch.setattr(Accounts, "read", lambda _: Accounts.of({}))
-    monkeypatch.setattr(demo, "_TAPE_SECONDS", 0.0)
-    monkeypatch.setattr(em_files, "_fetch", lambda _: False)
-    monkeypatch.setattr(em_files, "_GENERATED", ((8, 2), (4, 1), (2, 1), (1, 1), (3, 1), (5, 1)))
-    monkeypatch.setattr(visitor, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(round_trip, "_TAPE_SECONDS", 0.0)
+    monkeypatch.setattr(sample_data, "_fetch", lambda _: False)
+    monkeypatch.setattr(sample_data, "_GENERATED", ((8, 2), (4, 1), (2, 1), (1, 1), (3, 1), (5, 1)))
+    monkeypatch.setattr(client, "_LOOK_SECONDS", 0.0)
     return pretended
 
 
 def run(endpoints: Endpoints = ENDPOINTS) -> tuple[int, str]:
     console = Console(file=io.StringIO(), width=200)
-    code = demo.demo(Configuration.of({}), endpoints, console)
+    code = round_trip.demo(Configuration.of({}), endpoints, console)
     assert isinstance(console.file, io.StringIO)
     return code, console.file.getvalue()
 
@@ -170,9 +171,9 @@ def test_generated_files_are_mrc_files_with_odd_legal_names_and_always_the_same(
     stack: PretendedStack, tmp_path: Path
 ) -> None:
     assert stack
-    source = em_files.em_files(tmp_path)
+    source = sample_data.em_files(tmp_path)
     assert not source.real
-    assert source.sha256() == em_files.em_files(tmp_path / "again").sha256()
+    assert source.sha256() == sample_data.em_files(tmp_path / "again").sha256()
     for path, file in source.files.items():
         assert wrong_path(path, "incoming/any/") is None
         assert file.read_bytes()[208:212] == b"MAP "
@@ -182,4 +183,4 @@ def test_generated_files_are_mrc_files_with_odd_legal_names_and_always_the_same(
 
 def test_what_does_not_come_in_time_is_named() -> None:
     with pytest.raises(StageFailed, match="The moon did not come within 0 seconds"):
-        visitor.wait_for("The moon", 0, lambda: None)
+        client.wait_for("The moon", 0, lambda: None)

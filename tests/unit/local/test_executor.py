@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from local.executor.process_executor.invocation_log import InvocationLog
-from local.executor.process_executor.masking import mask, mask_tokens
+from local.executor.process_executor.patches.masked_tokens import mask, mask_tokens
+from local.executor.process_executor.patches.priority_semaphore import Turns
 from local.executor.process_executor.process_tree import children, descendants, kill, memory_bytes
 from local.executor.process_executor.sandbox import (
     Function,
@@ -24,7 +25,6 @@ from local.executor.process_executor.sandbox import (
     function_error,
     process_environment,
 )
-from local.executor.process_executor.turns import Turns
 
 ANY_ID = "0f93e669-b898-43f2-8a37-e9a85c863d7f"
 FUNCTION = Function("any-function", "app.handler", Path("/code"), (Path("/first"), Path("/second")), 3, 128)

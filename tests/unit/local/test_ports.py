@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from local import ports
 from local.executor.process_executor.sandbox import free_ports
+from local.processes import ports
 
 
 async def _in_capitals(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

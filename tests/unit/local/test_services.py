@@ -11,7 +11,7 @@ import pytest
 from local.configuration import StageFailed
 from local.executor.process_executor.process_tree import descendants
 from local.executor.process_executor.sandbox import free_ports
-from local.services import Register, Service, port_is_free, start_time
+from local.processes.services import Register, Service, port_is_free, start_time
 
 SERVER = "import http.server as h, sys; h.test(h.SimpleHTTPRequestHandler, bind='127.0.0.1', port=int(sys.argv[1]))"
 PARENT = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', *sys.argv[1:]]))"

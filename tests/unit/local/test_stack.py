@@ -18,8 +18,8 @@ from local import cli, deployment
 from local.configuration import Configuration, StageFailed
 from local.deployment import Deployed
 from local.executor.process_executor.sandbox import free_ports
+from local.processes.services import Register, Running, Service
 from local.progress import Progress
-from local.services import Register, Running, Service
 from local.sources import Sources
 from local.stack import Stack
 

@@ -1,0 +1,1 @@
+"""What the measurements run: stacks, steps, pipelines, datasets."""

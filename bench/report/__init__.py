@@ -1,0 +1,1 @@
+"""What the measurements tell: the report, its pictures, the page of costs."""

@@ -1,0 +1,1 @@
+"""The demonstration: real cryo-EM files, archived, retrieved, compared."""

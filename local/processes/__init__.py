@@ -1,0 +1,1 @@
+"""The processes of the stack: their programs, ports and locks."""

@@ -1,0 +1,1 @@
+"""Jobs: who may make them, what a configuration makes of them."""

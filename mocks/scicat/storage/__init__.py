@@ -1,0 +1,1 @@
+"""What the mock keeps: documents, their history, and how they are found."""
