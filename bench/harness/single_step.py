@@ -1,6 +1,6 @@
 """A program that does one step of the service for a dataset of so many files, with fakes, and says what it took.
 
-``python -m bench.harness.single_step STEP FILES SIZE FOLDER``: what one step leaves in the folder is what the next one finds.
+``python -m bench.harness.single_step STEP FILES SIZE FOLDER``: each step finds what the last one left.
 """
 
 import importlib
