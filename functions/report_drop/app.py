@@ -2,9 +2,8 @@
 
 from archiver import drop_folder, reports, storage
 from archiver.drops import TAKEN_IN_LATER, DropContent, DropEnded, DropReported, DropStatus
-from archiver.errors import MAX_NAMED_FILES, Code, Reason
+from archiver.errors import MAX_NAMED_FILES, Code, Reason, Row
 from archiver.models import Upload
-from archiver.reports import Row
 from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.wording import counted
@@ -34,7 +33,7 @@ def handler(drop: DropEnded) -> DropReported:
 
 
 def _failed(reason: Reason) -> DropStatus:
-    rejected = reports.row_of(reason.code) is Row.USER
+    rejected = reason.code.row is Row.USER
     return DropStatus(
         status="rejected" if rejected else "failed",
         message=f"{reason.message} {_TAKEN_IN_LATER}" if reason.code in TAKEN_IN_LATER else reason.message,
@@ -67,7 +66,7 @@ def _tell_catalogue(reason: Reason, content: DropContent, execution_arn: str) ->
     Nothing is told of a dataset that is another group's.
     """
     lifecycle = reports.archive_report(reason, execution_arn)
-    if lifecycle is None or reports.row_of(reason.code) is not Row.USER:
+    if lifecycle is None or reason.code.row is not Row.USER:
         return
     if catalogue().need_dataset(content.pid).owner_group == content.metadata["ownerGroup"]:
         catalogue().update_lifecycle(content.pid, **lifecycle)

@@ -3,7 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.errors import MAX_NAMED_CHARACTERS, Code, DatasetRejected, Reason, ServiceRefused, ServiceUnavailable
+from archiver.errors import (
+    MAX_NAMED_CHARACTERS,
+    Code,
+    DatasetRejected,
+    Reason,
+    Row,
+    ServiceRefused,
+    ServiceUnavailable,
+)
 
 texts = st.text(st.characters(), max_size=200)
 
@@ -27,3 +35,13 @@ def test_a_reason_fits_into_the_cause_of_an_execution() -> None:
 
 def test_a_service_that_did_not_answer_says_which() -> None:
     assert Reason.from_json(str(ServiceUnavailable(Code.LTS_UNAVAILABLE, "It is away."))).code == "lts_unavailable"
+
+
+def test_every_code_says_in_sentences_what_it_means_and_who_does_what() -> None:
+    for code in Code:
+        told = [code.about.meaning, code.about.user, code.about.operator]
+        assert code.about.meaning, code
+        assert code.about.user or code.about.operator, code
+        assert all(sentence.endswith(".") for sentence in told if sentence), code
+        assert code.about.user or code.row is not Row.USER, code
+        assert code.about.operator or code.row is not Row.SYSTEM, code

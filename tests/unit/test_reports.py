@@ -8,7 +8,6 @@ import pytest
 from archiver import reports
 from archiver.errors import Code, DatasetRejected, Reason, ServiceUnavailable, reason
 from archiver.models import Failure, JobKind, RunOutcome
-from archiver.reports import Row
 
 ANY_ARN = "arn:aws:states:eu-central-1:000000000000:execution:archive_dataset:any-run-1"
 ANY_PID = "20.500.11935/5d73d87c-e2c4-47bc-9266-7da5ece1a7b2"
@@ -36,12 +35,6 @@ def a_nested_failure(status: str, failure: Failure | None = None) -> Failure:
 
 def an_outcome(outcome: Literal["done", "rejected", "failed"], pid: str = ANY_PID) -> RunOutcome:
     return RunOutcome(pid=pid, outcome=outcome, code="any_code", message="Any message.")
-
-
-def test_every_code_stands_in_exactly_one_row() -> None:
-    codes = [code for row in Row for code in reports.ROWS[row]]
-
-    assert sorted(codes) == sorted(Code)
 
 
 @pytest.mark.parametrize("code", Code)
