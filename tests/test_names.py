@@ -10,6 +10,7 @@ import pytest
 
 from archiver.alarms import Alarm
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.http.request_codes import RequestCode
 from archiver.settings import Settings
 from tests.template import RESOURCES, TEMPLATE, resources_of
 
@@ -137,8 +138,9 @@ def test_every_alarm_of_ours_is_in_the_template_and_in_the_operators_page() -> N
 
 
 def test_every_code_is_written_like_a_name() -> None:
-    assert all(re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", code) for code in Code)
-    assert all(code.name.lower() == code for code in Code)
+    for code in (*Code, *RequestCode):
+        assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", code)
+        assert code.name.lower() == code
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

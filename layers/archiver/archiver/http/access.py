@@ -9,6 +9,7 @@ from archiver.http.callers import Caller
 from archiver.http.errors import Refusal
 from archiver.http.patience import Asked
 from archiver.http.remembered import Remembered
+from archiver.http.request_codes import RequestCode
 from archiver.models import CatalogueDataset
 from archiver.scicat import catalogue
 from archiver.settings import settings
@@ -53,7 +54,7 @@ def is_locked(dataset: CatalogueDataset) -> bool:
 def refuse_locked(dataset: CatalogueDataset) -> None:
     """Refuse to change what is archived or being archived (409)."""
     if is_locked(dataset):
-        raise Refusal(HTTPStatus.CONFLICT, "dataset_locked", "The dataset is archived, or being archived.")
+        raise Refusal(HTTPStatus.CONFLICT, RequestCode.DATASET_LOCKED, "The dataset is archived, or being archived.")
 
 
 def is_to_be_sent_again(dataset: CatalogueDataset) -> bool:
@@ -72,10 +73,10 @@ def _has_a_run(pid: str) -> bool:
 def _allowed(caller: Caller, pid: str, *, access_groups: bool) -> CatalogueDataset:
     dataset = _datasets().get((caller, pid), lambda: _ask_scicat(pid))
     if dataset is None or dataset.pid != pid:
-        raise Refusal(HTTPStatus.NOT_FOUND, "dataset_unknown", "SciCat does not know this dataset.")
+        raise Refusal(HTTPStatus.NOT_FOUND, Code.DATASET_UNKNOWN, "SciCat does not know this dataset.")
     reads = access_groups and not caller.groups.isdisjoint(set(dataset.access_groups) - {""})
     if not reads and not owns(caller, dataset):
-        raise Refusal(HTTPStatus.FORBIDDEN, "forbidden", "The dataset belongs to others.")
+        raise Refusal(HTTPStatus.FORBIDDEN, RequestCode.FORBIDDEN, "The dataset belongs to others.")
     return dataset
 
 

@@ -23,6 +23,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from archiver.http import auth, cors, datablocks, dataset_uploads, errors, health, jobs, json_bodies, login, uploads
 from archiver.http.errors import Refusal, WrongRequest
+from archiver.http.request_codes import RequestCode
 
 logger = Logger(service="archiver", utc=True)
 
@@ -72,13 +73,13 @@ def _limit_body(api: Api, next_middleware: NextMiddleware) -> Response[Any]:
     body = _body(api)
     if len(body) > MAX_BODY_BYTES:
         message = f"A body may have {MAX_BODY_BYTES} bytes."
-        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", message)
+        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, RequestCode.BODY_TOO_LARGE, message)
     media_type = api.current_event.headers.get("Content-Type", "").partition(";")[0].strip()
     read = _media_type(_route(api))
     # What nobody sent has no type; whether the route can do without is for its validation.
     if read and media_type != read and (body or media_type):
         message = f"This route reads {read}."
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, RequestCode.UNSUPPORTED_MEDIA_TYPE, message)
     return next_middleware(api)
 
 
@@ -94,7 +95,7 @@ def _body(api: Api) -> bytes:
     try:
         return (api.current_event.decoded_body or "").encode()
     except ValueError:
-        raise WrongRequest(["body"], "This is not UTF-8.", "not_utf8") from None
+        raise WrongRequest(["body"], "This is not UTF-8.", RequestCode.NOT_UTF8) from None
 
 
 def _as_documented(respond: Callable[[Any], Response[dict[str, Any]]]) -> Callable[[Any], Response[dict[str, Any]]]:
@@ -146,8 +147,10 @@ def refuse_route(_: NotFoundError) -> Response[Any]:
     if allowed:
         message = "This route does not know the method."
         headers = {"Allow": ", ".join(allowed)}
-        return errors.problem(Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, headers=headers))
-    return errors.problem(Refusal(HTTPStatus.NOT_FOUND, "not_found", "There is no such route."))
+        return errors.problem(
+            Refusal(HTTPStatus.METHOD_NOT_ALLOWED, RequestCode.METHOD_NOT_ALLOWED, message, headers=headers)
+        )
+    return errors.problem(Refusal(HTTPStatus.NOT_FOUND, RequestCode.NOT_FOUND, "There is no such route."))
 
 
 def _origin(headers: Mapping[str, str]) -> str | None:

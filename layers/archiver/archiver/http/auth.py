@@ -29,6 +29,7 @@ from archiver.http.errors import Refusal
 from archiver.http.jwts import Claimed
 from archiver.http.patience import Asked
 from archiver.http.remembered import Remembered
+from archiver.http.request_codes import RequestCode
 from archiver.scicat import catalogue
 from archiver.settings import settings
 
@@ -86,7 +87,7 @@ def _verified(asked: list[_Scheme], header: str, address: str) -> Caller:
         hint = error.hint
     challenges = {"WWW-Authenticate": ", ".join(scheme.challenge for scheme in asked)}
     message = "This route needs valid credentials."
-    raise Refusal(HTTPStatus.UNAUTHORIZED, "unauthorized", message, hint, headers=challenges)
+    raise Refusal(HTTPStatus.UNAUTHORIZED, RequestCode.UNAUTHORIZED, message, hint, headers=challenges)
 
 
 def _nobody() -> Caller:

@@ -20,6 +20,7 @@ from archiver.http.auth import BEARER
 from archiver.http.callers import Caller
 from archiver.http.errors import FOR_INGESTOR, Refusal
 from archiver.http.patience import Asked
+from archiver.http.request_codes import RequestCode
 from archiver.http.upload_bodies import (
     DatasetAsked,
     DatasetDone,
@@ -108,7 +109,7 @@ def _later(pid: str, asked: SpaceAsked, message: str, free: int = 0) -> Response
 
 def _busy() -> Refusal:
     message = "The upload of the dataset is being declared complete or given up. Please ask again in a minute."
-    return Refusal(HTTPStatus.CONFLICT, "dataset_busy", message)
+    return Refusal(HTTPStatus.CONFLICT, RequestCode.DATASET_BUSY, message)
 
 
 @router.post(
@@ -187,7 +188,7 @@ def _refuse_open_uploads(pid: str) -> None:
     names = sorted({key.removeprefix(prefix) for key, _ in inbox().uploads(prefix)})
     if names:
         message = f"{counted(len(names), 'file is', 'files are')} still being uploaded."
-        raise Refusal(HTTPStatus.CONFLICT, "uploads_open", message, "\n".join(names[:MAX_NAMED_FILES]))
+        raise Refusal(HTTPStatus.CONFLICT, RequestCode.UPLOADS_OPEN, message, "\n".join(names[:MAX_NAMED_FILES]))
 
 
 def _seen(dataset: CatalogueDataset, upload: DatasetUpload | None, given_up: Callable[[], bool]) -> FilesNoted:

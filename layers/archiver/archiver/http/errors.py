@@ -18,6 +18,7 @@ from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 from pydantic import BaseModel, Field
 
 from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.http.request_codes import RequestCode
 
 logger = Logger(service="archiver", child=True)
 
@@ -57,7 +58,12 @@ class Refusal(Exception):
     """A route's decision not to do what it was asked; ``message`` and ``details`` are shown to the caller."""
 
     def __init__(
-        self, status: HTTPStatus, code: str, message: str, details: str = "", headers: Mapping[str, str] | None = None
+        self,
+        status: HTTPStatus,
+        code: Code | RequestCode,
+        message: str,
+        details: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.details = status, code, message, details
@@ -67,7 +73,7 @@ class Refusal(Exception):
 class WrongRequest(Exception):
     """A request that is well formed, but wrong in one field."""
 
-    def __init__(self, loc: Sequence[str | int], message: str, kind: str) -> None:
+    def __init__(self, loc: Sequence[str | int], message: str, kind: RequestCode) -> None:
         super().__init__(message)
         self.wrong = WrongField(loc=list(loc), msg=message, type=kind)
 
@@ -106,7 +112,9 @@ def as_documented(response: Response[dict[str, Any]], route: Route) -> Response[
 def _in_both_forms(body: dict[str, Any]) -> dict[str, Any]:
     if "detail" in body:
         wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in body["detail"])
-        return body | _problem(Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "not_valid", "The request is wrong.", wrong))
+        return body | _problem(
+            Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, RequestCode.NOT_VALID, "The request is wrong.", wrong)
+        )
     return body | {"detail": [{"loc": ["body"], "msg": body["message"], "type": body["code"]}]}
 
 
@@ -163,7 +171,7 @@ def _refused_behind(error: ServiceRefused) -> Response[dict[str, Any]]:
 def _our_bug(error: Exception) -> Response[dict[str, Any]]:
     logger.error("internal error", exc_info=error)
     message = "The archiver failed. Its operator finds the reason in the log."
-    return problem(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", message))
+    return problem(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, Code.INTERNAL, message))
 
 
 # What each exception becomes; the nearest of its classes counts.

@@ -21,6 +21,7 @@ from archiver.http import jwts
 from archiver.http.callers import Caller, NotVerified
 from archiver.http.errors import Refusal
 from archiver.http.jwts import Expected
+from archiver.http.request_codes import RequestCode
 from archiver.settings import settings
 
 logger = Logger(service="archiver", child=True)
@@ -131,4 +132,4 @@ def _read(key: Mapping[str, Any]) -> jwt.PyJWK | None:
 def _unavailable(seconds: float) -> Refusal:
     message = "The identity provider does not answer. Please try again later."
     retry = {"Retry-After": str(max(1, round(seconds)))}
-    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "identity_provider_unavailable", message, headers=retry)
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, RequestCode.IDENTITY_PROVIDER_UNAVAILABLE, message, headers=retry)

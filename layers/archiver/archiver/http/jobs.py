@@ -17,6 +17,7 @@ from archiver.http.auth import BASIC, BEARER
 from archiver.http.errors import Refusal, WrongRequest, documented
 from archiver.http.patience import Asked
 from archiver.http.progress import RunProgress
+from archiver.http.request_codes import RequestCode
 from archiver.models import JobBegun, JobKind, JobRequest, Run
 from archiver.scicat import catalogue
 from archiver.settings import settings
@@ -100,12 +101,12 @@ def start(posted: Annotated[JobPosted, Body()]) -> JobAccepted:
     """Starts the job's workflow, once however often it is called; what to archive is read from SciCat."""
     job_id, kind = str(posted.id), catalogue().job_types.kind_of(posted.type)
     if kind is None:
-        raise WrongRequest(["body", "type"], "The archiver does no jobs of this type.", "job_type_unknown")
+        raise WrongRequest(["body", "type"], "The archiver does no jobs of this type.", RequestCode.JOB_TYPE_UNKNOWN)
     job = Asked(lambda: catalogue().job(job_id), Code.SCICAT_UNAVAILABLE).answer()
     if job is None:
-        raise Refusal(HTTPStatus.NOT_FOUND, "job_unknown", f"SciCat does not know a job {job_id}.")
+        raise Refusal(HTTPStatus.NOT_FOUND, RequestCode.JOB_UNKNOWN, f"SciCat does not know a job {job_id}.")
     if job.type != posted.type:
-        raise WrongRequest(["body", "type"], f"SciCat knows this job as {job.type!r}.", "job_type_mismatch")
+        raise WrongRequest(["body", "type"], f"SciCat knows this job as {job.type!r}.", RequestCode.JOB_TYPE_MISMATCH)
     if not job.status.startswith(_ENDED):
         request = JobRequest(job_id=job_id, kind=kind, owner_group=job.owner_group or "")
         workflows.start(runs.machine_of_job(kind), job_id, request.model_dump(mode="json"))
@@ -167,7 +168,7 @@ def cancel(job_id: Annotated[UUID, Path(description="SciCat's id of the job")]) 
     """Stops the job's execution first, so that it starts no further run; then the runs that it had started."""
     kind, state = _execution(job_id)
     if state is not ExecutionState.RUNNING:
-        raise Refusal(HTTPStatus.CONFLICT, "job_ended", f"The job has ended: {state}.")
+        raise Refusal(HTTPStatus.CONFLICT, RequestCode.JOB_ENDED, f"The job has ended: {state}.")
     workflows.stop(workflows.execution_arn(runs.machine_of_job(kind), str(job_id)))
     with ThreadPoolExecutor(_READERS) as stoppers:
         list(stoppers.map(lambda run: workflows.stop(progress.execution_arn(run, kind)), _runs(job_id)))
@@ -199,7 +200,7 @@ def _is_callers(job_id: UUID) -> bool:
 
 
 def _unknown(job_id: UUID) -> Refusal:
-    return Refusal(HTTPStatus.NOT_FOUND, "job_unknown", f"No job {job_id} of yours was ever started here.")
+    return Refusal(HTTPStatus.NOT_FOUND, RequestCode.JOB_UNKNOWN, f"No job {job_id} of yours was ever started here.")
 
 
 def _runs(job_id: UUID) -> tuple[Run, ...]:

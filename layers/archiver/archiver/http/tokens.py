@@ -33,6 +33,7 @@ from archiver.http import jwts
 from archiver.http.callers import Caller, NotVerified
 from archiver.http.errors import Refusal
 from archiver.http.jwts import Expected
+from archiver.http.request_codes import RequestCode
 from archiver.settings import settings
 
 logger = Logger(service="archiver", child=True)
@@ -61,7 +62,7 @@ def issue(caller: Caller) -> Tokens:
     issued = _tokens(caller, now, now + settings().refresh_token_days * 24 * 3600)
     if max(len(issued.access_token), len(issued.refresh_token)) > jwts.MAX_BYTES:
         message = f"A token cannot hold your {len(caller.groups)} groups: API Gateway takes no longer headers."
-        raise Refusal(HTTPStatus.FORBIDDEN, "too_many_groups", message)
+        raise Refusal(HTTPStatus.FORBIDDEN, RequestCode.TOO_MANY_GROUPS, message)
     return issued
 
 
