@@ -5,6 +5,7 @@ from archiver.drops import TAKEN_IN_LATER, DropContent, DropEnded, DropReported,
 from archiver.errors import MAX_NAMED_FILES, Code, Reason, Row
 from archiver.models import Upload
 from archiver.scicat import catalogue
+from archiver.settings import settings
 from archiver.step import step
 from archiver.wording import counted
 
@@ -38,6 +39,7 @@ def _failed(reason: Reason) -> DropStatus:
         status="rejected" if rejected else "failed",
         message=f"{reason.message} {_TAKEN_IN_LATER}" if reason.code in TAKEN_IN_LATER else reason.message,
         code=reason.code,
+        help=settings().page_about(reason.code),
         files=reason.files,
         count=reason.count,
     )

@@ -1,7 +1,8 @@
 """What a failure means to the catalogue: each code stands in one row, and each row says what is written.
 
-Pure. The rows are those of "What SciCat is told" in docs/architecture.md: a run's failure becomes
-lifecycle fields of its dataset and an outcome, and a job's outcomes become the job's status.
+Pure, but for the address of the page that explains the codes. The rows are those of "What SciCat is told" in
+docs/architecture.md: a run's failure becomes lifecycle fields of its dataset and an outcome, and a job's outcomes
+become the job's status.
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import Any, Literal
 
 from archiver.errors import Code, Reason, Row
 from archiver.models import Failure, JobKind, RunOutcome
+from archiver.settings import settings
 from archiver.wording import counted
 
 type Lifecycle = dict[str, object]
@@ -136,18 +138,19 @@ def job_report(kind: JobKind, outcomes: Sequence[RunOutcome]) -> tuple[JobStatus
 
 def job_refused(reason: Reason) -> tuple[JobStatusName, str]:
     """The status and the message of a job that was not even begun."""
-    return "finishedUnsuccessful", f"{reason.code}: {reason.message}"
+    return "finishedUnsuccessful", f"{reason.code}: {reason.message} See {settings().page_about(reason.code)}"
 
 
 def _job_message(kind: JobKind, done: int, outcomes: Sequence[RunOutcome]) -> str:
     unhappy = [one for one in outcomes if one.outcome != "done"]
     named = "; ".join(f"{one.pid}: {one.code}: {one.message}" for one in unhappy[:_NAMED_DATASETS])
-    more = f"; and {len(unhappy) - _NAMED_DATASETS} more" if len(unhappy) > _NAMED_DATASETS else ""
-    return f"{done} of {counted(len(outcomes), 'dataset')} {kind}d. {named}{more}"
+    more = f"; and {len(unhappy) - _NAMED_DATASETS} more." if len(unhappy) > _NAMED_DATASETS else ""
+    return f"{done} of {counted(len(outcomes), 'dataset')} {kind}d. {named}{more} See {settings().error_codes_url}"
 
 
 def _return_message(reason: Reason) -> dict[str, object]:
-    message: dict[str, object] = {"code": str(reason.code), "message": reason.message}
+    help_page = settings().page_about(reason.code)
+    message: dict[str, object] = {"code": str(reason.code), "message": reason.message, "help": help_page}
     if reason.files:
         message |= {"files": list(reason.files), "count": reason.count}
     return message

@@ -9,7 +9,7 @@ from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models import RunOutcome
 from archiver.storage import RunFolder
 from functions.report_retrieval.app import handler
-from tests.account import LambdaContext
+from tests.account import CODES_PAGE, LambdaContext
 from tests.catalogue import Scicat
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -37,6 +37,7 @@ def test_a_failed_retrieval_is_told_and_the_dataset_stays_retrievable(scicat: Sc
         "retrieveReturnMessage": {
             "code": "corrupt_datablock",
             "message": "A datablock is corrupt.",
+            "help": f"{CODES_PAGE}#corrupt_datablock",
             "files": ["any/a_0.tar"],
             "count": 1,
             "executionArn": ANY_ARN,

@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 
 from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.http.request_codes import RequestCode
+from archiver.settings import settings
 
 logger = Logger(service="archiver", child=True)
 
@@ -30,6 +31,8 @@ _WRONG_FIELDS, _NAME_LENGTH = MAX_NAMED_FILES, 100
 class Problem(BaseModel):
     """Why a request was refused."""
 
+    # https://www.rfc-editor.org/rfc/rfc9457#section-3.1.1
+    type: str = Field(description="Where the code is explained.")
     code: str = Field(description="A word for programs.", examples=["unauthorized"])
     message: str = Field(description="A sentence for people.")
     details: str = Field(description="What more there is to say, or nothing.")
@@ -42,6 +45,7 @@ class WrongField(BaseModel):
     loc: list[str | int] = Field(description="Where: body, path or query, then the field.")
     msg: str
     type: str
+    url: str | None = Field(None, description="Where the type is explained, if it is a code of the archiver's own.")
 
 
 class ValidationProblem(BaseModel):
@@ -75,7 +79,11 @@ class WrongRequest(Exception):
 
     def __init__(self, loc: Sequence[str | int], message: str, kind: RequestCode) -> None:
         super().__init__(message)
-        self.wrong = WrongField(loc=list(loc), msg=message, type=kind)
+        self.wrong = _wrong_field(loc, message, kind)
+
+
+def _wrong_field(loc: Sequence[str | int], message: str, code: Code | RequestCode) -> WrongField:
+    return WrongField(loc=list(loc), msg=message, type=code, url=settings().page_about(code))
 
 
 def documented(*statuses: HTTPStatus) -> dict[int, OpenAPIResponse]:
@@ -115,7 +123,7 @@ def _in_both_forms(body: dict[str, Any]) -> dict[str, Any]:
         return body | _problem(
             Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, RequestCode.NOT_VALID, "The request is wrong.", wrong)
         )
-    return body | {"detail": [{"loc": ["body"], "msg": body["message"], "type": body["code"]}]}
+    return body | {"detail": [{"loc": ["body"], "msg": body["message"], "type": body["code"], "url": body["type"]}]}
 
 
 def problem(refusal: Refusal) -> Response[dict[str, Any]]:
@@ -125,12 +133,16 @@ def problem(refusal: Refusal) -> Response[dict[str, Any]]:
 
 def _problem(refusal: Refusal) -> dict[str, Any]:
     return Problem(
-        code=refusal.code, message=refusal.message, details=refusal.details, timestamp=datetime.now(UTC)
+        type=settings().page_about(refusal.code),
+        code=refusal.code,
+        message=refusal.message,
+        details=refusal.details,
+        timestamp=datetime.now(UTC),
     ).model_dump(mode="json")
 
 
 def _validation_problem(wrong: Sequence[WrongField]) -> Response[dict[str, Any]]:
-    body = ValidationProblem(detail=list(wrong)).model_dump(mode="json")
+    body = ValidationProblem(detail=list(wrong)).model_dump(mode="json", exclude_none=True)
     return Response(HTTPStatus.UNPROCESSABLE_ENTITY.value, content_types.APPLICATION_JSON, body)
 
 
@@ -148,7 +160,7 @@ def _wrong(error: WrongRequest) -> Response[dict[str, Any]]:
 
 
 def _rejected(error: DatasetRejected) -> Response[dict[str, Any]]:
-    return _validation_problem([WrongField(loc=["body"], msg=error.reason.message, type=error.reason.code)])
+    return _validation_problem([_wrong_field(["body"], error.reason.message, error.reason.code)])
 
 
 def _unavailable(error: ServiceUnavailable) -> Response[dict[str, Any]]:
