@@ -7,7 +7,7 @@ PYTHON := .venv/bin/python
 SAM := .venv-sam/bin/sam
 # Whatever is given on the command line reaches the commands by the environment: make up SCICAT_URL=... STRICT=1
 export UV
-SOURCES := functions layers/archiver/archiver local mocks bench tests
+SOURCES := functions layers/archiver/archiver local mocks bench pages tests
 
 .PHONY: help up down status reload sweep logs demo test test-fast test-tools test-e2e faults bench bench-api docs check format openapi lock deploy invoke doctor contract clean
 
@@ -93,8 +93,8 @@ bench: .venv/.synced .venv-sam/.synced ## Measure speed, memory and requests: be
 bench-api: .venv/.synced ## Print how fast the HTTP API is on the local stack, beside its limits
 	@$(PYTHON) -m bench.api
 
-docs: .venv/.synced ## Write docs/faults.md anew, from the names of the tests
-	@$(PYTHON) -m tests.faults.table
+docs: .venv/.synced ## Write the pages of docs/ that are written from the code and the tests
+	@$(PYTHON) -m tests.faults.table && $(PYTHON) -m pages
 
 check: .venv/.synced .venv-sam/.synced ## Format, lint, types, import rules, template, names
 	@.venv/bin/ruff format --check --quiet $(SOURCES) || (echo "run: make format"; exit 1)
