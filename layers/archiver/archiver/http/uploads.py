@@ -114,7 +114,7 @@ def _size(file: ListedFile, asked: UrlsAsked) -> int | None:
     if listed is None:
         return asked.size
     if asked.size not in {None, listed}:
-        raise _wrong(Code.SIZE_MISMATCH, f"SciCat lists the file with {listed} bytes.")
+        raise _wrong(Code.SIZE_MISMATCH, f"SciCat lists the file with {counted(listed, 'byte')}.")
     uploads.refuse_parts(listed, asked.parts)
     return listed
 
@@ -123,11 +123,15 @@ def _wanted(asked: UrlsAsked) -> tuple[range, Sequence[str | None]]:
     """The numbers of the parts that a page is for, and the checksums of those parts if they were stated."""
     left = asked.parts - asked.first_part + 1
     if left < 1:
-        raise WrongRequest(["body", "first_part"], f"The file has {asked.parts} parts.", RequestCode.NO_SUCH_PART)
+        raise WrongRequest(
+            ["body", "first_part"], f"The file has {counted(asked.parts, 'part')}.", RequestCode.NO_SUCH_PART
+        )
     stated = asked.checksums_sha256
     if stated and len(stated) > left:
         raise WrongRequest(
-            ["body", "checksums_sha256"], f"There are {left} parts from first_part on.", RequestCode.NO_SUCH_PART
+            ["body", "checksums_sha256"],
+            f"Only {counted(left, 'part')} can come from first_part on.",
+            RequestCode.NO_SUCH_PART,
         )
     count = len(stated) if stated else min(left, URLS_PER_PAGE)
     return range(asked.first_part, asked.first_part + count), stated or [None] * count
@@ -250,7 +254,8 @@ def _refuse_other_parts(known: ClientUpload, parts: Sequence[ClientPart], sent: 
 def _refuse_other_size(file: ListedFile, size: int) -> None:
     """Refuse when there are other bytes than SciCat lists, where its list tells (422)."""
     if not file.expected.is_met_by(size):
-        raise _wrong(Code.SIZE_MISMATCH, f"SciCat lists the file with {file.expected.size} bytes, {size} were sent.")
+        message = f"{counted(size, 'byte')} came; the size that SciCat lists is {file.expected.size}."
+        raise _wrong(Code.SIZE_MISMATCH, message)
 
 
 def _is_same(stored: ClientPart, claimed: PartSent | None) -> bool:
