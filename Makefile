@@ -96,10 +96,11 @@ bench-api: .venv/.synced ## Print how fast the HTTP API is on the local stack, b
 docs: .venv/.synced ## Write the pages of docs/ that are written from the code and the tests
 	@$(PYTHON) -m tests.faults.table && $(PYTHON) -m pages
 
-check: .venv/.synced .venv-sam/.synced ## Format, lint, types, import rules, template, names
+check: .venv/.synced .venv-sam/.synced ## Format, lint, types, spelling, import rules, template, names
 	@.venv/bin/ruff format --check --quiet $(SOURCES) || (echo "run: make format"; exit 1)
 	@.venv/bin/ruff check --quiet $(SOURCES)
 	@.venv/bin/mypy --no-error-summary $(SOURCES)
+	@.venv/bin/typos --quiet
 	@.venv/bin/lint-imports --no-logo > .import-linter.log || (cat .import-linter.log; exit 1)
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint > /dev/null
 	@.venv/bin/cfn-lint template.yaml
@@ -118,6 +119,7 @@ lock: $(UV) ## Lock the dependencies again, with versions and hashes
 	compile pyproject.toml --group dev -o requirements/dev.txt && \
 	compile --group sam -o requirements/sam.txt && \
 	compile --group runtime -o requirements/runtime.txt && \
+	compile --group site -o requirements/site.txt && \
 	compile --group localstack --exclude-newer 2026-03-24 -o requirements/localstack.txt
 
 # SAM asks for the parameters until samconfig.toml has them; the secret ones stay in the stack alone. ASK=1 asks again.

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from archiver.alarms import Alarm
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.http.app import VERSION
 from archiver.http.request_codes import RequestCode
 from archiver.settings import Settings
 from tests.template import RESOURCES, TEMPLATE, resources_of
@@ -20,7 +22,7 @@ FUNCTIONS = sorted(folder.name for folder in (ROOT / "functions").iterdir() if (
 OUR_ERRORS = {error.__name__ for error in (DatasetRejected, ServiceRefused, ServiceUnavailable)}
 PLATFORM_ERRORS = re.compile(r"^(States|Lambda|Sandbox|Runtime|StepFunctions)\.\w+$")
 MAX_WORKFLOW_LINES = 150
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def snake(name: str) -> str:
@@ -117,6 +119,15 @@ def test_the_settings_are_the_environment_of_the_template() -> None:
         variables |= set(properties.get("Environment", {}).get("Variables", {}))
     ours = {name for name in variables if not name.startswith(("POWERTOOLS_", "MALLOC_"))}
     assert ours == {name.upper() for name in Settings.model_fields}
+
+
+def test_there_is_one_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    released = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+    assert version == VERSION
+    assert json.loads((ROOT / "docs/openapi.json").read_text())["info"]["version"] == version
+    assert released[0] == version
 
 
 def test_a_sentence_stands_above_every_resource() -> None:
