@@ -9,7 +9,7 @@ import pytest
 from archiver.codes import Code
 from archiver.http.request_codes import RequestCode
 from archiver.settings import Settings
-from pages import error_codes, workflows
+from pages import decisions, error_codes, workflows
 from pages.__main__ import DOCS, PAGES
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -48,3 +48,11 @@ def test_every_workflow_is_in_the_picture_of_the_whole() -> None:
     (whole,) = re.findall(r"```mermaid\n(.*?)```", (DOCS / "index.md").read_text(), re.DOTALL)
 
     assert {path.name.removesuffix(".asl.json") for path in workflows.workflows()} <= set(re.findall(r"\w+", whole))
+
+
+def test_decisions_are_numbered_without_a_gap_and_say_why_what_and_what_follows() -> None:
+    for number, path in enumerate(decisions.pages(), 1):
+        text = path.read_text()
+        assert path.name.startswith(f"{number:04}-")
+        assert text.startswith(f"# {number}. ")
+        assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
