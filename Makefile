@@ -7,7 +7,7 @@ PYTHON := .venv/bin/python
 SAM := .venv-sam/bin/sam
 # Whatever is given on the command line reaches the commands by the environment: make up SCICAT_URL=... STRICT=1
 export UV
-SOURCES := functions layers/archiver/archiver local mocks bench tests
+SOURCES := functions layers/archiver/archiver local mocks bench pages tests
 
 .PHONY: help up down status reload sweep logs demo test test-fast test-tools test-e2e faults bench bench-api docs check format openapi lock deploy invoke doctor contract clean
 
@@ -93,13 +93,14 @@ bench: .venv/.synced .venv-sam/.synced ## Measure speed, memory and requests: be
 bench-api: .venv/.synced ## Print how fast the HTTP API is on the local stack, beside its limits
 	@$(PYTHON) -m bench.measure.http_api
 
-docs: .venv/.synced ## Write docs/faults.md anew, from the names of the tests
-	@$(PYTHON) -m tests.faults.table
+docs: .venv/.synced ## Write the pages of docs/ that are written from the code and the tests
+	@$(PYTHON) -m tests.faults.table && $(PYTHON) -m pages
 
-check: .venv/.synced .venv-sam/.synced ## Format, lint, types, import rules, template, names
+check: .venv/.synced .venv-sam/.synced ## Format, lint, types, spelling, import rules, template, names
 	@.venv/bin/ruff format --check --quiet $(SOURCES) || (echo "run: make format"; exit 1)
 	@.venv/bin/ruff check --quiet $(SOURCES)
 	@.venv/bin/mypy --no-error-summary $(SOURCES)
+	@.venv/bin/typos --quiet
 	@.venv/bin/lint-imports --no-logo > .import-linter.log || (cat .import-linter.log; exit 1)
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint > /dev/null
 	@.venv/bin/cfn-lint template.yaml
@@ -118,6 +119,7 @@ lock: $(UV) ## Lock the dependencies again, with versions and hashes
 	compile pyproject.toml --group dev -o requirements/dev.txt && \
 	compile --group sam -o requirements/sam.txt && \
 	compile --group runtime -o requirements/runtime.txt && \
+	compile --group site -o requirements/site.txt && \
 	compile --group localstack --exclude-newer 2026-03-24 -o requirements/localstack.txt
 
 # SAM asks for the parameters until samconfig.toml has them; the secret ones stay in the stack alone. ASK=1 asks again.

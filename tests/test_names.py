@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 
 from archiver.alarms import Alarm
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.http.app import VERSION
+from archiver.http.request_codes import RequestCode
 from archiver.settings import Settings
 from tests.support.template import RESOURCES, TEMPLATE, resources_of
 
@@ -19,7 +22,7 @@ FUNCTIONS = sorted(folder.name for folder in (ROOT / "functions").iterdir() if (
 OUR_ERRORS = {error.__name__ for error in (DatasetRejected, ServiceRefused, ServiceUnavailable)}
 PLATFORM_ERRORS = re.compile(r"^(States|Lambda|Sandbox|Runtime|StepFunctions)\.\w+$")
 MAX_WORKFLOW_LINES = 150
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def snake(name: str) -> str:
@@ -118,6 +121,15 @@ def test_the_settings_are_the_environment_of_the_template() -> None:
     assert ours == {name.upper() for name in Settings.model_fields}
 
 
+def test_there_is_one_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    released = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+    assert version == VERSION
+    assert json.loads((ROOT / "docs/openapi.json").read_text())["info"]["version"] == version
+    assert released[0] == version
+
+
 def test_a_sentence_stands_above_every_resource() -> None:
     lines = (ROOT / "template.yaml").read_text().splitlines()
     for name in RESOURCES:
@@ -137,8 +149,9 @@ def test_every_alarm_of_ours_is_in_the_template_and_in_the_operators_page() -> N
 
 
 def test_every_code_is_written_like_a_name() -> None:
-    assert all(re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", code) for code in Code)
-    assert all(code.name.lower() == code for code in Code)
+    for code in (*Code, *RequestCode):
+        assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", code)
+        assert code.name.lower() == code
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

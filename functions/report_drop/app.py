@@ -1,11 +1,12 @@
 """Write dataset.status.json beside dataset.json, and tell SciCat when the drop is wrong."""
 
-from archiver.errors import MAX_NAMED_FILES, Code, Reason
+from archiver.errors import MAX_NAMED_FILES, Code, Reason, Row
 from archiver.ingest import TAKEN_IN_LATER, DropContent, DropEnded, DropReported, DropStatus, drop_folder
 from archiver.models.files import Upload
 from archiver.reporting.failures import reason_of
-from archiver.reporting.lifecycle import Row, archive_report, row_of
+from archiver.reporting.lifecycle import archive_report
 from archiver.scicat import catalogue
+from archiver.settings import settings
 from archiver.step import step
 from archiver.storage import leases, sources
 from archiver.storage.run_folder import RunFolder
@@ -36,11 +37,12 @@ def handler(drop: DropEnded) -> DropReported:
 
 
 def _failed(reason: Reason) -> DropStatus:
-    rejected = row_of(reason.code) is Row.USER
+    rejected = reason.code.row is Row.USER
     return DropStatus(
         status="rejected" if rejected else "failed",
         message=f"{reason.message} {_TAKEN_IN_LATER}" if reason.code in TAKEN_IN_LATER else reason.message,
         code=reason.code,
+        help=settings().page_about(reason.code),
         files=reason.files,
         count=reason.count,
     )
@@ -69,7 +71,7 @@ def _tell_catalogue(reason: Reason, content: DropContent, execution_arn: str) ->
     Nothing is told of a dataset that is another group's.
     """
     lifecycle = archive_report(reason, execution_arn)
-    if lifecycle is None or row_of(reason.code) is not Row.USER:
+    if lifecycle is None or reason.code.row is not Row.USER:
         return
     if catalogue().need_dataset(content.pid).owner_group == content.metadata["ownerGroup"]:
         catalogue().update_lifecycle(content.pid, **lifecycle)

@@ -18,6 +18,8 @@ SECRETS = {
     "link": {"key": "any-key-that-is-long-enough-to-sign-links"},
     "token": {"key": "any-key-that-is-long-enough-to-sign-tokens"},
 }
+# The page that explains the codes, as messages name it in tests.
+CODES_PAGE = f"{NOWHERE}/codes"
 # The environment of a function, as the template sets it.
 ENVIRONMENT = {
     "AWS_REGION": REGION,
@@ -36,6 +38,7 @@ ENVIRONMENT = {
     "LINK_SECRET": "link",
     "TOKEN_SECRET": "token",
     "PUBLIC_API_URL": f"{NOWHERE}/api/v1",
+    "ERROR_CODES_URL": CODES_PAGE,
     "POWERTOOLS_METRICS_NAMESPACE": "any-stack",
 }
 

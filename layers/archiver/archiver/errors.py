@@ -1,4 +1,4 @@
-"""What can go wrong: three exceptions, and the closed list of codes they carry.
+"""What can go wrong: three exceptions, each with a code of the one list in ``codes``.
 
 Step Functions sees the bare class name of an exception and its text. So the names are few and
 never subclassed, and the text is JSON (``Reason``) that the reporting steps read back.
@@ -7,68 +7,14 @@ never subclassed, and the text is JSON (``Reason``) that the reporting steps rea
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+
+from archiver.codes import Code, Row
+
+__all__ = ["Code", "DatasetRejected", "Reason", "Row", "ServiceRefused", "ServiceUnavailable", "reason"]
 
 MAX_NAMED_FILES = 100
 # Step Functions cuts a Cause at 32,768 characters, and it quotes ours twice: a cut one could not be read back.
 MAX_NAMED_CHARACTERS = 12_000
-
-
-class Code(StrEnum):
-    """Every reason a run, a drop or a retrieval can fail for; each maps to one row of ``reports``."""
-
-    # The data or the request is wrong: the user mends it.
-    BAD_DROP = "bad_drop"
-    MISPLACED_DROP = "misplaced_drop"
-    UNREADABLE_FILES = "unreadable_files"
-    STILL_ARRIVING = "still_arriving"
-    BAD_PATH = "bad_path"
-    BAD_SIZE = "bad_size"
-    BAD_CHECKSUM_ALGORITHM = "bad_checksum_algorithm"
-    NO_FILES = "no_files"
-    MISSING_FILES = "missing_files"
-    EXTRA_FILES = "extra_files"
-    SIZE_MISMATCH = "size_mismatch"
-    CHECKSUM_MISMATCH = "checksum_mismatch"
-    CHANGED_AFTER_VALIDATE = "changed_after_validate"
-    CATALOGUE_CHANGED = "catalogue_changed"
-    FILE_TOO_LARGE = "file_too_large"
-    DATASET_UNKNOWN = "dataset_unknown"
-    NO_DATASETS = "no_datasets"
-    TOO_MANY_DATASETS = "too_many_datasets"
-    NOT_ARCHIVED = "not_archived"
-    NO_DATABLOCKS = "no_datablocks"
-    UNKNOWN_FILES = "unknown_files"
-    # A system failed: the operator mends it, or it mends itself.
-    BUSY = "busy"
-    CANCELLED = "cancelled"
-    EXECUTION_LOST = "execution_lost"
-    LANDING_OFFLINE = "landing_offline"
-    LEASE_LOST = "lease_lost"
-    PACK_DIGEST = "pack_digest"
-    TRANSPORT_CORRUPTION = "transport_corruption"
-    LTS_UNAVAILABLE = "lts_unavailable"
-    LTS_DEADLINE = "lts_deadline"
-    LTS_FULL = "lts_full"
-    LTS_WRITE = "lts_write"
-    LTS_VERIFY = "lts_verify"
-    CORRUPT_DATABLOCK = "corrupt_datablock"
-    RECALL_TIMEOUT = "recall_timeout"
-    RECALL_FAILED = "recall_failed"
-    SCICAT_UNAVAILABLE = "scicat_unavailable"
-    SCICAT_LOGIN = "scicat_login"
-    SCICAT_FORBIDDEN = "scicat_forbidden"
-    SCICAT_REJECTED = "scicat_rejected"
-    SCICAT_TOO_LARGE = "scicat_too_large"
-    CATALOGUE_ENTRY_TOO_LARGE = "catalogue_entry_too_large"
-    ARCHIVE_ID_CONFLICT = "archive_id_conflict"
-    S3_UNAVAILABLE = "s3_unavailable"
-    S3_FULL = "s3_full"
-    KMS = "kms"
-    PERMISSION = "permission"
-    TIMEOUT = "timeout"
-    OUT_OF_MEMORY = "out_of_memory"
-    INTERNAL = "internal"
 
 
 @dataclass(frozen=True, slots=True)

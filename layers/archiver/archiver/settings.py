@@ -83,6 +83,9 @@ class Settings(BaseModel):
     # Where users reach the API (".../api/v1"); empty means API Gateway's own address of this deployment.
     public_api_url: str = ""
 
+    # The page that explains every error code; whoever is given a code is given its anchor there.
+    error_codes_url: Url = "https://github.com/SwissOpenEM/ScopeMArchiver/blob/main/docs/error-codes.md"
+
     # Empty means the LTS is a bucket of this AWS account.
     lts_endpoint_url: str = ""
     lts_secret: str = ""
@@ -121,6 +124,10 @@ class Settings(BaseModel):
         if self.identity_issuer and not (self.identity_audience and self.identity_keys_url):
             raise ValueError("IDENTITY_ISSUER needs IDENTITY_AUDIENCE and IDENTITY_KEYS_URL")
         return self
+
+    def page_about(self, code: str) -> str:
+        """Where ``code`` is explained."""
+        return f"{self.error_codes_url}#{code}"
 
 
 @cache

@@ -82,7 +82,7 @@ def test_d01_a_hundred_files_are_named_and_all_are_counted() -> None:
 def test_d03_another_size_is_refused_with_both_sizes() -> None:
     reason = refusal([catalogued("a.mrc", 10)], [uploaded("a.mrc", 11)]).reason
     assert reason.code is Code.SIZE_MISMATCH
-    assert reason.files == ("a.mrc (10 bytes in the catalogue, 11 uploaded)",)
+    assert reason.files == ("a.mrc (size 10 in the catalogue, 11 uploaded)",)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from archiver.settings import settings
 from archiver.storage import buckets, leases
 from archiver.storage.run_folder import RunFolder
 from functions.finish_job.app import handler
-from tests.support.account import ACCOUNT_ID, LambdaContext
+from tests.support.account import ACCOUNT_ID, CODES_PAGE, LambdaContext
 from tests.support.catalogue import Scicat
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def test_one_bad_dataset_of_three_is_named_and_the_job_has_dataset_errors(scicat
 
     assert finish(job_id, JobKind.ARCHIVE) == {
         "status": "finishedWithDatasetErrors",
-        "message": "2 of 3 datasets archived. any/1: missing_files: One file is missing.",
+        "message": f"2 of 3 datasets archived. any/1: missing_files: One file is missing. See {CODES_PAGE}",
     }
     assert scicat.job(job_id)["statusCode"] == "finishedWithDatasetErrors"
 
@@ -88,7 +88,7 @@ def test_a_job_that_could_not_be_begun_is_told_why(scicat: Scicat) -> None:
     finish(job_id, JobKind.ARCHIVE, {"Error": "DatasetRejected", "Cause": json.dumps(cause)})
 
     assert scicat.job(job_id)["statusCode"] == "finishedUnsuccessful"
-    assert scicat.job(job_id)["statusMessage"] == "too_many_datasets: Too many."
+    assert scicat.job(job_id)["statusMessage"] == f"too_many_datasets: Too many. See {CODES_PAGE}#too_many_datasets"
 
 
 def test_a_failure_between_the_runs_explains_those_that_have_not_reported(scicat: Scicat) -> None:

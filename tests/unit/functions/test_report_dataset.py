@@ -7,7 +7,7 @@ from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models.states import Lease, RunOutcome
 from archiver.storage import leases
 from functions.report_dataset.app import handler
-from tests.support.account import LambdaContext
+from tests.support.account import CODES_PAGE, LambdaContext
 from tests.support.dataset import ADataset
 
 
@@ -47,6 +47,7 @@ def test_a_systems_fault_is_told_with_the_execution_and_may_be_tried_again(
     assert lifecycle["archiveReturnMessage"] == {
         "code": "lts_verify",
         "message": "It is not there.",
+        "help": f"{CODES_PAGE}#lts_verify",
         "executionArn": "arn:any:execution",
     }
 

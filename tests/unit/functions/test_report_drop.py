@@ -9,7 +9,7 @@ from archiver.ingest import DropStatus
 from archiver.storage import leases
 from functions.report_drop.app import handler
 from tests.support import dropping
-from tests.support.account import LambdaContext
+from tests.support.account import CODES_PAGE, LambdaContext
 from tests.support.catalogue import Scicat
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def test_what_the_user_must_mend_is_told_to_the_catalogue_too(aws: "S3Client", s
     assert reported["accepted"] is False
     status = dropping.the_status(aws)
     assert (status["status"], status["count"], len(status["files"])) == ("rejected", 250, 100)
+    assert status["help"] == f"{CODES_PAGE}#missing_files"
     lifecycle = scicat.lifecycle(pid)
     assert lifecycle["archiveReturnMessage"]["files"] == names[:100]
     assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, False)

@@ -9,7 +9,7 @@ from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models.states import RunOutcome
 from archiver.storage.run_folder import RunFolder
 from functions.report_retrieval.app import handler
-from tests.support.account import LambdaContext
+from tests.support.account import CODES_PAGE, LambdaContext
 from tests.support.catalogue import Scicat
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -37,6 +37,7 @@ def test_a_failed_retrieval_is_told_and_the_dataset_stays_retrievable(scicat: Sc
         "retrieveReturnMessage": {
             "code": "corrupt_datablock",
             "message": "A datablock is corrupt.",
+            "help": f"{CODES_PAGE}#corrupt_datablock",
             "files": ["any/a_0.tar"],
             "count": 1,
             "executionArn": ANY_ARN,

@@ -13,7 +13,7 @@ from archiver.http.app import MAX_BODY_BYTES
 from archiver.http.auth import tokens
 from archiver.http.auth.callers import Caller
 from archiver.retrieve import links
-from tests.support.account import ROOT
+from tests.support.account import CODES_PAGE, ROOT
 from tests.support.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event
 
 JSON = "application/json"
@@ -25,7 +25,7 @@ def is_a_problem(answer: Answer) -> bool:
     """Whether a refusal has the one form that all have."""
     body = answer.json
     datetime.fromisoformat(body["timestamp"])
-    return answer.headers["content-type"] == JSON and set(body) == {"code", "message", "details", "timestamp"}
+    return answer.headers["content-type"] == JSON and set(body) == {"type", "code", "message", "details", "timestamp"}
 
 
 @opens_docs
@@ -127,7 +127,7 @@ PRESIGN = "/s3/presignedUrls"
 def is_seen_by_the_ingestor(answer: Answer, code: str) -> bool:
     """Whether the Ingestor takes the answer for a refusal and finds in it what it looks for, in either form."""
     body = answer.json
-    forms = {500: {"code", "message", "details", "timestamp"}}
+    forms = {500: {"type", "code", "message", "details", "timestamp"}}
     forms[422] = forms[500] | {"detail"}
     return set(body) == forms[answer.status] and body["code"] == code and bool(body["message"])
 
@@ -149,7 +149,11 @@ def test_the_ingestor_sees_every_refusal_where_it_takes_others_for_success(
 
     assert answer.status == 422
     assert is_seen_by_the_ingestor(answer, code)
-    assert all(set(wrong) == {"loc", "msg", "type"} for wrong in answer.json["detail"])
+    assert all(set(wrong) - {"url"} == {"loc", "msg", "type"} for wrong in answer.json["detail"])
+    assert {wrong.get("url", f"{CODES_PAGE}#{wrong['type']}") for wrong in answer.json["detail"]} == {
+        f"{CODES_PAGE}#{wrong['type']}" for wrong in answer.json["detail"]
+    }
+    assert answer.json["type"] == f"{CODES_PAGE}#{code}"
 
 
 @pytest.mark.usefixtures("no_pauses")

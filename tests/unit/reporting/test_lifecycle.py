@@ -8,11 +8,13 @@ import pytest
 from archiver.errors import Code, DatasetRejected, Reason, ServiceUnavailable, reason
 from archiver.models.states import Failure, JobKind, RunOutcome
 from archiver.reporting import failures, job_status, lifecycle
-from archiver.reporting.lifecycle import Row
+from tests.support.account import CODES_PAGE
 
 ANY_ARN = "arn:aws:states:eu-central-1:000000000000:execution:archive_dataset:any-run-1"
 ANY_PID = "20.500.11935/5d73d87c-e2c4-47bc-9266-7da5ece1a7b2"
 SECRET = "https://bucket.example/key?X-Amz-Signature=0123456789abcdef"
+
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 def a_failure(error: str, cause: str = "") -> Failure:
@@ -36,12 +38,6 @@ def a_nested_failure(status: str, failure: Failure | None = None) -> Failure:
 
 def an_outcome(outcome: Literal["done", "rejected", "failed"], pid: str = ANY_PID) -> RunOutcome:
     return RunOutcome(pid=pid, outcome=outcome, code="any_code", message="Any message.")
-
-
-def test_every_code_stands_in_exactly_one_row() -> None:
-    codes = [code for row in Row for code in lifecycle.ROWS[row]]
-
-    assert sorted(codes) == sorted(Code)
 
 
 @pytest.mark.parametrize("code", Code)
@@ -131,6 +127,7 @@ def test_an_archiving_the_user_must_mend_is_reported_with_its_files() -> None:
         "archiveReturnMessage": {
             "code": "missing_files",
             "message": "150 files are missing.",
+            "help": f"{CODES_PAGE}#missing_files",
             "files": [f"{number:03}.mrc" for number in range(100)],
             "count": 150,
         },
@@ -145,6 +142,7 @@ def test_an_archiving_a_system_failed_may_be_tried_again() -> None:
         "archiveReturnMessage": {
             "code": "lts_write",
             "message": "The LTS refused the write.",
+            "help": f"{CODES_PAGE}#lts_write",
             "executionArn": ANY_ARN,
         },
     }
@@ -165,6 +163,7 @@ def test_a_failed_retrieval_names_what_is_broken_and_leaves_the_flags() -> None:
         "retrieveReturnMessage": {
             "code": "corrupt_datablock",
             "message": "A datablock is corrupt.",
+            "help": f"{CODES_PAGE}#corrupt_datablock",
             "files": ["a_1.tar"],
             "count": 1,
             "executionArn": ANY_ARN,
@@ -175,7 +174,11 @@ def test_a_failed_retrieval_names_what_is_broken_and_leaves_the_flags() -> None:
 def test_a_retrieval_the_user_must_mend_names_no_execution() -> None:
     assert lifecycle.retrieve_report(Reason(Code.NOT_ARCHIVED, "It is not archived."), ANY_ARN) == {
         "retrieveStatusMessage": "scheduleRetrieveJobFailed",
-        "retrieveReturnMessage": {"code": "not_archived", "message": "It is not archived."},
+        "retrieveReturnMessage": {
+            "code": "not_archived",
+            "message": "It is not archived.",
+            "help": f"{CODES_PAGE}#not_archived",
+        },
     }
 
 
@@ -217,11 +220,11 @@ def test_a_jobs_message_names_the_first_datasets_that_failed_and_counts_the_othe
     _, message = job_status.job_report(JobKind.RETRIEVE, outcomes)
 
     assert message.startswith("1 of 8 datasets retrieved. any/0: any_code: Any message.; ")
-    assert message.endswith("any/4: any_code: Any message.; and 2 more")
+    assert message.endswith(f"any/4: any_code: Any message.; and 2 more. See {CODES_PAGE}")
 
 
 def test_a_job_that_was_not_begun_is_unsuccessful() -> None:
     assert job_status.job_refused(Reason(Code.NO_DATASETS, "The job names no datasets.")) == (
         "finishedUnsuccessful",
-        "no_datasets: The job names no datasets.",
+        f"no_datasets: The job names no datasets. See {CODES_PAGE}#no_datasets",
     )

@@ -8,7 +8,7 @@ import pytest
 from archiver.errors import Code, DatasetRejected
 from archiver.models.states import RunOutcome
 from archiver.storage.run_folder import RunFolder
-from tests.support.account import LambdaContext
+from tests.support.account import CODES_PAGE, LambdaContext
 from tests.support.catalogue import Scicat
 from tests.workflow.conftest import CRASHED, TIMED_OUT, Workflows
 
@@ -44,7 +44,7 @@ def test_a_job_of_three_datasets_with_a_bad_one_archives_the_other_two(archiving
 
     end = archiving.run("archive", {"job_id": job_id, "kind": "archive"}, name=job_id)
 
-    message = f"2 of 3 datasets archived. {BAD}: missing_files: One file is missing."
+    message = f"2 of 3 datasets archived. {BAD}: missing_files: One file is missing. See {CODES_PAGE}"
     assert (end.status, end.error, end.cause) == ("FAILED", "finishedWithDatasetErrors", message)
     assert len(archiving.executions("archive_dataset")) == 3
     assert scicat.told == [
@@ -58,6 +58,7 @@ def test_a_job_of_three_datasets_with_a_bad_one_archives_the_other_two(archiving
                 "archiveReturnMessage": {
                     "code": "missing_files",
                     "message": "One file is missing.",
+                    "help": f"{CODES_PAGE}#missing_files",
                     "files": ["a.mrc"],
                     "count": 1,
                 },

@@ -8,7 +8,7 @@ import pytest
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.models.states import JobKind
 from functions.deliver_datablocks.app import handler
-from tests.support.account import LambdaContext
+from tests.support.account import CODES_PAGE, LambdaContext
 from tests.support.archive import (
     ANY_FILES,
     ANY_PID,
@@ -132,6 +132,7 @@ def test_g06_a_corrupt_datablock_is_named_and_never_called_retrieved(
             "retrieveReturnMessage": {
                 "code": "corrupt_datablock",
                 "message": message,
+                "help": f"{CODES_PAGE}#corrupt_datablock",
                 "files": ["c.mrc"],
                 "count": 1,
                 "executionArn": workflows.executions("retrieve_dataset")[0],
@@ -155,7 +156,7 @@ def test_b10_a_dataset_that_was_never_archived_is_refused_and_its_flags_stay(
     job_id, end = retrieve(workflows, scicat, ANY_PID)
 
     reason = "The dataset has no datablocks: it was never archived."
-    message = f"0 of 1 dataset retrieved. {ANY_PID}: no_datablocks: {reason}"
+    message = f"0 of 1 dataset retrieved. {ANY_PID}: no_datablocks: {reason} See {CODES_PAGE}"
     assert (end.status, end.error, end.cause) == ("FAILED", "finishedWithDatasetErrors", message)
     assert scicat.told == [
         (update_of(job_id), {"statusCode": "inProgress", "statusMessage": "jobStarted"}),
@@ -163,7 +164,11 @@ def test_b10_a_dataset_that_was_never_archived_is_refused_and_its_flags_stay(
             lifecycle_of(ANY_PID),
             {
                 "retrieveStatusMessage": "scheduleRetrieveJobFailed",
-                "retrieveReturnMessage": {"code": "no_datablocks", "message": reason},
+                "retrieveReturnMessage": {
+                    "code": "no_datablocks",
+                    "message": reason,
+                    "help": f"{CODES_PAGE}#no_datablocks",
+                },
             },
         ),
         (update_of(job_id), {"statusCode": "finishedWithDatasetErrors", "statusMessage": message}),

@@ -46,7 +46,7 @@ def match(
         if kind_of(entry) == "directory":
             extra.add(f"{entry.path} (a folder in the catalogue)")
         elif needs_bytes(entry) and found.size != entry.size:
-            wrong_size.add(f"{entry.path} ({entry.size} bytes in the catalogue, {found.size} uploaded)")
+            wrong_size.add(f"{entry.path} (size {entry.size} in the catalogue, {found.size} uploaded)")
         else:
             list_checks.has_bytes(entry)
             yield pinned(entry, "file", found)

@@ -23,10 +23,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from archiver.http import cors, problems, strict_json
 from archiver.http.auth import authentication
 from archiver.http.problems import Refusal, WrongRequest
+from archiver.http.request_codes import RequestCode
 from archiver.http.routes import dataset_uploads, downloads, file_uploads, health, jobs, login
 from archiver.log import logger
 
 MAX_BODY_BYTES = 1_000_000
+# That of pyproject.toml, which is not deployed; a test compares them.
+VERSION = "1.0.0"
 
 # Answers are for one caller, and none of them is a page that another one may show; /docs needs its own scripts.
 _HEADERS: Mapping[str, str] = {
@@ -72,13 +75,13 @@ def _limit_body(api: Api, next_middleware: NextMiddleware) -> Response[Any]:
     body = _body(api)
     if len(body) > MAX_BODY_BYTES:
         message = f"A body may have {MAX_BODY_BYTES} bytes."
-        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", message)
+        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, RequestCode.BODY_TOO_LARGE, message)
     media_type = api.current_event.headers.get("Content-Type", "").partition(";")[0].strip()
     read = _media_type(_route(api))
     # What nobody sent has no type; whether the route can do without is for its validation.
     if read and media_type != read and (body or media_type):
         message = f"This route reads {read}."
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, RequestCode.UNSUPPORTED_MEDIA_TYPE, message)
     return next_middleware(api)
 
 
@@ -94,7 +97,7 @@ def _body(api: Api) -> bytes:
     try:
         return (api.current_event.decoded_body or "").encode()
     except ValueError:
-        raise WrongRequest(["body"], "This is not UTF-8.", "not_utf8") from None
+        raise WrongRequest(["body"], "This is not UTF-8.", RequestCode.NOT_UTF8) from None
 
 
 def _as_documented(respond: Callable[[Any], Response[dict[str, Any]]]) -> Callable[[Any], Response[dict[str, Any]]]:
@@ -123,7 +126,7 @@ for exception, respond in problems.ANSWERS.items():
     api.exception_handler(exception)(_as_documented(respond))
 api.configure_openapi(
     title="ScopeMArchiver",
-    version="1.0.0",
+    version=VERSION,
     description="Archives datasets of the SciCat catalogue and gives them back.",
     servers=_SERVERS,
     security_schemes=authentication.DOCUMENTATION,
@@ -146,8 +149,10 @@ def refuse_route(_: NotFoundError) -> Response[Any]:
     if allowed:
         message = "This route does not know the method."
         headers = {"Allow": ", ".join(allowed)}
-        return problems.problem(Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, headers=headers))
-    return problems.problem(Refusal(HTTPStatus.NOT_FOUND, "not_found", "There is no such route."))
+        return problems.problem(
+            Refusal(HTTPStatus.METHOD_NOT_ALLOWED, RequestCode.METHOD_NOT_ALLOWED, message, headers=headers)
+        )
+    return problems.problem(Refusal(HTTPStatus.NOT_FOUND, RequestCode.NOT_FOUND, "There is no such route."))
 
 
 def _origin(headers: Mapping[str, str]) -> str | None:

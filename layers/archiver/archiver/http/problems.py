@@ -17,7 +17,9 @@ from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 from pydantic import BaseModel, Field
 
 from archiver.errors import MAX_NAMED_FILES, Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.http.request_codes import RequestCode
 from archiver.log import logger
+from archiver.settings import settings
 
 _RETRY_AFTER_SECONDS = 30
 # A request may be wrong in a million ways, and its fields may have names of a megabyte: so much of that is told.
@@ -27,6 +29,8 @@ _WRONG_FIELDS, _NAME_LENGTH = MAX_NAMED_FILES, 100
 class Problem(BaseModel):
     """Why a request was refused."""
 
+    # https://www.rfc-editor.org/rfc/rfc9457#section-3.1.1
+    type: str = Field(description="Where the code is explained.")
     code: str = Field(description="A word for programs.", examples=["unauthorized"])
     message: str = Field(description="A sentence for people.")
     details: str = Field(description="What more there is to say, or nothing.")
@@ -39,6 +43,7 @@ class WrongField(BaseModel):
     loc: list[str | int] = Field(description="Where: body, path or query, then the field.")
     msg: str
     type: str
+    url: str | None = Field(None, description="Where the type is explained, if it is a code of the archiver's own.")
 
 
 class ValidationProblem(BaseModel):
@@ -55,7 +60,12 @@ class Refusal(Exception):
     """A route's decision not to do what it was asked; ``message`` and ``details`` are shown to the caller."""
 
     def __init__(
-        self, status: HTTPStatus, code: str, message: str, details: str = "", headers: Mapping[str, str] | None = None
+        self,
+        status: HTTPStatus,
+        code: Code | RequestCode,
+        message: str,
+        details: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.details = status, code, message, details
@@ -65,9 +75,13 @@ class Refusal(Exception):
 class WrongRequest(Exception):
     """A request that is well formed, but wrong in one field."""
 
-    def __init__(self, loc: Sequence[str | int], message: str, kind: str) -> None:
+    def __init__(self, loc: Sequence[str | int], message: str, kind: RequestCode) -> None:
         super().__init__(message)
-        self.wrong = WrongField(loc=list(loc), msg=message, type=kind)
+        self.wrong = _wrong_field(loc, message, kind)
+
+
+def _wrong_field(loc: Sequence[str | int], message: str, code: Code | RequestCode) -> WrongField:
+    return WrongField(loc=list(loc), msg=message, type=code, url=settings().page_about(code))
 
 
 def documented(*statuses: HTTPStatus) -> dict[int, OpenAPIResponse]:
@@ -104,8 +118,10 @@ def as_documented(response: Response[dict[str, Any]], route: Route) -> Response[
 def _in_both_forms(body: dict[str, Any]) -> dict[str, Any]:
     if "detail" in body:
         wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in body["detail"])
-        return body | _problem(Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "not_valid", "The request is wrong.", wrong))
-    return body | {"detail": [{"loc": ["body"], "msg": body["message"], "type": body["code"]}]}
+        return body | _problem(
+            Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, RequestCode.NOT_VALID, "The request is wrong.", wrong)
+        )
+    return body | {"detail": [{"loc": ["body"], "msg": body["message"], "type": body["code"], "url": body["type"]}]}
 
 
 def problem(refusal: Refusal) -> Response[dict[str, Any]]:
@@ -115,12 +131,16 @@ def problem(refusal: Refusal) -> Response[dict[str, Any]]:
 
 def _problem(refusal: Refusal) -> dict[str, Any]:
     return Problem(
-        code=refusal.code, message=refusal.message, details=refusal.details, timestamp=datetime.now(UTC)
+        type=settings().page_about(refusal.code),
+        code=refusal.code,
+        message=refusal.message,
+        details=refusal.details,
+        timestamp=datetime.now(UTC),
     ).model_dump(mode="json")
 
 
 def _validation_problem(wrong: Sequence[WrongField]) -> Response[dict[str, Any]]:
-    body = ValidationProblem(detail=list(wrong)).model_dump(mode="json")
+    body = ValidationProblem(detail=list(wrong)).model_dump(mode="json", exclude_none=True)
     return Response(HTTPStatus.UNPROCESSABLE_ENTITY.value, content_types.APPLICATION_JSON, body)
 
 
@@ -138,7 +158,7 @@ def _wrong(error: WrongRequest) -> Response[dict[str, Any]]:
 
 
 def _rejected(error: DatasetRejected) -> Response[dict[str, Any]]:
-    return _validation_problem([WrongField(loc=["body"], msg=error.reason.message, type=error.reason.code)])
+    return _validation_problem([_wrong_field(["body"], error.reason.message, error.reason.code)])
 
 
 def _unavailable(error: ServiceUnavailable) -> Response[dict[str, Any]]:
@@ -161,7 +181,7 @@ def _refused_behind(error: ServiceRefused) -> Response[dict[str, Any]]:
 def _our_bug(error: Exception) -> Response[dict[str, Any]]:
     logger.error("internal error", exc_info=error)
     message = "The archiver failed. Its operator finds the reason in the log."
-    return problem(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", message))
+    return problem(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, Code.INTERNAL, message))
 
 
 # What each exception becomes; the nearest of its classes counts.

@@ -101,9 +101,9 @@ def replace_status(drop: Drop, status: DropStatus, pid: str | None) -> None:
     """Write dataset.status.json where nothing, or a report of the service, lies under this name."""
     known = {"execution": drop.execution_arn, "time": datetime.now(UTC).isoformat(timespec="seconds")}
     said = status.model_copy(update=known | ({} if pid is None else {"pid": pid}))
-    # What is only said while a drop is waited for is left out of every other report.
+    # What is only said while a drop is waited for, or when it failed, is left out of every other report.
     body = said.model_dump_json(
-        indent=2, exclude={n for n in ("since", "until", "arrived") if getattr(said, n) is None}
+        indent=2, exclude={n for n in ("help", "since", "until", "arrived") if getattr(said, n) is None}
     )
     buckets.landing().put(drop.prefix + Keys.DROP_STATUS, f"{body}\n".encode())
 

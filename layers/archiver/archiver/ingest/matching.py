@@ -44,7 +44,7 @@ def match(
         elif expected is not None and entry is None:
             extra.append(path)
         elif entry is not None and entry.size not in (None, found.size):
-            wrong_size.append(f"{path} ({entry.size} bytes listed, {found.size} dropped)")
+            wrong_size.append(f"{path} ({counted(entry.size, 'byte')} listed, {found.size:,} dropped)")
         else:
             yield _source(path, found, entry or ListedFile(path=path), chk_alg)
     bad_path += [f"{path} is a file and a folder" for path in sorted(folders & names)]

@@ -103,7 +103,9 @@ class FileCount(BaseModel):
 
 
 class DropStatus(BaseModel):
-    """``dataset.status.json``. ``files`` names the first hundred of the ``count`` files that the message is about.
+    """``dataset.status.json``. ``help`` is where its ``code`` is explained.
+
+    ``files`` names the first hundred of the ``count`` files that the message is about.
 
     While the drop is waited for: ``since`` when and ``until`` when at the latest, and what ``arrived`` so far.
     """
@@ -111,6 +113,7 @@ class DropStatus(BaseModel):
     status: Literal["waiting", "requested", "archived", "already_requested", "already_archived", "rejected", "failed"]
     message: str
     code: str | None = None
+    help: str | None = None
     pid: str | None = None
     job: str | None = None
     files: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from archiver.packaging.progress import SliceProgress
 from archiver.packaging.sources import Tar
 from archiver.packaging.transfers import Transfers
 from archiver.tar.layout import Extent, Layout, Part, Slice
+from archiver.wording import counted
 
 # After a crash not much more than the work of so many seconds is done again.
 _SAVE_SECONDS = 30.0
@@ -46,7 +47,9 @@ class DatablockUpload:
         parts = [part for one, part in sorted(self._there.items()) if one < number]
         expected = [(part.number, part.end - part.start) for part in layout.parts]
         if [(part.number, part.size) for part in parts] != expected:
-            raise ServiceRefused(Code.PACK_DIGEST, f"S3 has {len(parts)} of the {len(expected)} parts of {self._key}.")
+            raise ServiceRefused(
+                Code.PACK_DIGEST, f"S3 has {len(parts)} of {counted(len(expected), 'part')} of {self._key}."
+            )
         last = self._bucket.upload_part(self._key, self._upload_id, number, last_part, crc64nvme(last_part))
         self._bucket.complete_upload(self._key, self._upload_id, [*parts, last], crc)
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from archiver.errors import Reason
 from archiver.models.states import JobKind, RunOutcome
+from archiver.settings import settings
 from archiver.wording import counted
 
 type JobStatusName = Literal["finishedSuccessful", "finishedWithDatasetErrors", "finishedUnsuccessful"]
@@ -27,11 +28,11 @@ def job_report(kind: JobKind, outcomes: Sequence[RunOutcome]) -> tuple[JobStatus
 
 def job_refused(reason: Reason) -> tuple[JobStatusName, str]:
     """The status and the message of a job that was not even begun."""
-    return "finishedUnsuccessful", f"{reason.code}: {reason.message}"
+    return "finishedUnsuccessful", f"{reason.code}: {reason.message} See {settings().page_about(reason.code)}"
 
 
 def _job_message(kind: JobKind, done: int, outcomes: Sequence[RunOutcome]) -> str:
     unhappy = [one for one in outcomes if one.outcome != "done"]
     named = "; ".join(f"{one.pid}: {one.code}: {one.message}" for one in unhappy[:_NAMED_DATASETS])
-    more = f"; and {len(unhappy) - _NAMED_DATASETS} more" if len(unhappy) > _NAMED_DATASETS else ""
-    return f"{done} of {counted(len(outcomes), 'dataset')} {kind}d. {named}{more}"
+    more = f"; and {len(unhappy) - _NAMED_DATASETS} more." if len(unhappy) > _NAMED_DATASETS else ""
+    return f"{done} of {counted(len(outcomes), 'dataset')} {kind}d. {named}{more} See {settings().error_codes_url}"

@@ -10,6 +10,7 @@ from archiver.errors import Code, DatasetRejected
 from archiver.keys import Keys
 from archiver.names import wrong_path, wrong_pid
 from archiver.settings import GIB, MIB
+from archiver.wording import counted
 
 # S3's own limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 MAX_PARTS: Final = 10_000
@@ -72,8 +73,8 @@ def part_size(size: int, parts: int) -> int:
     proposed = -(-size // max(USUAL_PART_BYTES, -(-size // MAX_PARTS)))
     raise DatasetRejected(
         Code.BAD_SIZE,
-        f"{parts} parts would have {each} bytes each; {MIN_PART_BYTES} to {MAX_PART_BYTES} are allowed. "
-        f"{proposed} parts would do.",
+        f"{counted(parts, 'part')} would have {counted(each, 'byte')} each; "
+        f"{MIN_PART_BYTES:,} to {MAX_PART_BYTES:,} are allowed. {counted(proposed, 'part')} would do.",
     )
 
 
@@ -87,7 +88,10 @@ def refuse_parts(size: int, parts: int) -> None:
     """Raise DatasetRejected(BAD_SIZE) for more parts, or fewer, than S3 would take, whatever size they have."""
     fewest, most = max(1, -(-size // MAX_PART_BYTES)), max(1, -(-size // MIN_PART_BYTES))
     if not fewest <= parts <= most:
-        raise DatasetRejected(Code.BAD_SIZE, f"Of {size} bytes S3 takes {fewest} to {most} parts, not {parts}.")
+        raise DatasetRejected(
+            Code.BAD_SIZE,
+            f"S3 takes {counted(size, 'byte')} in {fewest:,} to {counted(most, 'part')}, not in {parts:,}.",
+        )
 
 
 def checksum_of(checksums: Iterable[str]) -> str:

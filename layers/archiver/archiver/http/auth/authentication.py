@@ -26,6 +26,7 @@ from archiver.http.auth import basic, identity_provider, jwts, rate_limit, token
 from archiver.http.auth.callers import Caller, NotVerified
 from archiver.http.auth.jwts import Claimed
 from archiver.http.problems import Refusal
+from archiver.http.request_codes import RequestCode
 from archiver.http.timeouts import Asked
 from archiver.http.ttl_cache import Remembered
 from archiver.log import logger
@@ -84,7 +85,7 @@ def _verified(asked: list[_Scheme], header: str, address: str) -> Caller:
         hint = error.hint
     challenges = {"WWW-Authenticate": ", ".join(scheme.challenge for scheme in asked)}
     message = "This route needs valid credentials."
-    raise Refusal(HTTPStatus.UNAUTHORIZED, "unauthorized", message, hint, headers=challenges)
+    raise Refusal(HTTPStatus.UNAUTHORIZED, RequestCode.UNAUTHORIZED, message, hint, headers=challenges)
 
 
 def _nobody() -> Caller:

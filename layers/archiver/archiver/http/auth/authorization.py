@@ -7,6 +7,7 @@ from archiver.aws import step_functions
 from archiver.errors import Code
 from archiver.http.auth.callers import Caller
 from archiver.http.problems import Refusal
+from archiver.http.request_codes import RequestCode
 from archiver.http.timeouts import Asked
 from archiver.http.ttl_cache import Remembered
 from archiver.models.catalogue import CatalogueDataset
@@ -54,7 +55,7 @@ def is_locked(dataset: CatalogueDataset) -> bool:
 def refuse_locked(dataset: CatalogueDataset) -> None:
     """Refuse to change what is archived or being archived (409)."""
     if is_locked(dataset):
-        raise Refusal(HTTPStatus.CONFLICT, "dataset_locked", "The dataset is archived, or being archived.")
+        raise Refusal(HTTPStatus.CONFLICT, RequestCode.DATASET_LOCKED, "The dataset is archived, or being archived.")
 
 
 def is_to_be_sent_again(dataset: CatalogueDataset) -> bool:
@@ -73,10 +74,10 @@ def _has_a_run(pid: str) -> bool:
 def _allowed(caller: Caller, pid: str, *, access_groups: bool) -> CatalogueDataset:
     dataset = _datasets().get((caller, pid), lambda: _ask_scicat(pid))
     if dataset is None or dataset.pid != pid:
-        raise Refusal(HTTPStatus.NOT_FOUND, "dataset_unknown", "SciCat does not know this dataset.")
+        raise Refusal(HTTPStatus.NOT_FOUND, Code.DATASET_UNKNOWN, "SciCat does not know this dataset.")
     reads = access_groups and not caller.groups.isdisjoint(set(dataset.access_groups) - {""})
     if not reads and not owns(caller, dataset):
-        raise Refusal(HTTPStatus.FORBIDDEN, "forbidden", "The dataset belongs to others.")
+        raise Refusal(HTTPStatus.FORBIDDEN, RequestCode.FORBIDDEN, "The dataset belongs to others.")
     return dataset
 
 

@@ -20,6 +20,7 @@ from archiver.http.auth import jwts
 from archiver.http.auth.callers import Caller, NotVerified
 from archiver.http.auth.jwts import Expected
 from archiver.http.problems import Refusal
+from archiver.http.request_codes import RequestCode
 from archiver.log import logger
 from archiver.settings import settings
 
@@ -129,4 +130,4 @@ def _read(key: Mapping[str, Any]) -> jwt.PyJWK | None:
 def _unavailable(seconds: float) -> Refusal:
     message = "The identity provider does not answer. Please try again later."
     retry = {"Retry-After": str(max(1, round(seconds)))}
-    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "identity_provider_unavailable", message, headers=retry)
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, RequestCode.IDENTITY_PROVIDER_UNAVAILABLE, message, headers=retry)

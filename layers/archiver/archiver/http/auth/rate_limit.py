@@ -13,6 +13,7 @@ from http import HTTPStatus
 from threading import Lock
 
 from archiver.http.problems import Refusal
+from archiver.http.request_codes import RequestCode
 from archiver.settings import settings
 
 _CALLERS = 10_000
@@ -35,7 +36,7 @@ class Pace:
         if left < 1:
             message = "There are too many requests. Please ask again later."
             retry = {"Retry-After": str(math.ceil((1 - left) / self._per_second))}
-            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too_many_requests", message, headers=retry)
+            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, RequestCode.TOO_MANY_REQUESTS, message, headers=retry)
 
     def count(self, caller: Hashable) -> None:
         """Take a token out of the caller's bucket."""

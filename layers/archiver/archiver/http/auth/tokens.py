@@ -32,6 +32,7 @@ from archiver.http.auth import jwts
 from archiver.http.auth.callers import Caller, NotVerified
 from archiver.http.auth.jwts import Expected
 from archiver.http.problems import Refusal
+from archiver.http.request_codes import RequestCode
 from archiver.log import logger
 from archiver.settings import settings
 
@@ -59,7 +60,7 @@ def issue(caller: Caller) -> Tokens:
     issued = _tokens(caller, now, now + settings().refresh_token_days * 24 * 3600)
     if max(len(issued.access_token), len(issued.refresh_token)) > jwts.MAX_BYTES:
         message = f"A token cannot hold your {len(caller.groups)} groups: API Gateway takes no longer headers."
-        raise Refusal(HTTPStatus.FORBIDDEN, "too_many_groups", message)
+        raise Refusal(HTTPStatus.FORBIDDEN, RequestCode.TOO_MANY_GROUPS, message)
     return issued
 
 

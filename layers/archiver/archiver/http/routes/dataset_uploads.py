@@ -17,6 +17,7 @@ from archiver.http.auth import authentication, authorization
 from archiver.http.auth.authentication import BEARER
 from archiver.http.auth.callers import Caller
 from archiver.http.problems import FOR_INGESTOR, Refusal
+from archiver.http.request_codes import RequestCode
 from archiver.http.routes import upload_targets
 from archiver.http.routes.upload_models import (
     DatasetAsked,
@@ -112,7 +113,7 @@ def _later(pid: str, asked: SpaceAsked, message: str, free: int = 0) -> Response
 
 def _busy() -> Refusal:
     message = "The upload of the dataset is being declared complete or given up. Please ask again in a minute."
-    return Refusal(HTTPStatus.CONFLICT, "dataset_busy", message)
+    return Refusal(HTTPStatus.CONFLICT, RequestCode.DATASET_BUSY, message)
 
 
 @router.post(
@@ -191,7 +192,7 @@ def _refuse_open_uploads(pid: str) -> None:
     names = sorted({key.removeprefix(prefix) for key, _ in inbox().uploads(prefix)})
     if names:
         message = f"{counted(len(names), 'file is', 'files are')} still being uploaded."
-        raise Refusal(HTTPStatus.CONFLICT, "uploads_open", message, "\n".join(names[:MAX_NAMED_FILES]))
+        raise Refusal(HTTPStatus.CONFLICT, RequestCode.UPLOADS_OPEN, message, "\n".join(names[:MAX_NAMED_FILES]))
 
 
 def _seen(dataset: CatalogueDataset, upload: DatasetUpload | None, given_up: Callable[[], bool]) -> FilesNoted:

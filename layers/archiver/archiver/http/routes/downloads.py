@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from archiver.http.auth.authentication import BASIC
 from archiver.http.problems import Refusal, documented
+from archiver.http.request_codes import RequestCode
 from archiver.http.routes.upload_models import NamedPid
 from archiver.models.states import Pid
 from archiver.retrieve import links, renewal
@@ -97,7 +98,7 @@ def renew(token: str) -> RenewedLink:
     if not renewal.renew(old.key, buckets.retrieval(), time.monotonic() + _RENEWAL_SECONDS):
         raise Refusal(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            "renewing",
+            RequestCode.RENEWING,
             "The tar is large and is still being renewed. Please ask again.",
             headers={"Retry-After": "1"},
         )
@@ -134,13 +135,15 @@ def _working(token: str) -> Link:
     """What the link stands for, if it works and its copy is there."""
     link = links.read(token)
     if link is None or not provenance.may_be_given(link.pid, link.key):
-        raise Refusal(HTTPStatus.FORBIDDEN, "wrong_link", "This link was not written by this archiver.", _ASK_AGAIN)
+        raise Refusal(
+            HTTPStatus.FORBIDDEN, RequestCode.WRONG_LINK, "This link was not written by this archiver.", _ASK_AGAIN
+        )
     if link.expires <= datetime.now(UTC):
-        raise Refusal(HTTPStatus.GONE, "link_expired", "This link has expired.", _ASK_AGAIN)
+        raise Refusal(HTTPStatus.GONE, RequestCode.LINK_EXPIRED, "This link has expired.", _ASK_AGAIN)
     if links.is_revoked(link, buckets.retrieval()):
-        raise Refusal(HTTPStatus.GONE, "link_revoked", "This link was revoked.", _ASK_AGAIN)
+        raise Refusal(HTTPStatus.GONE, RequestCode.LINK_REVOKED, "This link was revoked.", _ASK_AGAIN)
     if buckets.retrieval().head(link.key) is None:
-        raise Refusal(HTTPStatus.NOT_FOUND, "no_copy", "The recalled copy is no longer kept.", _ASK_AGAIN)
+        raise Refusal(HTTPStatus.NOT_FOUND, RequestCode.NO_COPY, "The recalled copy is no longer kept.", _ASK_AGAIN)
     return link
 
 

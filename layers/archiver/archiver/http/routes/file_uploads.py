@@ -5,16 +5,17 @@ whichever of the dataset's uploaders began it.
 """
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from archiver.errors import MAX_NAMED_FILES
+from archiver.errors import MAX_NAMED_FILES, Code
 from archiver.http.auth.authentication import BEARER
 from archiver.http.problems import FOR_INGESTOR, Refusal, WrongRequest
+from archiver.http.request_codes import RequestCode
 from archiver.http.routes import upload_targets
 from archiver.http.routes.upload_models import (
     URLS_PER_PAGE,
@@ -44,14 +45,14 @@ router = APIGatewayRouter()
 # As long as the largest file may take; on AWS a URL also ends with the session of the role that signed it.
 _URL_SECONDS = 12 * 3600
 # What S3 says of parts that it does not take, and what is said then.
-_REFUSED_BY_S3 = {
+_REFUSED_BY_S3: Mapping[str, tuple[Code | RequestCode, str]] = {
     "EntityTooSmall": (
-        "parts_too_small",
+        RequestCode.PARTS_TOO_SMALL,
         f"S3 does not take the parts. Each but the last must have {rules.MIN_PART_BYTES} bytes.",
     ),
-    "BadDigest": ("checksum_mismatch", "S3 computed another checksum than that of the parts."),
-    "InvalidPart": ("other_parts", "S3 does not have one of the parts any more, or has another one."),
-    "InvalidPartOrder": ("other_parts", "The parts do not stand in order."),
+    "BadDigest": (Code.CHECKSUM_MISMATCH, "S3 computed another checksum than that of the parts."),
+    "InvalidPart": (RequestCode.OTHER_PARTS, "S3 does not have one of the parts any more, or has another one."),
+    "InvalidPartOrder": (RequestCode.OTHER_PARTS, "The parts do not stand in order."),
 }
 # An answer has less than 2 MB; the keys and the credentials in its URLs may be long.
 _PAGE_BYTES = 1_600_000
@@ -113,7 +114,7 @@ def _size(file: ListedFile, asked: UrlsAsked) -> int | None:
     if listed is None:
         return asked.size
     if asked.size not in {None, listed}:
-        raise _wrong("size_mismatch", f"SciCat lists the file with {listed} bytes.")
+        raise _wrong(Code.SIZE_MISMATCH, f"SciCat lists the file with {counted(listed, 'byte')}.")
     rules.refuse_parts(listed, asked.parts)
     return listed
 
@@ -122,10 +123,16 @@ def _wanted(asked: UrlsAsked) -> tuple[range, Sequence[str | None]]:
     """The numbers of the parts that a page is for, and the checksums of those parts if they were stated."""
     left = asked.parts - asked.first_part + 1
     if left < 1:
-        raise WrongRequest(["body", "first_part"], f"The file has {asked.parts} parts.", "no_such_part")
+        raise WrongRequest(
+            ["body", "first_part"], f"The file has {counted(asked.parts, 'part')}.", RequestCode.NO_SUCH_PART
+        )
     stated = asked.checksums_sha256
     if stated and len(stated) > left:
-        raise WrongRequest(["body", "checksums_sha256"], f"There are {left} parts from first_part on.", "no_such_part")
+        raise WrongRequest(
+            ["body", "checksums_sha256"],
+            f"Only {counted(left, 'part')} can come from first_part on.",
+            RequestCode.NO_SUCH_PART,
+        )
     count = len(stated) if stated else min(left, URLS_PER_PAGE)
     return range(asked.first_part, asked.first_part + count), stated or [None] * count
 
@@ -170,7 +177,7 @@ def show_parts(
     numbers = range(first_part, min(first_part + limit, known.parts + 1))
     page = inbox().client_parts(file.key, upload_id, first_part - 1, limit)
     if page is None:
-        raise Refusal(HTTPStatus.NOT_FOUND, "upload_unknown", "The upload was completed or aborted.")
+        raise Refusal(HTTPStatus.NOT_FOUND, RequestCode.UPLOAD_UNKNOWN, "The upload was completed or aborted.")
     stored = {part.number: part for part in page.parts if part.number in numbers}
     missing = [number for number in numbers if number not in stored]
     urls = list(_page(file.key, upload_id, ((number, Terms(_URL_SECONDS)) for number in missing)))
@@ -219,7 +226,8 @@ def _assemble(file: ListedFile, known: ClientUpload, sent: Completed) -> None:
     _refuse_other_size(file, sum(part.size for part in parts))
     refused = inbox().finish(file.key, known.upload_id, parts)
     if refused and inbox().client_parts(file.key, known.upload_id, limit=1) is not None:
-        raise _wrong(*_REFUSED_BY_S3.get(refused, ("parts_refused", f"S3 does not take the parts ({refused}).")))
+        unnamed = (RequestCode.PARTS_REFUSED, f"S3 does not take the parts ({refused}).")
+        raise _wrong(*_REFUSED_BY_S3.get(refused, unnamed))
 
 
 def _refuse_other_parts(known: ClientUpload, parts: Sequence[ClientPart], sent: Completed) -> None:
@@ -227,27 +235,30 @@ def _refuse_other_parts(known: ClientUpload, parts: Sequence[ClientPart], sent: 
     there = {part.number for part in parts}
     missing = [number for number in range(1, known.parts + 1) if number not in there]
     if missing:
-        raise _wrong("missing_parts", f"S3 does not have {len(missing)} of {counted(known.parts, 'part')}.", missing)
+        raise _wrong(
+            RequestCode.MISSING_PARTS, f"S3 does not have {len(missing)} of {counted(known.parts, 'part')}.", missing
+        )
     claimed = {part.part_number: part for part in sent.parts}
     unknown = sorted(claimed.keys() - there)
     if unknown:
         raise _wrong(
-            "unknown_parts",
+            RequestCode.UNKNOWN_PARTS,
             f"S3 does not have {counted(len(unknown), 'part that is', 'parts that are')} claimed.",
             unknown,
         )
     other = [part.number for part in parts if claimed and not _is_same(part, claimed.get(part.number))]
     if other:
-        raise _wrong("other_parts", f"{counted(len(other), 'part is', 'parts are')} not what S3 has.", other)
+        raise _wrong(RequestCode.OTHER_PARTS, f"{counted(len(other), 'part is', 'parts are')} not what S3 has.", other)
     checksums = [part.sha256 for part in parts]
     if sent.checksum_sha256 and all(checksums) and rules.checksum_of(checksums) != sent.checksum_sha256:
-        raise _wrong("checksum_mismatch", "The checksum is not that of the parts that S3 has.")
+        raise _wrong(Code.CHECKSUM_MISMATCH, "The checksum is not that of the parts that S3 has.")
 
 
 def _refuse_other_size(file: ListedFile, size: int) -> None:
     """Refuse when there are other bytes than SciCat lists, where its list tells (422)."""
     if not file.expected.is_met_by(size):
-        raise _wrong("size_mismatch", f"SciCat lists the file with {file.expected.size} bytes, {size} were sent.")
+        message = f"{counted(size, 'byte')} came; the size that SciCat lists is {file.expected.size}."
+        raise _wrong(Code.SIZE_MISMATCH, message)
 
 
 def _is_same(stored: ClientPart, claimed: PartSent | None) -> bool:
@@ -260,16 +271,16 @@ def _refuse_other_bytes(file: ListedFile, sent: Completed) -> None:
     """Refuse when the file is not there, or has other bytes than those that were sent (422)."""
     arrived = inbox().arrived(file.key)
     if arrived is None:
-        raise _wrong("file_missing", "The file is not there.")
+        raise _wrong(RequestCode.FILE_MISSING, "The file is not there.")
     _refuse_other_size(file, arrived.size)
     whole = sent.parts[0] if sent.parts and not sent.upload_id else None
     if whole and whole.etag.strip('"') != arrived.etag:
-        raise _wrong("checksum_mismatch", "The file's ETag is another one.")
+        raise _wrong(Code.CHECKSUM_MISMATCH, "The file's ETag is another one.")
     if not rules.is_checksum_of(sent.checksum_sha256, arrived.sha256):
-        raise _wrong("checksum_mismatch", "The checksum is not that of the file.")
+        raise _wrong(Code.CHECKSUM_MISMATCH, "The checksum is not that of the file.")
 
 
-def _wrong(code: str, message: str, numbers: Sequence[int] = ()) -> Refusal:
+def _wrong(code: Code | RequestCode, message: str, numbers: Sequence[int] = ()) -> Refusal:
     details = ", ".join(map(str, numbers[:MAX_NAMED_FILES]))
     return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, code, message, details)
 

@@ -15,6 +15,7 @@ from archiver.errors import Code
 from archiver.http.auth import authentication
 from archiver.http.auth.authentication import BASIC, BEARER
 from archiver.http.problems import Refusal, WrongRequest, documented
+from archiver.http.request_codes import RequestCode
 from archiver.http.routes import job_progress
 from archiver.http.routes.job_progress import RunProgress
 from archiver.http.timeouts import Asked
@@ -101,12 +102,12 @@ def start(posted: Annotated[JobPosted, Body()]) -> JobAccepted:
     """Starts the job's workflow, once however often it is called; what to archive is read from SciCat."""
     job_id, kind = str(posted.id), catalogue().job_types.kind_of(posted.type)
     if kind is None:
-        raise WrongRequest(["body", "type"], "The archiver does no jobs of this type.", "job_type_unknown")
+        raise WrongRequest(["body", "type"], "The archiver does no jobs of this type.", RequestCode.JOB_TYPE_UNKNOWN)
     job = Asked(lambda: catalogue().job(job_id), Code.SCICAT_UNAVAILABLE).answer()
     if job is None:
-        raise Refusal(HTTPStatus.NOT_FOUND, "job_unknown", f"SciCat does not know a job {job_id}.")
+        raise Refusal(HTTPStatus.NOT_FOUND, RequestCode.JOB_UNKNOWN, f"SciCat does not know a job {job_id}.")
     if job.type != posted.type:
-        raise WrongRequest(["body", "type"], f"SciCat knows this job as {job.type!r}.", "job_type_mismatch")
+        raise WrongRequest(["body", "type"], f"SciCat knows this job as {job.type!r}.", RequestCode.JOB_TYPE_MISMATCH)
     if not job.status.startswith(_ENDED):
         request = JobRequest(job_id=job_id, kind=kind, owner_group=job.owner_group or "")
         step_functions.start(step_functions.machine_of_job(kind), job_id, request.model_dump(mode="json"))
@@ -168,7 +169,7 @@ def cancel(job_id: Annotated[UUID, Path(description="SciCat's id of the job")]) 
     """Stops the job's execution first, so that it starts no further run; then the runs that it had started."""
     kind, state = _execution(job_id)
     if state is not ExecutionState.RUNNING:
-        raise Refusal(HTTPStatus.CONFLICT, "job_ended", f"The job has ended: {state}.")
+        raise Refusal(HTTPStatus.CONFLICT, RequestCode.JOB_ENDED, f"The job has ended: {state}.")
     step_functions.stop(step_functions.execution_arn(step_functions.machine_of_job(kind), str(job_id)))
     with ThreadPoolExecutor(_READERS) as stoppers:
         list(stoppers.map(lambda run: step_functions.stop(job_progress.execution_arn(run, kind)), _runs(job_id)))
@@ -200,7 +201,7 @@ def _is_callers(job_id: UUID) -> bool:
 
 
 def _unknown(job_id: UUID) -> Refusal:
-    return Refusal(HTTPStatus.NOT_FOUND, "job_unknown", f"No job {job_id} of yours was ever started here.")
+    return Refusal(HTTPStatus.NOT_FOUND, RequestCode.JOB_UNKNOWN, f"No job {job_id} of yours was ever started here.")
 
 
 def _runs(job_id: UUID) -> tuple[Run, ...]:

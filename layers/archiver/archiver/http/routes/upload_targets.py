@@ -7,6 +7,7 @@ from http import HTTPStatus
 from archiver.http.auth import authentication, authorization
 from archiver.http.auth.callers import Caller
 from archiver.http.problems import Refusal, documented
+from archiver.http.request_codes import RequestCode
 from archiver.http.ttl_cache import Remembered
 from archiver.keys import Keys
 from archiver.models.catalogue import CatalogueDataset
@@ -44,7 +45,7 @@ class File:
         """The multipart upload of the file, whoever began it. Refuses an unknown one (404)."""
         known = registry.upload_of(self.pid, self.key)
         if known is None or known.upload_id != upload_id:
-            raise Refusal(HTTPStatus.NOT_FOUND, "upload_unknown", "There is no such upload of this file.")
+            raise Refusal(HTTPStatus.NOT_FOUND, RequestCode.UPLOAD_UNKNOWN, "There is no such upload of this file.")
         return known
 
 
@@ -87,7 +88,7 @@ def forget(pid: str) -> None:
 def refuse_others(caller: Caller, found: CatalogueDataset, upload: DatasetUpload | None) -> None:
     """Refuse whoever is only in the dataset's access groups, where its owners upload it (403)."""
     if upload is not None and upload.by_owner and not authorization.owns(caller, found):
-        raise Refusal(HTTPStatus.FORBIDDEN, "forbidden", "The dataset is being uploaded by its owners.")
+        raise Refusal(HTTPStatus.FORBIDDEN, RequestCode.FORBIDDEN, "The dataset is being uploaded by its owners.")
 
 
 def _open(found: CatalogueDataset) -> DatasetUpload | None:
@@ -98,7 +99,7 @@ def _open(found: CatalogueDataset) -> DatasetUpload | None:
         return upload
     if authorization.is_to_be_sent_again(found) and registry.reopen(found.pid, upload):
         return registry.upload(found.pid)
-    raise Refusal(HTTPStatus.CONFLICT, "dataset_locked", "The uploads of the dataset were declared complete.")
+    raise Refusal(HTTPStatus.CONFLICT, RequestCode.DATASET_LOCKED, "The uploads of the dataset were declared complete.")
 
 
 def _listed(found: CatalogueDataset, key: str, upload: DatasetUpload | None) -> ListedFile:
@@ -109,7 +110,7 @@ def _listed(found: CatalogueDataset, key: str, upload: DatasetUpload | None) -> 
     expected = known_files.expected(path, _shard(found.pid, upload.listed, path))
     if expected is None:
         message = "SciCat did not list this file when space was asked for. If it does now, please ask for space again."
-        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "file_not_listed", message, path)
+        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, RequestCode.FILE_NOT_LISTED, message, path)
     return ListedFile(found.pid, key, expected)
 
 
@@ -123,7 +124,7 @@ def _shard(pid: str, listed: FilesNoted, path: str) -> bytes:
 
 def _no_space() -> Refusal:
     message = "No space is granted for the dataset. Please ask for it first."
-    return Refusal(HTTPStatus.CONFLICT, "no_space_granted", message)
+    return Refusal(HTTPStatus.CONFLICT, RequestCode.NO_SPACE_GRANTED, message)
 
 
 @cache
