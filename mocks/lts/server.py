@@ -5,6 +5,7 @@ import socket
 import uvicorn
 
 from mocks.lts.service import Options, create_app
+from mocks.serving import Server
 
 HOST = "127.0.0.1"
 
@@ -24,7 +25,7 @@ class LtsServer:
             log_level="warning",
             timeout_graceful_shutdown=5,
         )
-        self._server = uvicorn.Server(config)
+        self._server = Server(config)
 
     def run(self) -> None:
         """Serve until stopped."""
@@ -37,4 +38,4 @@ class LtsServer:
 
     def stop(self) -> None:
         """Finish what is being answered, then end."""
-        self._server.should_exit = True
+        self._server.end()

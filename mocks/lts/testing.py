@@ -30,4 +30,4 @@ def _wait_until_started(server: LtsServer, thread: threading.Thread) -> None:
     while not server.started:
         if not thread.is_alive() or time.monotonic() > patience:
             raise TimeoutError("the LTS mock did not start")
-        time.sleep(0.01)
+        time.sleep(0.002)
