@@ -55,10 +55,17 @@ class ExpressPaths:
 
 def create_app(state_dir: Path, accounts: Iterable[Account], configuration: Configuration) -> FastAPI:
     """A SciCat whose database lies in ``state_dir``."""
+    app = an_application()
+    give_service(app, state_dir, accounts, configuration)
+    return app
+
+
+def give_service(app: FastAPI, state_dir: Path, accounts: Iterable[Account], configuration: Configuration) -> None:
+    """Let an application that serves nobody be another SciCat: its routes stay, all that it knew is gone."""
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = Store(state_dir / "scicat.sqlite3")
     settings = Settings.of(configuration.variables, configuration.release)
-    service = Service(
+    app.state.service = Service(
         configuration,
         settings,
         store,
@@ -66,19 +73,24 @@ def create_app(state_dir: Path, accounts: Iterable[Account], configuration: Conf
         # Node's fetch waits for the archiver without end, and asks no proxy.
         httpx.AsyncClient(timeout=None, trust_env=False, verify=_TLS),  # noqa: S113
     )
+    app.state.faults.clear()
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        del app
-        async with service.archiver:
-            yield
-        store.close()
 
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    app.state.service = service
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: Service = app.state.service
+    async with service.archiver:
+        yield
+    service.store.close()
+
+
+def an_application() -> FastAPI:
+    """The routes of a SciCat that is none yet (``give_service``)."""
+    app = FastAPI(lifespan=_lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     for router in _ROUTERS:
         app.include_router(router)
     faults: list[Fault] = []
+    app.state.faults = faults
     app.include_router(fault_routes(faults))
     app.add_middleware(ExpressPaths, words=_fixed_words())
     # The outermost: it sees paths as they were sent, and crashes before anybody makes an answer of them.

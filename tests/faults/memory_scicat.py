@@ -4,6 +4,7 @@ import asyncio
 import io
 import itertools
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,10 +13,10 @@ import orjson
 import urllib3
 from urllib3.exceptions import ProtocolError
 
-from mocks.scicat.app import create_app
 from mocks.scicat.configuration import Configuration
 from mocks.scicat.service import Service
 from mocks.scicat.storage.store import Document, Kind
+from mocks.scicat.testing import serving_app
 from tests.faults.wire import Request, Wire
 from tests.support.catalogue import ACCOUNTS
 
@@ -31,7 +32,8 @@ class MemoryScicat:
     """
 
     def __init__(self, folder: Path, wire: Wire) -> None:
-        self._app = create_app(folder, ACCOUNTS, Configuration())
+        self._until_closed = ExitStack()
+        self._app = self._until_closed.enter_context(serving_app(folder, ACCOUNTS, Configuration()))
         self._loop = asyncio.new_event_loop()
         self._wire = wire
         self._hollow = itertools.cycle(_HOLLOW)
@@ -44,6 +46,7 @@ class MemoryScicat:
         """Let go of the database."""
         self._loop.run_until_complete(self._close())
         self._loop.close()
+        self._until_closed.close()
 
     async def _close(self) -> None:
         async with self._app.router.lifespan_context(self._app):

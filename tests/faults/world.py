@@ -210,12 +210,19 @@ def _be_a_function(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(clients, "stepfunctions", _kept(clients.stepfunctions))
 
 
-_clients: dict[str, Any] = {}
+_clients: dict[Callable[[], Any], Any] = {}
 
 
 def _kept[C](make: Callable[[], C]) -> Callable[[], C]:
     """A client that outlives the process that made it: it remembers nothing."""
-    return lambda: _clients.setdefault(str(make), make())
+
+    def kept() -> C:
+        if make not in _clients:
+            _clients[make] = make()
+        client: C = _clients[make]
+        return client
+
+    return kept
 
 
 def _done_at_once(_: ThreadPoolExecutor, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
