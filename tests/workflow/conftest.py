@@ -9,20 +9,22 @@ take no time.
 import importlib
 import json
 import logging
-import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
+from threading import Condition
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import boto3
 import pytest
+from antlr4 import ParserRuleContext  # type: ignore[import-untyped]
 from botocore.client import BaseClient
+from jsonpath_ng.ext.parser import parse as parse_path
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import TimeoutSecondsPath
@@ -36,13 +38,18 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
     StateTaskServiceAwsSdk,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_sfn import (
+    StateTaskServiceSfn,
+)
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
+from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.asl.utils.boto_client import boto_client_for
-from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 
 from tests.support.account import ACCOUNT_ID, REGION, LambdaContext, state_machine_arn
 from tests.support.permissions import as_function
@@ -112,11 +119,9 @@ class Workflows:
 
     def wait(self, arn: str) -> Execution:
         """The execution when it has ended."""
-        patience = time.monotonic() + _PATIENCE_SECONDS
-        while (end := self.client.describe_execution(executionArn=arn))["status"] == "RUNNING":
-            if time.monotonic() > patience:
-                raise TimeoutError(f"{arn} did not end; it entered {self.states(arn)}")
-            time.sleep(0.01)
+        if not _wait_for_end(arn, _PATIENCE_SECONDS):
+            raise TimeoutError(f"{arn} did not end; it entered {self.states(arn)}")
+        end = self.client.describe_execution(executionArn=arn)
         return Execution(
             arn=arn,
             status=end["status"],
@@ -138,7 +143,7 @@ class Workflows:
 
     def states(self, arn: str) -> list[str]:
         """The names of the states an execution entered, in that order."""
-        events = self.client.get_execution_history(executionArn=arn)["events"]
+        events = _execution(arn).to_history_output()["events"]
         entered = (event["stateEnteredEventDetails"] for event in events if "stateEnteredEventDetails" in event)
         return [details["name"] for details in entered]
 
@@ -212,7 +217,9 @@ def workflows(
     environment.setattr(AmazonStateLanguageParser, "parse", _parse)
     # What cannot be run is seen when it is run.
     environment.setattr(StepFunctionsParserBackend, "_validate_definition", lambda **_: None)
+    _let_the_interpreter_remember(environment)
     _let_states_share_clients(environment)
+    _let_ends_be_heard(environment)
     _let_no_time_pass(environment, deployed)
     _let_states_write_documents(environment)
     _let_nested_executions_start(environment)
@@ -236,6 +243,16 @@ def _read(definition: str, parse: Callable[[str], tuple[Any, Any]] = AmazonState
     return tree
 
 
+def _let_the_interpreter_remember(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths, and the text of what was parsed, which moto reads anew at every state and for every execution."""
+    monkeypatch.setattr(json_path, "parse", _path)
+    monkeypatch.setattr(ParserRuleContext, "getText", _text)
+
+
+_path = cache(parse_path)
+_text = cache(ParserRuleContext.getText)
+
+
 def _let_states_share_clients(monkeypatch: pytest.MonkeyPatch) -> None:
     """One client for all calls of a service, where moto makes one for each call."""
     client = cache(lambda service: boto_client_for(REGION, service))
@@ -245,6 +262,48 @@ def _let_states_share_clients(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for caller in (lambda_eval_utils, state_task_service_aws_sdk, state_task_service_sfn):
         monkeypatch.setattr(caller, "boto_client_for", shared)
+
+
+# Notified whenever an execution has ended.
+_an_end = Condition()
+
+
+def _let_ends_be_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for an execution hears of its end, where moto asks again and again, through all of botocore."""
+
+    def tell(
+        communication: BaseExecutionWorkerCommunication,
+        terminated: Callable[..., None] = BaseExecutionWorkerCommunication.terminated,
+    ) -> None:
+        terminated(communication)
+        with _an_end:
+            _an_end.notify_all()
+
+    def heard(build: Callable[..., Callable[[], Any]]) -> Callable[..., Callable[[], Any]]:
+        def build_heard(service: StateTaskServiceSfn, env: Environment, *rest: Any, **named: Any) -> Callable[[], Any]:
+            arn = env.stack[-1]["ExecutionArn"]
+            resolve = build(service, env, *rest, **named)
+            # In between moto looks whether the execution that waits still runs itself.
+            return lambda: resolve() if _wait_for_end(arn, 0.05) else None
+
+        return build_heard
+
+    monkeypatch.setattr(BaseExecutionWorkerCommunication, "terminated", tell)
+    for name in ("_build_sync_resolver", "_build_sync2_resolver"):
+        monkeypatch.setattr(StateTaskServiceSfn, name, heard(getattr(StateTaskServiceSfn, name)))
+    monkeypatch.setattr(state_task_service_callback, "_DELAY_SECONDS_SYNC_CONDITION_CHECK", 0)
+
+
+def _wait_for_end(arn: str, seconds: float) -> bool:
+    """Whether an execution ends within so many seconds, or has ended."""
+    execution = _execution(arn)
+    with _an_end:
+        return bool(_an_end.wait_for(lambda: execution.status != "RUNNING", seconds))
+
+
+def _execution(arn: str) -> Any:
+    """What moto knows of an execution, without a request."""
+    return stepfunctions_parser_backends[ACCOUNT_ID][REGION].describe_execution(arn)
 
 
 def _let_no_time_pass(monkeypatch: pytest.MonkeyPatch, deployed: Workflows) -> None:
@@ -262,7 +321,6 @@ def _let_no_time_pass(monkeypatch: pytest.MonkeyPatch, deployed: Workflows) -> N
     monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _: None))
     monkeypatch.setattr(WaitFunction, "_wait_interval", wait_hardly)
     monkeypatch.setattr(TimeoutSecondsPath, "eval", know_the_wait)
-    monkeypatch.setattr(state_task_service_callback, "_DELAY_SECONDS_SYNC_CONDITION_CHECK", 0.02)
 
 
 def _let_states_write_documents(monkeypatch: pytest.MonkeyPatch) -> None:
