@@ -36,6 +36,7 @@ from tests.support.archiver_api import Api
 from tests.support.catalogue import Scicat, a_scicat
 from tests.support.catalogue_calls import Call, call_of, uncovered
 from tests.support.conditional_deletes import compare_etags
+from tests.support.memory_clients import answer_from_memory
 from tests.support.permissions import enforced_permissions
 from tests.support.s3_faults import Exchange, S3Faults, S3Request, Send, faulty_s3
 
@@ -91,8 +92,11 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
 
 
 @pytest.fixture
-def aws(environment: pytest.MonkeyPatch) -> Iterator["S3Client"]:
-    """An empty account: four buckets, the secrets, Step Functions that run, permissions. Returns its S3 client."""
+def aws(environment: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator["S3Client"]:
+    """An empty account: four buckets, the secrets, Step Functions that run, permissions. Returns its S3 client.
+
+    S3 and the secrets are in memory; where a test has ``wire``, requests pass through all of botocore to moto's.
+    """
     running: DefaultConfig = {
         "stepfunctions": {"execute_state_machine": True},
         "lambda": {"use_docker": False},
@@ -101,21 +105,36 @@ def aws(environment: pytest.MonkeyPatch) -> Iterator["S3Client"]:
     }
     # Of one region the URLs are always the same; moto reads their module from the disk again for each request.
     environment.setattr(S3Backend, "_url_module", s3_urls)
-    with mock_aws(config=running), enforced_permissions() as refused:
-        # What requests would make, without the requests: they take longer than most tests.
-        for bucket in BUCKETS:
-            s3_backends[ACCOUNT_ID]["aws"].create_bucket(bucket, REGION)
-        for name, value in SECRETS.items():
-            secretsmanager_backends[ACCOUNT_ID][REGION].create_secret(name, json.dumps(value), **_UNSAID)
-        s3 = boto3.client("s3")
-        compare_etags(clients.s3(), s3)
-        yield s3
+    with mock_aws(config=running):
+        if "wire" in request.fixturenames:
+            _fill_account()
+        else:
+            answer_from_memory(environment)
+        with enforced_permissions() as refused:
+            s3 = boto3.client("s3")
+            if "wire" in request.fixturenames:
+                compare_etags(clients.s3(), s3)
+            yield s3
     assert not refused
 
 
+def _fill_account() -> None:
+    """What requests would make, without the requests: they take longer than most tests."""
+    for bucket in BUCKETS:
+        s3_backends[ACCOUNT_ID]["aws"].create_bucket(bucket, REGION)
+    for name, value in SECRETS.items():
+        secretsmanager_backends[ACCOUNT_ID][REGION].create_secret(name, json.dumps(value), **_UNSAID)
+
+
 @pytest.fixture
-def s3_faults(aws: "S3Client", environment: pytest.MonkeyPatch) -> Iterator[S3Faults]:
+def wire() -> None:
+    """Requests of a test that has this pass through botocore and HTTP (``aws``), where they may be seen or broken."""
+
+
+@pytest.fixture
+def s3_faults(wire: None, aws: "S3Client", environment: pytest.MonkeyPatch) -> Iterator[S3Faults]:
     """What befalls the service's requests to S3: nothing, until a test says so."""
+    assert wire is None
     assert aws
     with faulty_s3(environment) as faults:
         yield faults

@@ -20,7 +20,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from archiver.keys import Keys
 from mocks.scicat.storage.store import Document, Kind
-from tests.faults.memory_aws import Stored, etag_of, now
 from tests.faults.promises import Promises
 from tests.faults.stepper import Execution
 from tests.faults.wire import Befall, Mishap
@@ -28,6 +27,7 @@ from tests.faults.world import World, a_world
 from tests.support.account import state_machine_arn
 from tests.support.catalogue import ANY_TIME, a_dataset
 from tests.support.dropping import EVENT, a_document
+from tests.support.memory_account import Stored, etag_of, now
 
 # Legal names, some of them odd.
 _NAMES = ("a.mrc", "deep/b.mrc", "grid 1/Übersicht 🧊.mrc", "a+b=c/#1?.dat", "%2e%2e/x", "-rf", "n" * 120)

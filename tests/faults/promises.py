@@ -14,9 +14,10 @@ from functools import cache
 
 from archiver.keys import Keys
 from mocks.scicat.storage.store import Document, Kind
-from tests.faults.memory_aws import Change, Stored
+from tests.faults.memory_aws import Change
 from tests.faults.world import World
 from tests.support.account import SECRETS
+from tests.support.memory_account import Stored
 
 # What would be a secret in a state: passwords and keys, tokens (of SciCat's logins and of links), presigned addresses.
 _SECRETS = (SECRETS["job-api"]["password"], SECRETS["link"]["key"], "Bearer", "eyJhbGciOi", "X-Amz-Signature")

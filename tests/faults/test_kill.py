@@ -11,12 +11,12 @@ import pytest
 
 from archiver.settings import MIB
 from mocks.scicat.storage.store import Kind
-from tests.faults.memory_aws import Stored, etag_of, now
 from tests.faults.promises import Promises
 from tests.faults.stepper import Call, Step
 from tests.faults.wire import Befall, Mishap
 from tests.faults.world import World, a_world
 from tests.support.dropping import EVENT, a_document
+from tests.support.memory_account import Stored, etag_of, now
 
 PREFIX = "incoming/any/"
 # One datablock with a part that S3 copies, and one of glue alone.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from archiver.aws import clients
@@ -23,6 +24,7 @@ PART = b"x" * 5 * 1024**2
 @pytest.fixture(params=["moto", "memory"])
 def account(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "moto":
+        request.getfixturevalue("wire")
         request.getfixturevalue("aws")
         yield "moto"
     else:
@@ -152,6 +154,36 @@ class TestAnAccount:
         assert RunFolder("any").load("note.json", list[int]) == [1, 2]
         assert json.loads(staging().read("runs/any/note.json", 10) or b"") == [1, 2]
         assert RunFolder("any").names() == ["note.json"]
+
+    def test_keeps_what_a_test_says_of_an_object(self) -> None:
+        s3 = boto3.client("s3")
+        said: Any = {"Metadata": {"any": "1"}, "StorageClass": "GLACIER", "ContentType": "text/plain"}
+        s3.put_object(Bucket="landing", Key="ü 1", Body="text", **said)
+        head: dict[str, Any] = {**s3.head_object(Bucket="landing", Key="ü 1")}
+        assert {name: head[name] for name in said} == said
+        assert (head["ContentLength"], "ChecksumCRC64NVME" in head) == (4, False)
+        s3.put_object(Bucket="landing", Key="b", Body=b"body", ChecksumAlgorithm="CRC64NVME")
+        assert s3.head_object(Bucket="landing", Key="b", ChecksumMode="ENABLED")["ChecksumCRC64NVME"] == crc_of(b"body")
+        s3.copy_object(Bucket="staging", Key="copy", CopySource={"Bucket": "landing", "Key": "b"})
+        assert s3.get_object(Bucket="staging", Key="copy")["Body"].read() == b"body"
+        assert "Contents" not in s3.list_objects_v2(Bucket="staging", Prefix="none")
+        assert [one["Key"] for one in s3.list_objects_v2(Bucket="landing", MaxKeys=1)["Contents"]] == ["b"]
+
+    def test_says_that_a_bucket_is_not_there(self) -> None:
+        s3 = boto3.client("s3")
+        with pytest.raises(s3.exceptions.NoSuchBucket):
+            s3.put_object(Bucket="elsewhere", Key="any", Body=b"")
+        s3.delete_bucket(Bucket="retrieval")
+        with pytest.raises(s3.exceptions.NoSuchBucket):
+            s3.list_objects_v2(Bucket="retrieval")
+
+    def test_keeps_secrets(self) -> None:
+        secrets = boto3.client("secretsmanager")
+        secrets.create_secret(Name="any", SecretString="first")
+        secrets.put_secret_value(SecretId="any", SecretString="second")
+        assert secrets.get_secret_value(SecretId="any")["SecretString"] == "second"
+        with pytest.raises(secrets.exceptions.ResourceNotFoundException):
+            secrets.get_secret_value(SecretId="unknown")
 
 
 def test_a_world_leaves_the_process_as_it_was(tmp_path: Path) -> None:

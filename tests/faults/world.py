@@ -22,7 +22,7 @@ from botocore.client import BaseClient
 
 from archiver.aws import clients
 from archiver.keys import Keys
-from tests.faults.memory_aws import MemoryAws, Stored, etag_of, now
+from tests.faults.memory_aws import MemoryAws
 from tests.faults.memory_scicat import MemoryScicat
 from tests.faults.stepper import Step, Stepper
 from tests.faults.wire import STUCK, Befall, Mishap, Wire, Worker
@@ -35,6 +35,7 @@ from tests.support.account import (
     state_machine_arn,
 )
 from tests.support.archiver_api import Api
+from tests.support.memory_account import Stored, etag_of, now
 from tests.support.permissions import as_function, enforced_permissions
 from tests.support.s3_faults import WorkerKilled
 from tests.support.state_machines import definitions, snake

@@ -115,7 +115,7 @@ def test_a_sweep_with_nothing_to_do_ends_well_and_asks_little(workflows: Workflo
     sweep(workflows)
     asked: Counter[str] = Counter()
     for client in (clients.s3(), clients.stepfunctions()):
-        client.meta.events.register("before-call", lambda model, **_: asked.update([model.name]))
+        client.meta.events.register("provide-client-params", lambda model, **_: asked.update([model.name]))
 
     end = sweep(workflows)
 

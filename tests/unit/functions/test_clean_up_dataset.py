@@ -180,6 +180,7 @@ def test_j06_a_run_that_lost_its_lease_deletes_nothing(
     assert leases.holds_lease(dataset.pid, other.run_id)
 
 
+@pytest.mark.usefixtures("wire")
 def test_j03_where_versions_are_kept_the_bucket_forgets_them_by_rule(
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:

@@ -130,6 +130,7 @@ def test_a_share_that_runs_out_of_time_is_not_done(tars: dict[str, bytes], monke
     assert not deliver()
 
 
+@pytest.mark.usefixtures("wire")
 def test_what_the_storage_calls_readable_and_does_not_let_be_read_is_left_to_be_waited_for(
     tars: dict[str, bytes], aws: "S3Client", monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,8 @@ from tests.support.ingestor import MIB, File, Ingestor, UploadFailed
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+# Files are sent to presigned addresses.
+pytestmark = pytest.mark.usefixtures("wire")
 CHUNK = 5 * MIB
 FILES = [
     File("1-byte.txt", 1),

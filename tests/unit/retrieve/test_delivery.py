@@ -63,7 +63,7 @@ class Shelf:
         bucket = Bucket(s3, "lts", Code.LTS_UNAVAILABLE, offline=Code.RECALL_FAILED, changed=Code.CORRUPT_DATABLOCK)
         self.lts = LongTermStorage(bucket, storage_class="GLACIER", tier="Standard", same_account=True)
         self.bytes_read = 0
-        self.s3.meta.events.register("before-call.s3.GetObject", self._count)
+        self.s3.meta.events.register("provide-client-params.s3.GetObject", self._count)
         self.keep(TAR)
 
     def keep(
@@ -87,8 +87,8 @@ class Shelf:
     def nothing_is_left(self) -> bool:
         return not list(self.retrieval.list("")) and not list(self.retrieval.uploads(""))
 
-    def _count(self, params: dict[str, dict[str, str]], **_: object) -> None:
-        first, last = params["headers"].get("Range", "bytes=0--1").removeprefix("bytes=").split("-", 1)
+    def _count(self, params: dict[str, str], **_: object) -> None:
+        first, last = params.get("Range", "bytes=0--1").removeprefix("bytes=").split("-", 1)
         self.bytes_read += min(int(last) + 1, len(TAR)) - int(first)
 
 

@@ -19,6 +19,8 @@ from tests.workflow.conftest import Workflows
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+# Files are sent to presigned addresses.
+pytestmark = pytest.mark.usefixtures("wire")
 FILES = {"a.mrc": b"the right bytes", "grids/b.mrc": b"others"}
 WRONG = b"OTHER LIKE BYTES"[: len(FILES["a.mrc"])]
 

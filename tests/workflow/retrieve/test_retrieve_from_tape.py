@@ -28,6 +28,8 @@ from tests.workflow.conftest import Execution, Workflows
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+# The storage behind the tape is moto's, and another service than the account.
+pytestmark = pytest.mark.usefixtures("wire")
 # Slow enough that a recall is never over when it is asked for, with one drive: one datablock after the other.
 ONE_DRIVE = Hardware(migration_delay=60.0, drives=1, recall_delay=0.3)
 FIVE_BLOCKS = tuple({f"{n}/movie.mrc": bytes([n]) * 3_000, f"{n}/notes.txt": b"any notes"} for n in range(5))

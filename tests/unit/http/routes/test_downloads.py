@@ -45,12 +45,14 @@ def follow(answer: Answer, method: str, **headers: str) -> requests.Response:
     return requests.request(method, answer.headers["location"], headers=headers, timeout=5, stream=True)
 
 
+@pytest.mark.usefixtures("wire")
 def test_a_link_leads_to_the_tar(api: Api, copy: str) -> None:
     got = follow(api.get(link(copy)), "GET")
 
     assert (got.status_code, got.content) == (200, BYTES)
 
 
+@pytest.mark.usefixtures("wire")
 def test_a_link_leads_to_a_part_of_the_tar(api: Api, copy: str) -> None:
     got = follow(api.get(link(copy), {"Range": "bytes=4-"}), "GET", Range="bytes=4-")
 
@@ -97,6 +99,7 @@ def test_a_link_leads_to_whatever_a_job_may_give(
     assert api.get(path_of(links.url(links.issue(key, pid, datetime.now(UTC))))).status == 302
 
 
+@pytest.mark.usefixtures("wire")
 def test_head_leads_to_the_size_of_the_tar(api: Api, copy: str) -> None:
     answer = api.answer(event("HEAD", link(copy)))
 
@@ -126,6 +129,7 @@ def test_an_expired_link_is_gone_and_says_how_to_get_another(api: Api, copy: str
     assert "retrieve job" in answer.json["details"]
 
 
+@pytest.mark.usefixtures("wire")
 def test_a_link_works_after_the_functions_credentials_were_replaced(
     api: Api, copy: str, environment: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +156,7 @@ def test_h02_a_link_that_was_changed_anywhere_is_forbidden(api: Api, copy: str) 
     assert {api.get(f"/datablocks/{one}").status for one in changed} == {403}
 
 
+@pytest.mark.usefixtures("wire")
 def test_a_link_is_renewed_without_credentials_while_it_works(api: Api, copy: str) -> None:
     six_days_ago = datetime.now(UTC) - timedelta(days=6)
     renewed = api.answer(event("POST", f"{link(copy, six_days_ago)}/renewal"))

@@ -29,6 +29,8 @@ from tests.unit.uploads.test_rules import WRONG_NAMES
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+# Files are sent to presigned addresses.
+pytestmark = pytest.mark.usefixtures("wire")
 PART = 5 * MIB
 KEY = f"{PREFIX}any.mrc"
 

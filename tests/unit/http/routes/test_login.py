@@ -193,6 +193,7 @@ def test_b17_a_refresh_that_is_no_form_is_refused(api: Api, content_type: str) -
     assert (answer.status, answer.json["code"]) == (415, "unsupported_media_type")
 
 
+@pytest.mark.usefixtures("wire")
 def test_after_a_rotation_old_tokens_are_good_until_the_next_one(api: Api) -> None:
     given = tokens.issue(USER)
     before = verified(api, given.access_token)
@@ -209,6 +210,7 @@ def test_after_a_rotation_old_tokens_are_good_until_the_next_one(api: Api) -> No
         tokens.read(given.access_token)
 
 
+@pytest.mark.usefixtures("wire")
 def test_the_key_that_signs_now_is_published_first_and_no_private_one_is(api: Api) -> None:
     rotate()
 
