@@ -129,6 +129,22 @@ def test_records_that_stand_for_nothing_do_not_keep_a_dataset_from_being_archive
     assert dataset.lifecycle["archiveStatusMessage"] == "started"
 
 
+def test_a_record_named_after_a_run_of_another_dataset_does_not_keep_this_one_from_being_archived(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
+) -> None:
+    others = a_dataset(pid="20.500.11935/others", prefix="incoming/others/")
+    dataset = a_dataset(run_id="own-job-1")
+    do_steps(others, *TO_COMPLETE, "clean_up_dataset", context=lambda_context)
+    # In SciCat 4.28 and 5.2 anybody may record it, and who asked for an archive knows how its run is called.
+    catalogue().add_datablock(dataset.pid, a_datablock(Keys.datablock(dataset.pid, others.run["run_id"], 1)))
+
+    claimed = handler(dataset.run, lambda_context)
+
+    assert claimed is not None
+    assert claimed["archived"] is False
+    assert dataset.lifecycle["archiveStatusMessage"] == "started"
+
+
 ANOTHER_RUN = {"run_id": "other-job-1", "job_id": "other-job"}
 
 

@@ -131,7 +131,7 @@ def are_left_behind(records: Iterable[DatablockRecord], pid: str) -> bool:
 def exist(records: Iterable[DatablockRecord], pid: str) -> list[DatablockRecord]:
     """Those of the records that stand for anything: a run wrote down that it made it, or it is in the storage."""
     lts, records = long_term_storage(), list(records)
-    noted = {run_id for run_id in _runs_of(records, pid) if run_id is not None and _left_notes(run_id)}
+    noted = {run_id for run_id in _runs_of(records, pid) if run_id is not None and _left_notes(run_id, pid)}
 
     def exists(record: DatablockRecord) -> bool:
         return _run_of(record, pid) in noted or lts.stored(record.archive_id) is not None
@@ -153,7 +153,7 @@ def _is_proven(dataset: RecordedDataset) -> bool:
             return all(pool.map(long_term_storage().holds, verified))
     runs = _runs_of(dataset.datablocks, dataset.pid)
     run_id = runs.pop() if len(runs) == 1 else None
-    return run_id is not None and not _left_notes(run_id) and _proves_itself(dataset)
+    return run_id is not None and not _left_notes(run_id, dataset.pid) and _proves_itself(dataset)
 
 
 def _verified_archive(dataset: RecordedDataset) -> list[SealedDatablock] | None:
@@ -211,10 +211,16 @@ def _run_of(record: DatablockRecord, pid: str) -> str | None:
     return made.run_id if made is not None and made.pid == pid else None
 
 
-def _left_notes(run_id: str) -> bool:
-    """Whether a run wrote down what it verified, or how it ended."""
+def _left_notes(run_id: str, pid: str) -> bool:
+    """Whether a run of this dataset wrote down what it verified, or how it ended.
+
+    Anybody who records a datablock for others may name it after a run of their own, whose notes say nothing here.
+    """
     folder = RunFolder(run_id)
-    return folder.read("verified.json") is not None or folder.read("outcome.json") is not None
+    verified, outcome = folder.load("verified.json", list[SealedDatablock]), folder.load("outcome.json", RunOutcome)
+    return (outcome is not None and outcome.pid == pid) or any(
+        provenance.is_made_for(pid, one.key) for one in verified or ()
+    )
 
 
 def _has_failed(run_id: str) -> bool:
