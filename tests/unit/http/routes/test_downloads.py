@@ -12,6 +12,7 @@ from types_boto3_s3 import S3Client
 
 from archiver.keys import Keys
 from archiver.retrieve import links, renewal
+from archiver.storage import buckets
 from tests.support.account import forget_what_processes_remember
 from tests.support.archive import deliver
 from tests.support.archiver_api import Answer, Api, event
@@ -216,6 +217,21 @@ def test_revoked_links_of_a_dataset_are_gone_and_cannot_be_renewed(api: Api, cop
     assert (api.get(path).status, api.get(path).json["code"]) == (410, "link_revoked")
     assert api.answer(event("POST", f"{path}/renewal")).status == 410
     assert api.get(link(copy, datetime.now(UTC) + timedelta(seconds=2))).status == 302
+
+
+def test_a_link_that_is_revoked_while_it_is_renewed_has_no_successor(
+    api: Api, copy: str, environment: pytest.MonkeyPatch
+) -> None:
+    def renew_meanwhile(*_: object) -> bool:
+        links.revoke(ANY_PID, buckets.retrieval(), datetime.now(UTC))
+        return True
+
+    environment.setattr(renewal, "renew", renew_meanwhile)
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+
+    answer = api.answer(event("POST", f"{link(copy, yesterday)}/renewal"))
+
+    assert (answer.status, answer.json["code"]) == (410, "link_revoked")
 
 
 @pytest.mark.parametrize("body", [{}, {"dataset_id": ""}, {"dataset_id": "any", "more": 1}])

@@ -103,6 +103,8 @@ def renew(token: str) -> RenewedLink:
             headers={"Retry-After": "1"},
         )
     link = links.issue(old.key, old.pid, datetime.now(UTC))
+    # Whoever revokes while the tar is copied means the new link, too; what is revoked from here on ends it by its date.
+    _refuse_revoked(old)
     return RenewedLink(url=links.url(link, _base()), expires=link.expires)
 
 
@@ -140,11 +142,15 @@ def _working(token: str) -> Link:
         )
     if link.expires <= datetime.now(UTC):
         raise Refusal(HTTPStatus.GONE, RequestCode.LINK_EXPIRED, "This link has expired.", _ASK_AGAIN)
-    if links.is_revoked(link, buckets.retrieval()):
-        raise Refusal(HTTPStatus.GONE, RequestCode.LINK_REVOKED, "This link was revoked.", _ASK_AGAIN)
+    _refuse_revoked(link)
     if buckets.retrieval().head(link.key) is None:
         raise Refusal(HTTPStatus.NOT_FOUND, RequestCode.NO_COPY, "The recalled copy is no longer kept.", _ASK_AGAIN)
     return link
+
+
+def _refuse_revoked(link: Link) -> None:
+    if links.is_revoked(link, buckets.retrieval()):
+        raise Refusal(HTTPStatus.GONE, RequestCode.LINK_REVOKED, "This link was revoked.", _ASK_AGAIN)
 
 
 def _base() -> str:
