@@ -9,7 +9,7 @@ from archiver.errors import ServiceRefused
 from archiver.keys import Keys
 from archiver.models.files import SourceFile, Upload
 from archiver.models.states import Lease
-from archiver.storage import buckets, leases, sources, sweep_notes
+from archiver.storage import leases, run_folder, sources, sweep_notes
 from archiver.storage.run_folder import RunFolder
 from tests.support.s3_faults import Exchange, S3Faults, S3Request, Send
 
@@ -23,7 +23,7 @@ SECOND = Lease(run_id="job-2", execution_arn="arn:second", subject=PID)
 
 def test_any_range_of_the_file_list_is_read_back(aws: "S3Client", monkeypatch: pytest.MonkeyPatch) -> None:
     assert aws
-    monkeypatch.setattr(buckets, "FILES_PER_PAGE", 4)
+    monkeypatch.setattr(run_folder, "FILES_PER_PAGE", 4)
     files = [SourceFile(path=f"{n:02}", size=n, mtime_ns=0) for n in range(10)]
     folder = RunFolder("any-run")
     assert folder.write_files(files) == (10, 45)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
 from archiver.models.states import Lease
-from archiver.storage.buckets import DOCUMENT_LIMIT, staging
+from archiver.storage import buckets
 
 
 def take_lease(pid: str, lease: Lease, ended: Callable[[Lease], bool]) -> Lease | None:
@@ -31,7 +31,7 @@ def take_sweep_lease(lease: Lease, ended: Callable[[Lease], bool]) -> Lease | No
 
 def lease_keys(start_after: str = "") -> Iterator[str]:
     """The keys after ``start_after`` of the leases of all datasets and drops."""
-    return (found.key for found in staging().list(Keys.LEASES, start_after))
+    return (found.key for found in buckets.staging().list(Keys.LEASES, start_after))
 
 
 def lease_at(key: str) -> Lease | None:
@@ -44,23 +44,23 @@ def sweep_lease(key: str, lease: Lease, swept_by: str) -> bool:
 
     False when the lease is another one by now, or was given back.
     """
-    head = staging().head(key)
+    head = buckets.staging().head(key)
     if head is None or _read_lease(key) != lease:
         return False
     body = lease.model_copy(update={"swept_by": swept_by}).model_dump_json().encode()
-    return staging().put_if_match(key, body, head.etag)
+    return buckets.staging().put_if_match(key, body, head.etag)
 
 
 def _take(key: str, lease: Lease, ended: Callable[[Lease], bool]) -> Lease | None:
     body = lease.model_dump_json().encode()
-    if staging().put(key, body, only_if_absent=True):
+    if buckets.staging().put(key, body, only_if_absent=True):
         return None
-    head, held = staging().head(key), _read_lease(key)
+    head, held = buckets.staging().head(key), _read_lease(key)
     if head is None or held is None:  # given back in between
-        return None if staging().put(key, body, only_if_absent=True) else _read_lease(key)
+        return None if buckets.staging().put(key, body, only_if_absent=True) else _read_lease(key)
     if held.run_id == lease.run_id:
         return None
-    if ended(held) and staging().put_if_match(key, body, head.etag):
+    if ended(held) and buckets.staging().put_if_match(key, body, head.etag):
         return None
     return held
 
@@ -71,7 +71,7 @@ def read_lease(pid: str) -> Lease | None:
 
 
 def _read_lease(key: str) -> Lease | None:
-    body = staging().read(key, DOCUMENT_LIMIT)
+    body = buckets.staging().read(key, buckets.DOCUMENT_LIMIT)
     return None if body is None else Lease.model_validate_json(body)
 
 
@@ -91,4 +91,4 @@ def hold_lease(pid: str, run_id: str) -> None:
 def release_lease(pid: str, run_id: str) -> None:
     """Give the lease back, if this run holds it."""
     if holds_lease(pid, run_id):
-        staging().delete([Keys.lease(pid)])
+        buckets.staging().delete([Keys.lease(pid)])

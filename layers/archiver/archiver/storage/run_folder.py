@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from archiver.keys import Keys
 from archiver.models.files import SourceFile
-from archiver.storage.buckets import DOCUMENT_LIMIT, staging
+from archiver.storage import buckets
 
 # A page of the file list: one small object each, so that any datablock's files are found without reading the rest.
 FILES_PER_PAGE = 5_000
@@ -22,16 +22,16 @@ class RunFolder:
 
     def read(self, name: str) -> bytes | None:
         """A document's bytes, or None when it was not written (yet)."""
-        return staging().read(Keys.run(self.run_id, name), DOCUMENT_LIMIT)
+        return buckets.staging().read(Keys.run(self.run_id, name), buckets.DOCUMENT_LIMIT)
 
     def write(self, name: str, body: bytes) -> None:
         """Write, or replace, a document."""
-        staging().put(Keys.run(self.run_id, name), body)
+        buckets.staging().put(Keys.run(self.run_id, name), body)
 
     def names(self, prefix: str = "") -> list[str]:
         """The names of the documents that begin with ``prefix``, sorted."""
         start = len(Keys.run(self.run_id))
-        return [found.key[start:] for found in staging().list(Keys.run(self.run_id, prefix))]
+        return [found.key[start:] for found in buckets.staging().list(Keys.run(self.run_id, prefix))]
 
     def load[T](self, name: str, kind: type[T]) -> T | None:
         """A document as ``kind`` (a model, a dataclass or a list of them), or None."""

@@ -8,7 +8,7 @@ import orjson
 from archiver.keys import Keys
 from archiver.models.files import S3Object, Upload
 from archiver.names import wrong_path
-from archiver.storage.buckets import DOCUMENT_LIMIT, landing, staging
+from archiver.storage import buckets
 
 # S3 lists a thousand keys at a time, one page after the other: long lists are cut into shares of so many.
 _LISTED_IN_A_ROW, _LISTERS = 5_000, 8
@@ -16,19 +16,19 @@ _LISTED_IN_A_ROW, _LISTERS = 5_000, 8
 
 def upload_of(pid: str) -> Upload:
     """Where a dataset's files lie in the landing bucket: its drop, or the prefix of API uploads."""
-    body = staging().read(Keys.source(pid), DOCUMENT_LIMIT)
+    body = buckets.staging().read(Keys.source(pid), buckets.DOCUMENT_LIMIT)
     return Upload(prefix=Keys.uploads(pid)) if body is None else Upload.model_validate_json(body)
 
 
 def record_upload(pid: str, upload: Upload) -> None:
     """Write down which drop a dataset came from. From then on the folder is this dataset's, and no other one's."""
-    staging().put(Keys.source(pid), upload.model_dump_json().encode())
-    staging().put(Keys.owner(upload.prefix), orjson.dumps(pid))
+    buckets.staging().put(Keys.source(pid), upload.model_dump_json().encode())
+    buckets.staging().put(Keys.owner(upload.prefix), orjson.dumps(pid))
 
 
 def owner_of(upload: Upload) -> str | None:
     """The pid of the dataset that a dropped folder belongs to, if any."""
-    body = staging().read(Keys.owner(upload.prefix), DOCUMENT_LIMIT)
+    body = buckets.staging().read(Keys.owner(upload.prefix), buckets.DOCUMENT_LIMIT)
     return None if body is None else str(orjson.loads(body))
 
 
@@ -43,7 +43,7 @@ def uploaded(upload: Upload, after: str = "", until: str | None = None) -> Itera
     The drop's own documents and directory markers (empty objects that end with ``/``) are no files.
     """
     own = {upload.prefix + name for name in upload.documents}
-    for found in landing().list(upload.prefix, after):
+    for found in buckets.landing().list(upload.prefix, after):
         if until is not None and found.key > until:
             return
         if found.key not in own and not (found.key.endswith("/") and found.size == 0):

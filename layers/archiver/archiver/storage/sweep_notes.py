@@ -3,7 +3,7 @@
 from pydantic import BaseModel
 
 from archiver.keys import Keys
-from archiver.storage.buckets import DOCUMENT_LIMIT, staging
+from archiver.storage import buckets
 
 
 class AnsweredDrops(BaseModel):
@@ -15,11 +15,11 @@ class AnsweredDrops(BaseModel):
 
 def answered_drops(hour: str) -> frozenset[str]:
     """The drops that were found answered in this hour."""
-    body = staging().read(Keys.ANSWERED_DROPS, DOCUMENT_LIMIT)
+    body = buckets.staging().read(Keys.ANSWERED_DROPS, buckets.DOCUMENT_LIMIT)
     known = AnsweredDrops(hour=hour) if body is None else AnsweredDrops.model_validate_json(body)
     return known.prefixes if known.hour == hour else frozenset()
 
 
 def record_answered_drops(hour: str, prefixes: frozenset[str]) -> None:
     """Write down which drops were found answered in this hour."""
-    staging().put(Keys.ANSWERED_DROPS, AnsweredDrops(hour=hour, prefixes=prefixes).model_dump_json().encode())
+    buckets.staging().put(Keys.ANSWERED_DROPS, AnsweredDrops(hour=hour, prefixes=prefixes).model_dump_json().encode())

@@ -19,7 +19,7 @@ from archiver.scicat import Catalogue
 from archiver.scicat.responses import Answer
 from archiver.scicat.transport import Request, Server
 from archiver.settings import GIB, settings
-from archiver.storage import buckets, sources
+from archiver.storage import sources
 from archiver.uploads import file_table, known_files, quota, registry
 from tests.support.archiver_api import Api
 from tests.support.catalogue import ANY_TIME, Scicat
@@ -175,7 +175,7 @@ def test_what_cannot_be_compared_in_time_is_left_to_the_archiving(
         stopped.set()
         raise sources.GivenUpError
 
-    environment.setattr(buckets, "uploaded_at_once", slowly)
+    environment.setattr(sources, "uploaded_at_once", slowly)
     environment.setattr(dataset_uploads, "_COMPARE_SECONDS", 0.1)
 
     answer = uploaded.finalize(create_archiving_job=True)
