@@ -9,7 +9,7 @@ SAM := .venv-sam/bin/sam
 export UV
 SOURCES := functions layers/archiver/archiver local mocks bench pages tests
 
-.PHONY: help up down status reload sweep logs demo test test-fast test-tools test-e2e faults bench bench-api docs check format openapi lock deploy invoke doctor contract clean
+.PHONY: help up down status reload sweep logs demo test test-fast test-tools test-e2e faults bench bench-api docs site check format openapi lock deploy invoke doctor contract clean
 
 help: ## Show what there is to run
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ $(UV): requirements/tools.txt
 	@.tools/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
 	@touch $@
 
-# Every environment is one locked file: .venv for development, .venv-sam, .venv-localstack, .venv-lambda.
+# Every environment is one locked file: .venv for development, .venv-sam, .venv-localstack, .venv-lambda, .venv-site.
 .venv/.synced: requirements/dev.txt .python-version $(UV)
 	@echo "Making .venv"
 	@$(UV) venv --quiet --clear --python 3.13 .venv
@@ -96,6 +96,18 @@ bench-api: .venv/.synced ## Print how fast the HTTP API is on the local stack, b
 docs: .venv/.synced ## Write the pages of docs/ that are written from the code and the tests
 	@$(PYTHON) -m tests.faults.table && $(PYTHON) -m pages
 
+.venv-site/.synced: requirements/site.txt .python-version $(UV)
+	@echo "Making .venv-site"
+	@$(UV) venv --quiet --clear --python 3.13 .venv-site
+	@$(UV) pip sync --quiet --python .venv-site/bin/python requirements/site.txt
+	@touch $@
+
+# It asks no other host when it is read: mermaid.min.js comes with the environment.
+site: .venv/.synced .venv-site/.synced ## Build the site of the documentation: .site/html/index.html
+	@$(PYTHON) -m pages.site .venv-site/lib/python3.13/site-packages/artoo_mermaid/assets/mermaid.min.js
+	@.venv-site/bin/zensical build --clean -f .site/mkdocs.yml
+	@echo "Built .site/html/index.html"
+
 check: .venv/.synced .venv-sam/.synced ## Format, lint, types, spelling, import rules, template, names
 	@.venv/bin/ruff format --check --quiet $(SOURCES) || (echo "run: make format"; exit 1)
 	@.venv/bin/ruff check --quiet $(SOURCES)
@@ -135,4 +147,4 @@ deploy: .venv-sam/.synced ## Deploy to AWS: make deploy ENV=dev
 
 clean: .venv/.synced ## Stop the stack and delete everything that can be made again
 	@$(PYTHON) -m local down
-	@rm -rf .aws-sam .venv .venv-* local/.state local/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import-linter.log
+	@rm -rf .aws-sam .site .venv .venv-* local/.state local/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import-linter.log
