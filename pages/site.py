@@ -24,7 +24,8 @@ _KEPT = {".md", ".png", ".svg", ".json", ".yaml"}
 _GUIDES = {
     "Using it": ["dropping-a-dataset", "ingestor", "retrieving-a-dataset", "error-codes"],
     "Running it": ["operations", "scicat/README", "access", "cost"],
-    "Understanding it": ["architecture", "workflows", "faults"],
+    # Each decision has a page, which their index leads to: too many for a list at the side.
+    "Understanding it": ["architecture", "workflows", "decisions/index", "faults"],
 }
 
 
@@ -72,13 +73,11 @@ def _led(page: Path, link: str) -> str:
 
 def _nav() -> list[object]:
     guides = [{title: [f"docs/{name}.md" for name in names]} for title, names in _GUIDES.items()]
-    decisions = sorted(f"docs/decisions/{path.name}" for path in (ROOT / "docs" / "decisions").glob("0*.md"))
     project = ["CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", {"Measurements": "bench/report.md"}]
     return [
         {"Home": "index.md"},
         {"Quick start": "README.md"},
         *guides,
-        {"Decisions": ["docs/decisions/index.md", *decisions]},
         {"Reference": [{"HTTP API": "reference/api.md"}, {"Package": _package(_PACKAGE)}]},
         {"Project": project},
     ]
@@ -93,7 +92,7 @@ def _package(folder: Path) -> list[object]:
         elif path.suffix == ".py" and path.read_text().strip():
             module = ".".join(path.relative_to(_PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
             page = f"reference/{module}.md"
-            (_SOURCE / page).write_text(f"# {module.rpartition('.')[2]}\n\n::: {module}\n")
+            (_SOURCE / page).write_text(f"# {module}\n\n::: {module}\n")
             found.append({module.rpartition(".")[2]: page})
     return found
 

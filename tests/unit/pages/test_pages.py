@@ -9,7 +9,7 @@ import pytest
 from archiver.codes import Code
 from archiver.http.request_codes import RequestCode
 from archiver.settings import Settings
-from pages import decisions, error_codes, workflows
+from pages import api_reference, decisions, error_codes, workflows
 from pages.__main__ import DOCS, PAGES
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -56,3 +56,12 @@ def test_decisions_are_numbered_without_a_gap_and_say_why_what_and_what_follows(
         assert path.name.startswith(f"{number:04}-")
         assert text.startswith(f"# {number}. ")
         assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
+
+
+def test_the_reference_of_the_api_names_every_route_and_every_schema() -> None:
+    api = json.loads((DOCS / "openapi.json").read_text())
+    page = api_reference.page(DOCS / "openapi.json")
+
+    for path, methods in api["paths"].items():
+        assert all(f"## `{method.upper()} {path}`" in page for method in methods)
+    assert all(f"### {name}\n" in page for name in api["components"]["schemas"])
