@@ -2,7 +2,8 @@
 
 Uploads that were given up without a word, what a URL of before brought after the archive, files of a dataset that
 SciCat does not know any more: as soon as they have lain there for ``LandingDays``. Whatever was declared complete, or
-may be archived by SciCat's word, waits for its archive, however long.
+may be archived by SciCat's word, waits for its archive, however long; what was rejected waits for its owner, who may
+have no other copy.
 """
 
 import time
@@ -18,6 +19,7 @@ from archiver.models.catalogue import RecordedDataset
 from archiver.models.files import S3Object
 from archiver.models.states import SweepProgress
 from archiver.reporting import archived
+from archiver.reporting.lifecycle import REJECTED
 from archiver.settings import settings
 from archiver.step import step
 from archiver.storage import buckets, leases
@@ -65,7 +67,9 @@ def _is_somebodys(pid: str) -> bool:
 
 
 def _waits(dataset: RecordedDataset, *, is_complete: bool) -> bool:
-    return (is_complete or dataset.lifecycle.get("archivable") is True) and not archived.restore(dataset)
+    lifecycle = dataset.lifecycle
+    is_rejected = lifecycle.get("archiveStatusMessage") == REJECTED
+    return (is_complete or is_rejected or lifecycle.get("archivable") is True) and not archived.restore(dataset)
 
 
 def _empty(pid: str) -> int:

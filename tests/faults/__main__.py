@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -103,7 +104,7 @@ def _round(number: int) -> bool:
         with redirect_stdout(io.StringIO()):
             run_state_machine_as_test(seed(number)(Service), settings=some)
     except Exception as error:  # whatever went wrong is to be repeated with this seed
-        print("".join(f"\n{line}" for line in (f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ()))))
+        print("\n" + "".join(traceback.format_exception(error)))
         return False
     return True
 

@@ -10,14 +10,16 @@ import tarfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 
 from archiver.keys import Keys
+from archiver.settings import settings
 from mocks.scicat.storage.store import Document, Kind
 from tests.faults.memory_aws import Change
 from tests.faults.world import World
 from tests.support.account import SECRETS
-from tests.support.memory_account import Stored
+from tests.support.memory_account import Stored, now
 
 # What would be a secret in a state: passwords and keys, tokens (of SciCat's logins and of links), presigned addresses.
 _SECRETS = (SECRETS["job-api"]["password"], SECRETS["link"]["key"], "Bearer", "eyJhbGciOi", "X-Amz-Signature")
@@ -116,8 +118,17 @@ class Promises:
         pids = tuple(pid for pid, prefix in prefixes.items() if change.key.startswith(prefix))
         self._hold("1 only a dataset's files are deleted", bool(pids) and change.before is not None, change.key)
         assert change.before is not None
+        is_swept = Keys.run(change.run_id, "snapshot.json") not in self.world.aws.buckets["staging"]
+        if is_swept and self._came_after_the_archive(pids, change.before):
+            return
         path = change.key.removeprefix(prefixes[pids[0]])
         self._entrusted.append(_Archived(pids, path, change.before.body))
+
+    def _came_after_the_archive(self, pids: tuple[str, ...], file: Stored) -> bool:
+        """Whether it lay for ``LandingDays`` beside an archived dataset, of which it is no part."""
+        is_old = now() - file.modified >= timedelta(days=settings().landing_days)
+        datasets = [one for one in self.world.scicat.store.all(Kind.DATASET) if one["_id"] in pids]
+        return is_old and all(one["datasetlifecycle"]["retrievable"] for one in datasets)
 
     def prefix_of(self, pid: str) -> str:
         """Where a dataset's files lie."""

@@ -88,7 +88,11 @@ def may_be_archived(scicat: Scicat) -> None:
     scicat.set_lifecycle(PID, archiveStatusMessage="datasetCreated", archivable=True)
 
 
-@pytest.mark.parametrize("state", [is_uploaded, is_worked_on, is_declared_complete, may_be_archived])
+def was_rejected(scicat: Scicat) -> None:
+    scicat.set_lifecycle(PID, archiveStatusMessage="missingFilesError", archivable=False)
+
+
+@pytest.mark.parametrize("state", [is_uploaded, is_worked_on, is_declared_complete, may_be_archived, was_rejected])
 def test_what_is_somebodys_stays(
     lying: Callable[..., set[str]], scicat: Scicat, clock: time_machine.Traveller, state: Callable[[Scicat], None]
 ) -> None:

@@ -4,7 +4,7 @@ Pure, but for the address of the page that explains the codes. The rows are thos
 docs/architecture.md: a run's failure becomes lifecycle fields of its dataset and an outcome.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from archiver.errors import Code, Reason, Row
 from archiver.models.states import RunOutcome
@@ -12,13 +12,16 @@ from archiver.settings import settings
 
 type Lifecycle = dict[str, object]
 
+# What the owner has to mend: the dataset waits for it.
+REJECTED: Final = "missingFilesError"
+
 
 def archive_report(reason: Reason, execution_arn: str) -> Lifecycle | None:
     """The lifecycle fields that tell a failed archiving; None leaves the dataset untouched."""
     match reason.code.row:
         case Row.USER:
             return {
-                "archiveStatusMessage": "missingFilesError",
+                "archiveStatusMessage": REJECTED,
                 "archivable": False,
                 "retrievable": False,
                 "archiveReturnMessage": _return_message(reason) | {"files": list(reason.files)},

@@ -11,6 +11,7 @@ from archiver.http.request_codes import RequestCode
 from archiver.http.timeouts import Asked
 from archiver.http.ttl_cache import Remembered
 from archiver.models.catalogue import CatalogueDataset
+from archiver.reporting.lifecycle import REJECTED
 from archiver.scicat import catalogue
 from archiver.settings import settings
 from archiver.storage import leases
@@ -19,8 +20,6 @@ from archiver.storage import leases
 _REMEMBERED_SECONDS, _REMEMBERED_DATASETS = 15.0, 1_000
 # What SciCat says of a dataset from its claim on, for as long as an upload could only do harm.
 _BEING_ARCHIVED = frozenset({"started", "datasetOnArchiveDisk", "isOnCentralDisk"})
-
-_FOUND_WRONG = "missingFilesError"
 
 
 def writable(caller: Caller, pid: str, *, anew: bool = False) -> CatalogueDataset:
@@ -60,9 +59,9 @@ def refuse_locked(dataset: CatalogueDataset) -> None:
 
 def is_to_be_sent_again(dataset: CatalogueDataset) -> bool:
     """Whether its archiving found files missing or wrong, so that they may be uploaded again. SciCat is asked anew."""
-    known = dataset.lifecycle.get("archiveStatusMessage") == _FOUND_WRONG
+    known = dataset.lifecycle.get("archiveStatusMessage") == REJECTED
     now = _ask_scicat(dataset.pid) if known else None
-    return now is not None and now.lifecycle.get("archiveStatusMessage") == _FOUND_WRONG
+    return now is not None and now.lifecycle.get("archiveStatusMessage") == REJECTED
 
 
 def _has_a_run(pid: str) -> bool:
