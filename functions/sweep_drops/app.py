@@ -64,7 +64,7 @@ def handler(sweep: SweepProgress) -> SweepProgress:
         sweep_notes.record_answered_drops(hour, frozenset(answered))
     for folder, said in looking.archived:
         with looking.sweeping.alone(folder):
-            _tell_of_news(said, looking.sweeping)
+            _tell_of_news(folder, said, looking.sweeping)
     return looking.sweeping.reached(SweepProgress, last, done=done)
 
 
@@ -122,8 +122,8 @@ def _still_holds(folder: str, marker: S3Object, status: S3Object, looking: _Look
     return looking.now - status.modified >= LOOKED_AT_OFTEN
 
 
-def _tell_of_news(said: DropStatus, sweeping: Sweeping) -> None:
-    if said.pid is not None and leftovers.tell_of_news(said.pid, said):
+def _tell_of_news(folder: str, said: DropStatus, sweeping: Sweeping) -> None:
+    if said.pid is not None and leftovers.tell_of_news(folder, said.pid, said):
         sweeping.did("archived drops told of other files")
 
 

@@ -245,6 +245,23 @@ def test_files_that_come_after_the_archive_are_named_in_the_status_and_in_scicat
     assert scicat.lifecycle(pid)["archiveReturnMessage"]["warnings"] == []
 
 
+def test_what_another_folder_says_of_a_dataset_is_not_told_of_it(
+    aws: "S3Client", clock: time_machine.Traveller, scicat: Scicat
+) -> None:
+    pid = "20.500.11935/any"
+    scicat.add_dataset(pid)
+    sources.record_upload(pid, Upload(prefix="incoming/its own/", documents=("dataset.json",)))
+    aws.put_object(Bucket="landing", Key="incoming/its own/waits.mrc", Body=b"1")
+    dropping.drop(aws, {})
+    reported(aws, status="archived", pid=pid, job="any-job")
+
+    clock.shift(timedelta(hours=1))
+    swept()
+
+    assert "archiveReturnMessage" not in scicat.lifecycle(pid)
+    assert "Contents" not in aws.list_objects_v2(Bucket="landing", Prefix="incoming/its own/dataset.status.json")
+
+
 @pytest.mark.parametrize(
     "key",
     [

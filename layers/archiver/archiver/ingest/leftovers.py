@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from archiver.errors import MAX_NAMED_FILES
 from archiver.ingest import Drop, DropStatus, drop_folder
-from archiver.keys import Keys
 from archiver.reporting.warnings import NAMED, Remark, RemarkCode
 from archiver.scicat import catalogue
 from archiver.storage import sources
@@ -26,10 +25,13 @@ def tell(pid: str, job: str | None, drop: Drop, left: Sequence[str], *, told: bo
     drop_folder.write_status(drop, status, pid)
 
 
-def tell_of_news(pid: str, said: DropStatus) -> bool:
-    """Say what came into an archived drop's folder since ``said``, or was taken away; whether there was anything."""
+def tell_of_news(folder: str, pid: str, said: DropStatus) -> bool:
+    """Say what came into an archived drop's folder since ``said``, or was taken away; whether there was anything.
+
+    Whoever writes into a folder may have written what is ``said`` there, or copied it from another dataset's.
+    """
     upload = sources.upload_of(pid)
-    if not sources.owns_upload(pid, upload) or not upload.prefix.startswith(Keys.DROPS):
+    if not sources.owns_upload(pid, upload) or upload.prefix != folder:
         return False
     left = [found.key.removeprefix(upload.prefix) for found in sources.uploaded(upload)]
     if (len(left), tuple(left[:MAX_NAMED_FILES])) == (said.count, said.files):
