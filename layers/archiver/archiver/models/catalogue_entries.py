@@ -50,8 +50,11 @@ def needs_bytes(entry: CatalogueFile) -> bool:
 
 
 def may_be_sent(entry: CatalogueFile) -> bool:
-    """Whether an object may lie under the entry's path: under a folder's none may."""
-    return kind_of(entry) != "directory"
+    """Whether an object may lie under the entry's path.
+
+    None may under a folder's, nor under that of a file with a size that is none: no bytes could ever be that many.
+    """
+    return kind_of(entry) != "directory" and (is_size(entry.size) or not needs_bytes(entry))
 
 
 def size_to_send(entry: CatalogueFile) -> int | None:

@@ -561,6 +561,14 @@ def test_a_file_that_scicat_does_not_list_cannot_be_sent(user1: User, aws: "S3Cl
     assert open_uploads(aws) == []
 
 
+@pytest.mark.parametrize("size", [-1, 0.5, 1e30])
+def test_a_file_whose_listed_size_is_none_cannot_be_sent(user1: User, size: float) -> None:
+    user1.scicat.add_files(PID, {"path": "odd.mrc", "size": size})
+    assert user1.ask_for_space().status == 201
+
+    assert user1.presign("odd.mrc").json["code"] == "file_not_listed"
+
+
 def test_a_file_that_scicat_lists_since_can_be_sent_when_space_was_asked_for_again(user1: User) -> None:
     user1.lists({"new.mrc": 3})
     assert user1.presign("new.mrc").json["code"] == "file_not_listed"

@@ -109,7 +109,10 @@ def _listed(found: CatalogueDataset, key: str, upload: DatasetUpload | None) -> 
     path = key.removeprefix(Keys.uploads(found.pid))
     expected = known_files.expected(path, _shard(found.pid, upload.listed, path))
     if expected is None:
-        message = "SciCat did not list this file when space was asked for. If it does now, please ask for space again."
+        message = (
+            "SciCat did not list this file with its size in bytes when space was asked for. "
+            "If it does now, please ask for space again."
+        )
         raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, RequestCode.FILE_NOT_LISTED, message, path)
     return ListedFile(found.pid, key, expected)
 
