@@ -119,8 +119,8 @@ check: .venv/.synced .venv-sam/.synced ## Format, lint, types, spelling, import 
 	@$(PYTHON) -m pytest -q tests/test_names.py
 	@echo "All checks passed."
 
-format: .venv/.synced ## Format the code
-	@.venv/bin/ruff check --quiet --fix-only $(SOURCES); .venv/bin/ruff format $(SOURCES)
+format: .venv/.synced ## Format the code, and write the Retry of every task
+	@.venv/bin/ruff check --quiet --fix-only $(SOURCES); .venv/bin/ruff format $(SOURCES); $(PYTHON) -m pages.retries
 
 openapi: .venv/.synced ## Write what the HTTP API is into docs/openapi.json
 	@$(PYTHON) -c 'from archiver.http.app import api; print(api.get_openapi_json_schema())' > docs/openapi.json

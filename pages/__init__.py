@@ -1,1 +1,1 @@
-"""The pages of docs/ that are written from the code: ``make docs`` writes them, and a test keeps them equal."""
+"""What is written from another place: the pages of docs/ (``make docs``), the Retry of tasks (``make format``)."""

@@ -14,6 +14,7 @@ from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavai
 from archiver.http.app import VERSION
 from archiver.http.request_codes import RequestCode
 from archiver.settings import Settings
+from pages import retries
 from tests.support.template import RESOURCES, TEMPLATE, resources_of
 
 ROOT = Path(__file__).parents[1]
@@ -83,14 +84,39 @@ def test_every_state_tells_its_story_in_one_sentence(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_WORKFLOW_LINES
 
 
-def test_every_call_of_a_function_has_a_timeout_and_the_same_retry() -> None:
-    tasks = [(path.name, name, state) for path in WORKFLOWS for name, state in lambda_tasks(path)]
-    for is_sweep in (True, False):
-        retries = {json.dumps(state.get("Retry")) for path, _, state in tasks if is_sweep == path.startswith("sweep.")}
-        assert len(retries) == 1, "Retry is one line, the same everywhere but in the sweep, whose next one tries again"
-    for _, name, state in tasks:
+def test_every_call_of_a_function_has_a_timeout_longer_than_its_own() -> None:
+    for name, state in (task for path in WORKFLOWS for task in lambda_tasks(path)):
         function_timeout = RESOURCES[name]["Properties"].get("Timeout", TEMPLATE["Globals"]["Function"]["Timeout"])
         assert state["TimeoutSeconds"] > function_timeout, name
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_the_retry_of_every_task_is_its_last_key_and_that_of_retry_json(path: Path) -> None:
+    workflow = path.name.partition(".")[0]
+    for name, state in states_of(json.loads(path.read_text())):
+        # One that waits for a token goes on by its Catch, whatever happened.
+        if state["Type"] == "Task" and not state["Resource"].endswith(".waitForTaskToken"):
+            assert list(state)[-1] == "Retry", name
+            assert state["Retry"] == retries.of_task(workflow, state), f"{name}; run: make format"
+    assert path.read_text() == retries.written(workflow, path.read_text())
+
+
+def test_a_map_over_a_function_of_reserved_concurrency_starts_as_many_as_are_reserved() -> None:
+    reserved = {
+        name: properties["ReservedConcurrentExecutions"]
+        for name, properties in resources_of("AWS::Serverless::Function").items()
+        if "ReservedConcurrentExecutions" in properties
+    }
+    found = {
+        name: state.get("MaxConcurrency")
+        for path in WORKFLOWS
+        for _, state in states_of(json.loads(path.read_text()))
+        if state["Type"] == "Map"
+        for name in state["ItemProcessor"]["States"].keys() & reserved
+    }
+
+    assert reserved
+    assert found == reserved
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
