@@ -153,6 +153,13 @@ def test_member_longer_than_eight_gibibytes_is_measured_by_its_pax_record() -> N
     assert reader.save()["left"] == 9 * 1024**3
 
 
+@pytest.mark.parametrize("record", [b"14 path=other\n", b"19 linkpath=/other\n", b"9 size=9\n"])
+def test_a_global_header_that_renames_what_follows_is_refused(record: bytes) -> None:
+    tar = a_header("g", tarfile.XGLTYPE, len(record)) + record.ljust(512, b"\0") + a_tar({"a": b"1"})
+    with pytest.raises(ServiceRefused, match="says of all its members what can be of one alone"):
+        TarReader({}).feed(tar)
+
+
 def test_global_header_says_nothing_of_the_files() -> None:
     comment = b"15 comment=any\n"
     tar = a_header("g", tarfile.XGLTYPE, len(comment)) + comment.ljust(512, b"\0") + a_tar({"a": b"1"})

@@ -28,6 +28,7 @@ _PATH: Final = b"path"
 _LINK: Final = b"linkpath"
 _SIZE: Final = b"size"
 _LONG_NAMES: Final = {tarfile.GNUTYPE_LONGNAME: _PATH, tarfile.GNUTYPE_LONGLINK: _LINK}
+_OF_ONE: Final = frozenset({_PATH, _LINK, _SIZE})
 _SPARSE: Final = b"GNU.sparse"
 # More bytes than any file has, or than follow the end of a tar.
 _ENDLESS: Final = 2**63
@@ -248,6 +249,9 @@ class TarReader:
             self._given[_LONG_NAMES[self._kind]] = body.partition(b"\0")[0]
         elif self._kind in _PAX_HEADERS:
             self._given |= self._pax_records(body)
+        elif not _OF_ONE.isdisjoint(self._pax_records(body)):
+            # Some programs that unpack would go by it, under other names than those that were looked at.
+            self._refuse("says of all its members what can be of one alone")
 
     def _pax_records(self, body: bytes) -> dict[bytes, bytes]:
         """The records ``<length> <keyword>=<value>\\n``; the length, in bytes, is that of the whole record."""
