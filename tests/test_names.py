@@ -23,6 +23,7 @@ FUNCTIONS = sorted(folder.name for folder in (ROOT / "functions").iterdir() if (
 OUR_ERRORS = {error.__name__ for error in (DatasetRejected, ServiceRefused, ServiceUnavailable)}
 PLATFORM_ERRORS = re.compile(r"^(States|Lambda|Sandbox|Runtime|StepFunctions)\.\w+$")
 MAX_WORKFLOW_LINES = 150
+MAX_LINE_LENGTH = 120
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -145,6 +146,11 @@ def test_the_settings_are_the_environment_of_the_template() -> None:
         variables |= set(properties.get("Environment", {}).get("Variables", {}))
     ours = {name for name in variables if not name.startswith(("POWERTOOLS_", "MALLOC_"))}
     assert ours == {name.upper() for name in Settings.model_fields}
+
+
+def test_the_template_has_no_line_that_is_longer_than_code_may_be() -> None:
+    lines = (ROOT / "template.yaml").read_text().splitlines()
+    assert [number for number, line in enumerate(lines, 1) if len(line) > MAX_LINE_LENGTH] == []
 
 
 def test_there_is_one_version() -> None:
