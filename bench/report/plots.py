@@ -11,6 +11,8 @@ from matplotlib import pyplot as plt
 
 # The same figures give the same file.
 mpl.rcParams["svg.hashsalt"] = "scopemarchiver"
+# Letters as text: as outlines they were most of a file.
+mpl.rcParams["svg.fonttype"] = "none"
 _METADATA = {"Date": None}
 _SIZE = (8, 4)
 

@@ -1,4 +1,4 @@
-"""The report: ``report.json`` with every figure, ``report.md`` for people, and pictures beside it."""
+"""The report: ``report.md`` with its pictures for people, and ``report.json`` with every figure, which git ignores."""
 
 import json
 import statistics
