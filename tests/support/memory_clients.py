@@ -41,9 +41,9 @@ def _kept_client(service_name: str, **settings: Any) -> BaseClient:
 
     Making one takes longer than most tests.
     """
-    around = (os.environ.get(name, "") for name in ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL"))
+    around = sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
     config = vars(settings.get("config", Config()))["_user_provided_options"]
-    kind = repr((service_name, *around, settings | {"config": config}))
+    kind = repr((service_name, around, settings | {"config": config}))
     if kind not in _clients:
         make: Callable[..., BaseClient] = boto3.session.Session().client
         made = make(service_name, **settings)
