@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
+import hypothesis
 import pytest
 import stamina
 from moto import mock_aws
@@ -48,6 +49,12 @@ if TYPE_CHECKING:
 _UNSAID: dict[str, Any] = dict.fromkeys(
     ("secret_binary", "description", "tags", "kms_key_id", "client_request_token", "force_overwrite")
 ) | {"replica_regions": []}
+
+# What properties are tried with: the same examples each time, so that a test that fails is due to what was changed.
+# `pytest --hypothesis-profile thorough` tries others, and more.
+hypothesis.settings.register_profile("repeatable", max_examples=50, derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile("thorough", max_examples=1_000, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("repeatable")
 
 
 def pytest_runtest_setup() -> None:

@@ -32,8 +32,17 @@ ANY_NAME = st.text(st.characters(codec="utf-8", exclude_characters="\0/"), min_s
 )
 
 
-ANY_LONG_NAME = st.text("abü/", min_size=90, max_size=300).filter(
-    lambda path: not any(part in {"", ".", ".."} for part in path.split("/"))
+def in_folders(name: str, ends: set[int]) -> str:
+    """The same letters as a path, whose folders end at some of these places."""
+    letters = list(name)
+    for end in sorted(ends):
+        if 0 < end < len(letters) - 1 and letters[end - 1] != "/":
+            letters[end] = "/"
+    return "".join(letters)
+
+
+ANY_LONG_NAME = st.builds(
+    in_folders, st.text("abü", min_size=90, max_size=300), st.sets(st.integers(1, 298), max_size=20)
 )
 
 
