@@ -7,6 +7,8 @@ PYTHON := .venv/bin/python
 SAM := .venv-sam/bin/sam
 # Whatever is given on the command line reaches the commands by the environment: make up SCICAT_URL=... STRICT=1
 export UV
+# What was compiled is kept, whatever the caller's shell says: tests and stacks start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
 SOURCES := functions layers/archiver/archiver local mocks bench pages tests
 
 .PHONY: help up down status reload sweep logs demo test test-fast test-tools test-e2e faults bench bench-api docs site check format openapi lock deploy invoke doctor contract clean
@@ -24,7 +26,7 @@ $(UV): requirements/tools.txt
 .venv/.synced: requirements/dev.txt .python-version $(UV)
 	@echo "Making .venv"
 	@$(UV) venv --quiet --clear --python 3.13 .venv
-	@$(UV) pip sync --quiet --python $(PYTHON) requirements/dev.txt
+	@$(UV) pip sync --quiet --compile-bytecode --python $(PYTHON) requirements/dev.txt
 	@printf '%s\n' '$(CURDIR)' '$(CURDIR)/layers/archiver' > .venv/lib/python3.13/site-packages/scopemarchiver.pth
 	@touch $@
 

@@ -11,6 +11,7 @@ from local.processes.locks import alone
 
 # environment → requirements/<file>.txt
 NAMES = {"sam": "sam", "localstack": "localstack", "lambda": "runtime"}
+_COMPILED = "--compile-bytecode"
 _EXECUTOR = ROOT / "local" / "executor"
 
 
@@ -53,7 +54,7 @@ def _fingerprint(name: str) -> str:
     files = [ROOT / "requirements" / f"{NAMES[name]}.txt"]
     if name == "localstack":
         files += sorted(file for file in _EXECUTOR.rglob("*") if file.suffix in {".py", ".toml"})
-    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return sha256(b"".join([_COMPILED.encode(), *(file.read_bytes() for file in files)])).hexdigest()
 
 
 def _sync(name: str, configuration: Configuration) -> None:
@@ -65,7 +66,8 @@ def _sync(name: str, configuration: Configuration) -> None:
     python = str(venv(name) / "bin" / "python")
     steps = [
         ["venv", "--clear", "--python", "3.13", str(venv(name))],
-        ["pip", "sync", "--python", python, f"requirements/{NAMES[name]}.txt"],
+        # Compiled once, not by each of the processes that begin at the same time.
+        ["pip", "sync", _COMPILED, "--python", python, f"requirements/{NAMES[name]}.txt"],
     ]
     if name == "localstack":
         steps.append(["pip", "install", "--no-deps", "--reinstall", "--python", python, str(_EXECUTOR)])
