@@ -26,7 +26,7 @@ def answer_from_memory(environment: pytest.MonkeyPatch) -> None:
         match client.meta.service_model.service_name:
             case "s3" if is_aws:
                 return _observed(account.answer, client, operation, request)
-            case "secretsmanager":
+            case "secretsmanager" if is_aws:
                 return account.answer(client, operation, request)
         return call(client, operation, request)
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 
 import boto3
 import pytest
@@ -55,3 +56,23 @@ def test_an_execution_is_stopped_once_and_one_that_does_not_exist_is_fine(any_ma
         time.sleep(0.01)
     assert step_functions.ended_at(arn) is not None
     assert step_functions.ended_at(step_functions.execution_arn(any_machine, "nobody")) is None
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        step_functions.status,
+        step_functions.ended_at,
+        step_functions.stop,
+        step_functions.end_wait,
+        step_functions.latest_step,
+    ],
+)
+def test_a_step_functions_that_does_not_answer_is_unavailable(
+    aws: object, environment: pytest.MonkeyPatch, ask: Callable[[str], object]
+) -> None:
+    assert aws
+    environment.setenv("AWS_ENDPOINT_URL_SFN", "http://127.0.0.1:9")
+    environment.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(ServiceUnavailable):
+        ask(step_functions.execution_arn(ARN, "any"))
