@@ -62,14 +62,14 @@ demo: .venv/.synced ## Archive real cryo-EM files, retrieve them, compare every 
 	@$(PYTHON) -m local demo
 
 # On two cores a third worker works while the others wait for their servers.
-AT_ONCE := -n 3 --dist worksteal
+FAST := -n 3 --dist worksteal tests/test_names.py tests/unit tests/workflow tests/contract tests/faults
 
 test: .venv/.synced .venv-sam/.synced ## Run all tests: unit, workflow, contract, then end to end on a stack of their own
-	$(PYTHON) -m pytest $(AT_ONCE) tests/test_names.py tests/unit tests/workflow tests/contract tests/faults
+	$(PYTHON) -m pytest --cov --cov-report=term $(FAST)
 	$(PYTHON) -m pytest tests/e2e
 
 test-fast: .venv/.synced ## Run the tests that need no local stack
-	$(PYTHON) -m pytest $(AT_ONCE) tests/test_names.py tests/unit tests/workflow tests/contract tests/faults
+	$(PYTHON) -m pytest $(FAST)
 
 # Other programs for tars, which no package of ours brings: on Debian
 #   apt-get install busybox libarchive-tools 7zip p7zip-full
@@ -149,4 +149,4 @@ deploy: .venv-sam/.synced ## Deploy to AWS: make deploy ENV=dev
 
 clean: .venv/.synced ## Stop the stack and delete everything that can be made again
 	@$(PYTHON) -m local down
-	@rm -rf .aws-sam .site .venv .venv-* local/.state local/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import-linter.log
+	@rm -rf .aws-sam .site .venv .venv-* local/.state local/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .import-linter.log
