@@ -16,9 +16,12 @@ from typing import Any
 from archiver import packaging
 from archiver.checksums import FileFingerprint
 from archiver.ingest import DropContent
+from archiver.ingest.documents import DROP
 from archiver.keys import Keys
 from archiver.models.datablocks import SealedDatablock
 from archiver.models.states import Lease
+from archiver.packaging.progress import fingerprints_document, sealed_document
+from archiver.storage.documents import VERIFIED
 from archiver.storage.run_folder import RunFolder
 from bench.harness.fakes import PID, RUN_ID, Account, ManyFiles, an_account
 from functions.match_drop.app import handler as match_drop
@@ -86,7 +89,7 @@ def _before(step: str, account: Account) -> None:
     account.staging.put(Keys.lease(PID), lease.model_dump_json().encode())
     if step == "match_drop":
         content = DropContent(pid=PID, metadata={}, documents=("dataset.json",), chk_alg="sha256", listed=False)
-        RunFolder(RUN_ID).save("drop.json", content)
+        RunFolder(RUN_ID).save(DROP, content)
     if step in {"clean_up_dataset", "claim_retrieval"}:
         account.scicat.lifecycle["retrievable"] = True
 
@@ -100,9 +103,9 @@ def _seal(_run: object, _context: object) -> None:
         sealed.append(SealedDatablock(one.number, key, one.files, one.size, one.packed_size, "AAAAAAAAAAA="))
         files = packaging.files_of(folder, one.number)
         fingerprints = [FileFingerprint(file.path, file.size, _any_sha256(file.path), 1) for file in files]
-        folder.save(f"datablocks/{one.number:06d}/sealed.json", sealed[-1])
-        folder.save(f"datablocks/{one.number:06d}/fingerprints.json", fingerprints)
-    folder.save("verified.json", sealed)
+        folder.save(sealed_document(one.number), sealed[-1])
+        folder.save(fingerprints_document(one.number), fingerprints)
+    folder.save(VERIFIED, sealed)
 
 
 def _any_sha256(path: str) -> str:

@@ -5,8 +5,10 @@ Raises DatasetRejected (``no_datasets``, ``too_many_datasets``).
 
 from archiver.errors import Code, DatasetRejected
 from archiver.models.states import JobBegun, JobRequest, Run
+from archiver.retrieve.documents import REQUEST
 from archiver.scicat import Job, JobStatus, catalogue
 from archiver.step import step
+from archiver.storage.documents import JOB
 from archiver.storage.run_folder import RunFolder
 
 # What one execution can hold: a dataset takes about 170 of a state's 262,144 bytes and 9 of its 25,000 events.
@@ -17,13 +19,13 @@ MAX_STATE_BYTES = 250_000
 @step
 def handler(request: JobRequest) -> JobBegun:
     folder = RunFolder(request.job_id)
-    begun = folder.load("job.json", JobBegun)
+    begun = folder.load(JOB)
     if begun is None:
         job = catalogue().job(request.job_id)
         begun = begin(request, job)
         # The whole request is kept, with the files it selects.
-        folder.save("request.json", job)
-        folder.save("job.json", begun)
+        folder.save(REQUEST, job)
+        folder.save(JOB, begun)
     catalogue().update_job(request.job_id, JobStatus.IN_PROGRESS, "jobStarted")
     return begun
 

@@ -17,6 +17,7 @@ from archiver.reporting import archived
 from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.storage import leases
+from archiver.storage.documents import OUTCOME, VERIFIED
 from archiver.storage.run_folder import RunFolder
 
 
@@ -28,7 +29,7 @@ def handler(run: RunStarted) -> RunClaimed:
     is_archived = archived.is_archived(dataset)
     if is_archived:
         outcome = RunOutcome(pid=run.pid, outcome="done", code="already_archived", message="It is archived already.")
-        RunFolder(run.run_id).save("outcome.json", outcome)
+        RunFolder(run.run_id).save(OUTCOME, outcome)
     else:
         _take_back_or_refuse(dataset)
         catalogue().need_rights(run.pid)
@@ -65,4 +66,4 @@ def _take_lease(run: RunStarted) -> None:
 
 def _left_nothing(held: Lease) -> bool:
     """Whether the holder is gone and the catalogue knows nothing of its work, which begins with a verified archive."""
-    return step_functions.has_ended(held.worker_arn) and RunFolder(held.run_id).read("verified.json") is None
+    return step_functions.has_ended(held.worker_arn) and RunFolder(held.run_id).read(VERIFIED.name) is None

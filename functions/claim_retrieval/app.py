@@ -11,11 +11,14 @@ from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import RecallProgress, RunStarted
 from archiver.names import wrong_path
 from archiver.reporting import archived
+from archiver.retrieve import documents
+from archiver.retrieve.documents import PASSED_OVER
 from archiver.retrieve.extraction import selection_of
 from archiver.retrieve.selection import Choice
 from archiver.scicat import catalogue
 from archiver.settings import settings
 from archiver.step import step
+from archiver.storage.documents import WANTED
 from archiver.storage.run_folder import RunFolder
 from archiver.wording import counted
 
@@ -26,7 +29,7 @@ def handler(run: RunStarted) -> RecallProgress:
     _refuse_what_is_not_archived(dataset)
     folder = RunFolder(run.run_id)
     wanted = _write_down(dataset, Choice(selection_of(run)), folder)
-    folder.save("passed_over.json", len(dataset.others))
+    folder.save(PASSED_OVER, len(dataset.others))
     archived.tell(run.pid, retrieveStatusMessage="started")
     lanes = range(min(settings().lanes, len(wanted)))
     return RecallProgress(**run.model_dump(), lanes=tuple(lanes))
@@ -58,8 +61,8 @@ def _write_down(dataset: RecordedDataset, choice: Choice, folder: RunFolder) -> 
         datablock = catalogue().datablock(dataset.pid, record)
         if choice.takes(datablock):
             one = WantedDatablock(len(wanted), record.archive_id, record.packed_size, record.size)
-            folder.save(one.note("datablocks"), datablock)
+            folder.save(documents.record(one), datablock)
             wanted.append(one)
     choice.refuse_unknown()
-    folder.save("datablocks.json", wanted)
+    folder.save(WANTED, wanted)
     return wanted

@@ -23,12 +23,13 @@ from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.catalogue import RecordedDataset
 from archiver.models.datablocks import SealedDatablock
 from archiver.models.files import S3Object, Upload
-from archiver.models.states import Run, RunOutcome, Snapshot
+from archiver.models.states import Run
 from archiver.packaging import sealed_datablocks
 from archiver.reporting import archived
 from archiver.settings import settings
 from archiver.step import step
 from archiver.storage import buckets, leases, sources
+from archiver.storage.documents import OUTCOME, SNAPSHOT, VERIFIED
 from archiver.storage.run_folder import RunFolder
 from archiver.uploads import quota
 
@@ -36,7 +37,7 @@ from archiver.uploads import quota
 @step
 def handler(run: Run) -> Run:
     folder = RunFolder(run.run_id)
-    verified = folder.load("verified.json", list[SealedDatablock]) or []
+    verified = folder.load(VERIFIED) or []
     if not verified or not leases.holds_lease(run.pid, run.run_id):
         leases.release_lease(run.pid, run.run_id)
         return run
@@ -97,7 +98,7 @@ def _store_again(lost: list[SealedDatablock], folder: RunFolder) -> None:
 
 def _is_told_again(run: Run, dataset: RecordedDataset) -> bool:
     """Whether SciCat, which was told already and says otherwise by now, is told once more."""
-    outcome = RunFolder(run.run_id).load("outcome.json", RunOutcome)
+    outcome = RunFolder(run.run_id).load(OUTCOME)
     return outcome is not None and outcome.outcome == "done" and archived.restore(dataset)
 
 
@@ -122,7 +123,7 @@ def _archived_files(upload: Upload, folder: RunFolder, left: list[str]) -> Itera
 
     Both sides stand in the keys' byte order.
     """
-    snapshot = folder.need("snapshot.json", Snapshot)
+    snapshot = folder.need(SNAPSHOT)
     files = folder.files(0, snapshot.entries)
     file = next(files, None)
     for found in sources.uploaded(upload):

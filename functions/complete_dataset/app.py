@@ -6,12 +6,13 @@ Raises ServiceRefused("lease_lost"), ServiceRefused("archive_id_conflict") and D
 from archiver.errors import Code, ServiceRefused
 from archiver.log import logger
 from archiver.models.datablocks import SealedDatablock
-from archiver.models.states import Run, RunOutcome, Snapshot
+from archiver.models.states import Run, RunOutcome
 from archiver.reporting import archived
-from archiver.reporting.warnings import Remark, read_twice_remarks
+from archiver.reporting.warnings import WARNINGS, read_twice_remarks
 from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.storage import leases
+from archiver.storage.documents import OUTCOME, SNAPSHOT, VERIFIED
 from archiver.storage.run_folder import RunFolder
 from archiver.wording import counted
 
@@ -19,14 +20,14 @@ from archiver.wording import counted
 @step
 def handler(run: Run) -> Run:
     folder = RunFolder(run.run_id)
-    verified = folder.need("verified.json", list[SealedDatablock])
+    verified = folder.need(VERIFIED)
     dataset = archived.need_recorded(run.pid)
     registered = {(block.archive_id, block.packed_size) for block in dataset.datablocks}
     if registered != {(datablock.key, datablock.packed_size) for datablock in verified}:
         raise ServiceRefused(Code.ARCHIVE_ID_CONFLICT, "SciCat's datablocks are not those that were archived.")
     leases.hold_lease(run.pid, run.run_id)
     packed_size = sum(datablock.packed_size for datablock in verified)
-    entries = folder.need("snapshot.json", Snapshot).entries
+    entries = folder.need(SNAPSHOT).entries
     if not catalogue().mend_totals(run.pid, packed_size=packed_size, files_archived=entries):
         # The archive is whole all the same; SciCat's page shows another size.
         logger.error("SciCat counts what is archived wrong, and does not let this account mend it")
@@ -34,13 +35,13 @@ def handler(run: Run) -> Run:
     message = f"{files} in {counted(len(verified), 'datablock')}"
     remarked = _remarked(folder, verified, message)
     catalogue().update_lifecycle(run.pid, **archived.TOLD, **remarked)
-    folder.save("outcome.json", RunOutcome(pid=run.pid, outcome="done", code="archived", message=message))
+    folder.save(OUTCOME, RunOutcome(pid=run.pid, outcome="done", code="archived", message=message))
     return run
 
 
 def _remarked(folder: RunFolder, verified: list[SealedDatablock], message: str) -> dict[str, object]:
     """What the dataset's owner should know of its files, where SciCat shows it; most need to know nothing."""
-    remarks = folder.load("remarks.json", list[Remark]) or []
+    remarks = folder.load(WARNINGS) or []
     remarks += read_twice_remarks(sum(datablock.read_twice for datablock in verified))
     if not remarks:
         return {}

@@ -5,11 +5,14 @@ what else a datablock was refused for), ``recall_failed`` when tape did not keep
 """
 
 from archiver.errors import Code, ServiceRefused
-from archiver.models.datablocks import WantedDatablock
+from archiver.models.documents import Document
 from archiver.models.states import Run, RunOutcome
 from archiver.reporting import archived
+from archiver.retrieve import documents
 from archiver.retrieve.delivery import Refused
+from archiver.retrieve.documents import PASSED_OVER
 from archiver.step import step
+from archiver.storage.documents import OUTCOME, WANTED
 from archiver.storage.run_folder import RunFolder
 from archiver.wording import counted
 
@@ -20,24 +23,24 @@ NAMED_DATABLOCKS = 5
 @step
 def handler(run: Run) -> RunOutcome:
     folder = RunFolder(run.run_id)
-    wanted = folder.need("datablocks.json", list[WantedDatablock])
-    refused = [folder.need(name, Refused) for name in folder.names("refused/")]
-    delivered = set(folder.names("delivered/"))
+    wanted = folder.need(WANTED)
+    refused = [folder.need(Document(name, Refused)) for name in folder.names(documents.REFUSED)]
+    delivered = set(folder.names(documents.DELIVERED))
     if refused:
         raise _refusal(refused, len(delivered), len(wanted))
-    missing = [one.archive_id for one in wanted if one.note("delivered") not in delivered]
+    missing = [one.archive_id for one in wanted if documents.delivered(one).name not in delivered]
     if missing:
         message = f"{len(missing)} of {counted(len(wanted), 'datablock')} went back to tape before they were read."
         raise ServiceRefused(Code.RECALL_FAILED, message, missing)
     message = f"{counted(len(wanted), 'datablock is', 'datablocks are')} ready for download."
     remarked: dict[str, object] = {}
-    if passed_over := folder.load("passed_over.json", int):
+    if passed_over := folder.load(PASSED_OVER):
         verb = "counts" if passed_over == 1 else "count"
         message = f"{message} {counted(passed_over, 'record', 'records')} of other datablocks {verb} for nothing."
         remarked = {"retrieveReturnMessage": {"code": "retrieved", "message": message}}
     archived.tell(run.pid, retrieveStatusMessage="datasetRetrieved", retrieveIntegrityCheck=True, **remarked)
     outcome = RunOutcome(pid=run.pid, outcome="done", code="retrieved", message=message)
-    folder.save("outcome.json", outcome)
+    folder.save(OUTCOME, outcome)
     return outcome
 
 

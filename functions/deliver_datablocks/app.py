@@ -12,16 +12,16 @@ from archiver.alarms import Alarm
 from archiver.deadline import deadline
 from archiver.errors import Code, ServiceRefused
 from archiver.lts.long_term_storage import LongTermStorage, TapeState, long_term_storage
-from archiver.models.catalogue import CatalogueDatablock
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import LaneDone, LaneWork
-from archiver.retrieve import extraction
+from archiver.retrieve import documents, extraction
 from archiver.retrieve.delivery import Delivered, Refused, Wanted, already_delivered, deliver
 from archiver.retrieve.extraction import Extraction
 from archiver.retrieve.renewal import renew
 from archiver.settings import settings
 from archiver.step import step
 from archiver.storage import buckets
+from archiver.storage.documents import WANTED
 from archiver.storage.run_folder import RunFolder
 
 
@@ -30,11 +30,11 @@ def handler(work: LaneWork) -> LaneDone:
     if files := extraction.selection_of(work):
         return _extract(work, files)
     folder = RunFolder(work.run_id)
-    wanted = folder.need("datablocks.json", list[WantedDatablock])
-    settled = {*folder.names("delivered/"), *folder.names("refused/")}
+    wanted = folder.need(WANTED)
+    settled = {*folder.names(documents.DELIVERED), *folder.names(documents.REFUSED)}
     on_tape = False
     for one in wanted[work.lane :: work.lanes]:
-        if settled & {one.note("delivered"), one.note("refused")} or _settle(work.pid, one, folder):
+        if settled & {documents.delivered(one).name, documents.refused(one).name} or _settle(work.pid, one, folder):
             continue
         # Where there was time left, the storage calls it readable, and does not let it be read.
         if not _recall_again(work.pid, one, long_term_storage()) and time.monotonic() >= deadline():
@@ -59,7 +59,7 @@ def _extract(work: LaneWork, files: frozenset[str]) -> LaneDone:
 
 def _settle(pid: str, wanted: WantedDatablock, folder: RunFolder) -> bool:
     """Deliver or refuse a datablock, and write it down. False when there is more to do."""
-    datablock = folder.need(wanted.note("datablocks"), CatalogueDatablock)
+    datablock = folder.need(documents.record(wanted))
     outcome = deliver(Wanted(pid, datablock), long_term_storage(), buckets.retrieval(), folder, deadline())
     if outcome is None:
         return False
@@ -69,7 +69,9 @@ def _settle(pid: str, wanted: WantedDatablock, folder: RunFolder) -> bool:
     if isinstance(outcome, Refused):
         why = outcome.reason.message
         alarms.sound(Alarm.DATABLOCKS_DAMAGED, "a datablock is refused", archive_id=outcome.archive_id, reason=why)
-    folder.save(wanted.note("refused" if isinstance(outcome, Refused) else "delivered"), outcome)
+        folder.save(documents.refused(wanted), outcome)
+    else:
+        folder.save(documents.delivered(wanted), outcome)
     return True
 
 

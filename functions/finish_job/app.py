@@ -15,14 +15,15 @@ import orjson
 from archiver.aws import step_functions
 from archiver.errors import Reason
 from archiver.keys import Keys
-from archiver.models.datablocks import Download, WantedDatablock
+from archiver.models.datablocks import Download
 from archiver.models.states import JobBegun, JobEnded, JobKind, JobReported, Run, RunOutcome
 from archiver.reporting import failures, job_status, lifecycle, outcomes
-from archiver.retrieve import download_script, extraction, job_result, links
+from archiver.retrieve import documents, download_script, extraction, job_result, links
 from archiver.retrieve.delivery import Delivered
 from archiver.scicat import JobStatus, catalogue
 from archiver.step import step
 from archiver.storage import buckets
+from archiver.storage.documents import JOB, OUTCOME, UNTOLD, WANTED
 from archiver.storage.run_folder import RunFolder
 
 # Notes on datablocks are read so many at once: a job may have thousands.
@@ -34,7 +35,7 @@ _NAMED_DATASETS = 100
 @step
 def handler(ended: JobEnded) -> JobReported:
     why = failures.reason_of(ended.failure) if ended.failure else None
-    begun = RunFolder(ended.job_id).load("job.json", JobBegun)
+    begun = RunFolder(ended.job_id).load(JOB)
     result = None
     if begun is None:
         status, message = job_status.job_refused(why or failures.reason_of_silence(None))
@@ -49,7 +50,7 @@ def handler(ended: JobEnded) -> JobReported:
     reported = JobReported(status=status, message=message)
     if not catalogue().update_job(ended.job_id, JobStatus(status), message, result):
         # SciCat will call the job unfinished for ever: no sweep need come back to it.
-        RunFolder(ended.job_id).save("untold.json", reported)
+        RunFolder(ended.job_id).save(UNTOLD, reported)
     return reported
 
 
@@ -78,7 +79,7 @@ def _outcome(begun: JobBegun, run: Run, why: Reason | None) -> RunOutcome:
 
 
 def _written(run: Run) -> RunOutcome | None:
-    return RunFolder(run.run_id).load("outcome.json", RunOutcome)
+    return RunFolder(run.run_id).load(OUTCOME)
 
 
 def _result(begun: JobBegun, ends: Sequence[RunOutcome]) -> dict[str, Any] | None:
@@ -105,11 +106,11 @@ def _downloads(run: Run, now: datetime) -> list[Download]:
         made = [(tar, Delivered(tar.key, tar.packed_size, tar.crc64nvme)) for tar in selected]
         return [_download(run, tar.key, delivered, tar.size, now) for tar, delivered in made]
     folder = RunFolder(run.run_id)
-    names = set(folder.names("delivered/"))
-    wanted = {one.note("delivered"): one for one in folder.load("datablocks.json", list[WantedDatablock]) or ()}
+    names = set(folder.names(documents.DELIVERED))
+    wanted = {documents.delivered(one).name: one for one in folder.load(WANTED) or ()}
     there = [name for name in wanted if name in names]
     with ThreadPoolExecutor(_READERS) as readers:
-        notes = readers.map(lambda name: folder.need(name, Delivered), there)
+        notes = readers.map(lambda name: folder.need(documents.delivered(wanted[name])), there)
         named = ((wanted[name], note) for name, note in zip(there, notes, strict=True))
         return [_download(run, one.archive_id, note, one.size, now) for one, note in named]
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from archiver import ingest
 from archiver.errors import Code, DatasetRejected
 from archiver.ingest import DropContent, DropMatched, FileCount, ListedFile, Look, Patience, Waiting, drop_folder
+from archiver.ingest.documents import DROP, LISTED, MATCHED
 from archiver.keys import Keys
 from archiver.models.files import Upload
 from archiver.settings import settings
@@ -23,7 +24,7 @@ def handler(drop: DropMatched) -> DropMatched:
     if drop_folder.holds_foreign_report(drop):
         raise DatasetRejected(Code.BAD_PATH, f"{ingest.TAKEN_NAME} Rename the file.", [Keys.DROP_STATUS])
     folder = RunFolder(drop.run_id)
-    content = folder.need("drop.json", DropContent)
+    content = folder.need(DROP)
     listed = _listed(folder, content)
     seen = _look(drop, content, listed)
     if seen.differs_from(content):
@@ -50,7 +51,7 @@ def _wait_for_documents(drop: DropMatched) -> Waiting:
 def _listed(folder: RunFolder, content: DropContent) -> list[ListedFile] | None:
     if content.awaited is not None:
         return [ListedFile(path=content.awaited)]
-    return folder.need("listed.json", list[ListedFile]) if content.listed else None
+    return folder.need(LISTED) if content.listed else None
 
 
 def _look(drop: DropMatched, content: DropContent, listed: Sequence[ListedFile] | None) -> Look:
@@ -91,4 +92,4 @@ def _match(drop: DropMatched, folder: RunFolder, content: DropContent, listed: S
     if listed is None or len(timed) < len(listed):
         matched = drop_folder.with_attributes(matched, drop.prefix, timed)
     files, size = folder.write_files(matched)
-    folder.save("matched.json", FileCount(files=files, size=size))
+    folder.save(MATCHED, FileCount(files=files, size=size))

@@ -10,6 +10,7 @@ from archiver import ingest
 from archiver.aws import step_functions
 from archiver.errors import Code, DatasetRejected, ServiceUnavailable
 from archiver.ingest import DatasetDocument, Drop, DropRead, ListedFile, drop_folder
+from archiver.ingest.documents import DROP, LISTED
 from archiver.keys import Keys
 from archiver.models.states import Lease
 from archiver.settings import settings
@@ -34,8 +35,8 @@ def handler(drop: Drop) -> DropRead:
         update={"sources": {Keys.DROP_MARKER: etag} | found.sources, "awaited": found.awaited, "chk_alg": found.chk_alg}
     )
     folder = RunFolder(drop.run_id)
-    folder.save("listed.json", ingest.check_list(found.files, content))
-    folder.save("drop.json", content)
+    folder.save(LISTED, ingest.check_list(found.files, content))
+    folder.save(DROP, content)
     return DropRead(**drop.model_dump(), pid=content.pid)
 
 

@@ -17,14 +17,15 @@ from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
 from archiver.lts.long_term_storage import LongTermStorage, TapeState, long_term_storage
 from archiver.lts.polling import wait_after
-from archiver.models.catalogue import CatalogueDatablock
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import Lease, RecallProgress
+from archiver.retrieve import documents
 from archiver.retrieve.delivery import already_delivered, unreadable
 from archiver.retrieve.extraction import selection_of
 from archiver.settings import settings
 from archiver.step import step
 from archiver.storage import buckets, leases
+from archiver.storage.documents import WANTED
 from archiver.storage.run_folder import RunFolder
 
 # How long a tier may take before everything is asked for once more, and how long it may take then: together at
@@ -39,8 +40,6 @@ PATIENCE = {
 SHORTEST_EXPIRY = timedelta(hours=5)
 # A medium that could not be read twice will not be read the third time.
 MOST_RECALLS = 2
-# How often each datablock was asked for since it could last be read.
-_RECALLS = "recalls.json"
 # Requests to the long-term storage at once.
 _AT_ONCE = 16
 
@@ -49,7 +48,7 @@ _AT_ONCE = 16
 def handler(progress: RecallProgress) -> RecallProgress:
     now = datetime.now(UTC)
     lts = long_term_storage()
-    wanted = RunFolder(progress.run_id).need("datablocks.json", list[WantedDatablock])
+    wanted = RunFolder(progress.run_id).need(WANTED)
     was_unread = progress.shares is not None and progress.shares.on_tape
     progress = progress.model_copy(update={"shares": None})
     waited_for = _waited_for(progress, wanted, lts, now)
@@ -67,7 +66,7 @@ def _waited_for(
     progress: RecallProgress, wanted: list[WantedDatablock], lts: LongTermStorage, now: datetime
 ) -> list[str]:
     folder = RunFolder(progress.run_id)
-    before = folder.load(_RECALLS, dict[str, int]) or {}
+    before = folder.load(documents.RECALLS) or {}
 
     def look(one: WantedDatablock) -> int | None:
         return _look(progress.pid, one.archive_id, before.get(one.archive_id, 0), lts, now)
@@ -79,7 +78,7 @@ def _waited_for(
     # What failed in an earlier look has been refused already.
     _refuse(progress, [one for one in wanted if one.archive_id in failed and before[one.archive_id] <= MOST_RECALLS])
     if recalls != before:
-        folder.save(_RECALLS, recalls)
+        folder.save(documents.RECALLS, recalls)
     return [one for one in recalls if one not in failed]
 
 
@@ -115,7 +114,7 @@ def _refuse(progress: RecallProgress, failed: list[WantedDatablock]) -> None:
     folder = RunFolder(progress.run_id)
     for one in failed:
         alarms.sound(Alarm.DATABLOCKS_DAMAGED, "tape could not bring a datablock back", archive_id=one.archive_id)
-        folder.save(one.note("refused"), unreadable(folder.need(one.note("datablocks"), CatalogueDatablock)))
+        folder.save(documents.refused(one), unreadable(folder.need(documents.record(one))))
 
 
 def _ask_again_or_give_up(

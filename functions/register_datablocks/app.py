@@ -16,6 +16,7 @@ from archiver.reporting import archived
 from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.storage import leases
+from archiver.storage.documents import SNAPSHOT, VERIFIED
 from archiver.storage.run_folder import RunFolder
 from archiver.tar.format import LAYOUT_VERSION
 
@@ -24,9 +25,9 @@ from archiver.tar.format import LAYOUT_VERSION
 def handler(run: Run) -> Run:
     leases.hold_lease(run.pid, run.run_id)
     folder = RunFolder(run.run_id)
-    _refuse_changed(run, folder.need("snapshot.json", Snapshot))
+    _refuse_changed(run, folder.need(SNAPSHOT))
     known = {record.archive_id for record in archived.need_recorded(run.pid).datablocks}
-    for datablock in folder.need("verified.json", list[SealedDatablock]):
+    for datablock in folder.need(VERIFIED):
         fingerprints = {one.path: one for one in fingerprints_of(folder, datablock.number)}
         files = tuple(
             # Directories, and links that were not sent, have no checksum.

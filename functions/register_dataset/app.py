@@ -6,7 +6,8 @@ dataset that SciCat has as another group's, which anybody who knows the folder c
 """
 
 from archiver.errors import Code, DatasetRejected
-from archiver.ingest import DropContent, DropRead, DropRegistered, DropStatus
+from archiver.ingest import DropRead, DropRegistered, DropStatus
+from archiver.ingest.documents import DROP, DROP_OUTCOME
 from archiver.models.files import Upload
 from archiver.reporting import archived
 from archiver.scicat import Job, catalogue
@@ -21,7 +22,7 @@ _LIFECYCLE = {"archiveStatusMessage": "filesNotYetAvailable", "archivable": Fals
 @step
 def handler(drop: DropRead) -> DropRegistered:
     folder = RunFolder(drop.run_id)
-    content = folder.need("drop.json", DropContent)
+    content = folder.need(DROP)
     created = catalogue().create_dataset({**content.metadata, "datasetlifecycle": _LIFECYCLE}, drop.pid)
     settled = None if created else _settled(drop.pid, str(content.metadata["ownerGroup"]))
     if settled is None:
@@ -29,7 +30,7 @@ def handler(drop: DropRead) -> DropRegistered:
         _refuse_taken(upload, drop.pid)
         sources.record_upload(drop.pid, upload)
     else:
-        folder.save("outcome.json", settled)
+        folder.save(DROP_OUTCOME, settled)
     return DropRegistered(**drop.model_dump(), settled=settled is not None)
 
 

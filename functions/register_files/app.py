@@ -5,7 +5,8 @@ when SciCat lists files that the drop does not hold.
 """
 
 from archiver import ingest
-from archiver.ingest import DropContent, DropRegistered, FileCount
+from archiver.ingest import DropRegistered
+from archiver.ingest.documents import DROP, MATCHED
 from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.storage.run_folder import RunFolder
@@ -14,8 +15,8 @@ from archiver.storage.run_folder import RunFolder
 @step
 def handler(drop: DropRegistered) -> DropRegistered:
     folder = RunFolder(drop.run_id)
-    content = folder.need("drop.json", DropContent)
-    matched = folder.need("matched.json", FileCount)
+    content = folder.need(DROP)
+    matched = folder.need(MATCHED)
     # All are compared before any is registered.
     new = catalogue().files_of(
         drop.pid, lambda registered: list(ingest.unregistered(registered, folder.files(0, matched.files)))

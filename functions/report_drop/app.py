@@ -2,6 +2,7 @@
 
 from archiver.errors import MAX_NAMED_FILES, Code, Reason, Row
 from archiver.ingest import TAKEN_IN_LATER, DropContent, DropEnded, DropReported, DropStatus, drop_folder
+from archiver.ingest.documents import DROP, DROP_OUTCOME
 from archiver.models.files import Upload
 from archiver.reporting.failures import reason_of
 from archiver.reporting.lifecycle import archive_report
@@ -21,9 +22,9 @@ _TAKEN_IN_LATER = (
 @step
 def handler(drop: DropEnded) -> DropReported:
     folder = RunFolder(drop.run_id)
-    content = folder.load("drop.json", DropContent)
+    content = folder.load(DROP)
     reason = None if drop.failure is None else reason_of(drop.failure)
-    status = folder.need("outcome.json", DropStatus) if reason is None else _failed(reason)
+    status = folder.need(DROP_OUTCOME) if reason is None else _failed(reason)
     if status.status == "already_archived":
         status = _with_kept_files(status, drop, content)
     try:

@@ -1,6 +1,7 @@
 """Ask SciCat for the archive job of a dropped dataset, once."""
 
-from archiver.ingest import DropRegistered, DropStatus, FileCount
+from archiver.ingest import DropRegistered, DropStatus
+from archiver.ingest.documents import DROP_OUTCOME, EARLIER_JOBS, MATCHED
 from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.storage.run_folder import RunFolder
@@ -11,20 +12,20 @@ from archiver.wording import counted
 def handler(drop: DropRegistered) -> DropRegistered:
     folder = RunFolder(drop.run_id)
     job = _requested(drop, folder) or _request(drop.pid)
-    matched = folder.need("matched.json", FileCount)
+    matched = folder.need(MATCHED)
     files = counted(matched.files, "file")
     message = f"{files} ({counted(matched.size, 'byte')}) registered, and their archive job requested."
-    folder.save("outcome.json", DropStatus(status="requested", message=message, pid=drop.pid, job=job))
+    folder.save(DROP_OUTCOME, DropStatus(status="requested", message=message, pid=drop.pid, job=job))
     return drop
 
 
 def _requested(drop: DropRegistered, folder: RunFolder) -> str | None:
     """The job that an attempt of this run created before, or that is not finished."""
     jobs = catalogue().jobs_of(drop.pid, "archive")
-    earlier = folder.load("jobs.json", list[str])
+    earlier = folder.load(EARLIER_JOBS)
     if earlier is None:
         earlier = [job.id for job in jobs]
-        folder.save("jobs.json", earlier)
+        folder.save(EARLIER_JOBS, earlier)
     return next((job.id for job in jobs if job.unfinished or job.id not in earlier), None)
 
 

@@ -14,9 +14,10 @@ from archiver.deadline import deadline
 from archiver.errors import Code, ServiceRefused
 from archiver.lts.polling import wait_after
 from archiver.models.files import SourceFile
-from archiver.models.states import Snapshot, UploadsProgress
+from archiver.models.states import UploadsProgress
 from archiver.step import step
 from archiver.storage import buckets
+from archiver.storage.documents import SNAPSHOT
 from archiver.storage.run_folder import RunFolder
 
 # One and a half times what the tier takes at most, of the slower of the two classes.
@@ -32,7 +33,7 @@ _FILES_AT_ONCE = 512
 @step
 def handler(progress: UploadsProgress) -> UploadsProgress:
     folder = RunFolder(progress.run_id)
-    snapshot = folder.need("snapshot.json", Snapshot)
+    snapshot = folder.need(SNAPSHOT)
     asked = _advance(folder, progress.asked, lambda file: _ask_for(file, snapshot.prefix))
     readable = progress.readable
     if asked == snapshot.entries:

@@ -22,6 +22,7 @@ from archiver.reporting.lifecycle import outcome_of, pending_outcome
 from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.storage import buckets
+from archiver.storage.documents import OUTCOME, VERIFIED
 from archiver.storage.run_folder import RunFolder
 
 # SciCat does not answer, or not to the password that it is asked with: either ends.
@@ -31,18 +32,18 @@ _SILENT = {Code.SCICAT_UNAVAILABLE, Code.SCICAT_LOGIN}
 @step
 def handler(run: RunFailed) -> RunRolledBack:
     folder = RunFolder(run.run_id)
-    written = folder.load("outcome.json", RunOutcome)
+    written = folder.load(OUTCOME)
     if written is not None and written.outcome == "done":
         # SciCat was told, whatever its owner made of it since.
         return RunRolledBack(**run.model_dump(), archived=True)
     reason = reason_of(run.failure)
-    is_pending = reason.code in _SILENT and folder.read("verified.json") is not None
+    is_pending = reason.code in _SILENT and folder.read(VERIFIED.name) is not None
     # First for ourselves: the reason is not lost when SciCat does not answer.
     outcome = pending_outcome(run.pid, reason.code) if is_pending else outcome_of(run.pid, reason)
-    folder.save("outcome.json", outcome)
+    folder.save(OUTCOME, outcome)
     is_archived = not is_pending and _take_back(run)
     if is_archived:
-        folder.save("outcome.json", RunOutcome(pid=run.pid, outcome="done", code="archived", message="It is archived."))
+        folder.save(OUTCOME, RunOutcome(pid=run.pid, outcome="done", code="archived", message="It is archived."))
     return RunRolledBack(**run.model_dump(), archived=is_archived, pending=is_pending)
 
 

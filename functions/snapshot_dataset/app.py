@@ -14,10 +14,11 @@ from archiver.log import logger
 from archiver.models import file_lists
 from archiver.models.files import SourceFile, Upload
 from archiver.models.states import Run, RunMatched, Snapshot
-from archiver.reporting.warnings import FileRemarks, Remark, size_remarks
+from archiver.reporting.warnings import WARNINGS, FileRemarks, Remark, size_remarks
 from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.storage import sources
+from archiver.storage.documents import SNAPSHOT
 from archiver.storage.run_folder import RunFolder
 from archiver.uploads import registry
 from archiver.uploads.known_files import Pins
@@ -48,7 +49,7 @@ def handler(run: Run) -> RunMatched:
     snapshot = Snapshot(
         prefix=upload.prefix, entries=entries, files=noticed.files, size=size, catalogue=fingerprint.hexadecimal
     )
-    folder.save("snapshot.json", snapshot)
+    folder.save(SNAPSHOT, snapshot)
     return RunMatched(**run.model_dump(), offline=noticed.offline)
 
 
@@ -80,4 +81,4 @@ def _unchanged(pid: str, upload: Upload, matched: Iterable[SourceFile]) -> Itera
 def _remark(folder: RunFolder, remarks: list[Remark]) -> None:
     for remark in remarks:
         logger.warning(remark.message, extra={"remark": remark.code})
-    folder.save("remarks.json", remarks)
+    folder.save(WARNINGS, remarks)

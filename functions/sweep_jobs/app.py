@@ -12,11 +12,12 @@ from archiver.aws import step_functions
 from archiver.deadline import deadline
 from archiver.errors import Reason
 from archiver.log import logger
-from archiver.models.states import JobBegun, JobEnded, JobKind, JobReported, JobRequest, JobsSwept, Run, RunOutcome
+from archiver.models.states import JobEnded, JobKind, JobRequest, JobsSwept, Run
 from archiver.reporting import failures, outcomes
 from archiver.scicat import Job, JobStatus, catalogue
 from archiver.step import step
 from archiver.storage import leases
+from archiver.storage.documents import JOB, OUTCOME, UNTOLD
 from archiver.storage.run_folder import RunFolder
 from archiver.sweep.sweeping import Sweeping, tell_failure
 
@@ -82,13 +83,13 @@ def _look_at(job: Job, sweeping: Sweeping) -> tuple[JobEnded | None, set[_Run]]:
 
 
 def _look_at_end(request: JobRequest, status: str | None) -> tuple[JobEnded | None, set[_Run]]:
-    begun = RunFolder(request.job_id).load("job.json", JobBegun)
+    begun = RunFolder(request.job_id).load(JOB)
     # Of an execution that failed, its runs know more.
     why = None if begun is not None and status in {"SUCCEEDED", "FAILED"} else failures.reason_of_silence(status)
     ends = {_settle(run, request.kind, why) for run in begun.runs} if begun is not None else set[_Run]()
     if ends - {_Run.SETTLED}:
         return None, ends
-    if RunFolder(request.job_id).load("untold.json", JobReported) is not None:
+    if RunFolder(request.job_id).load(UNTOLD) is not None:
         return None, set()
     logger.warning("a job that SciCat waits for is finished", extra={"job": request.job_id})
     failure = None if why is None else failures.failure_of(why)
@@ -106,7 +107,7 @@ def _settle(run: Run, kind: JobKind, why: Reason | None) -> _Run:
         return _Run.FOUND if step_functions.has_ended(arn) else _Run.LATER
     if kind is JobKind.RETRIEVE:
         return _Run.SETTLED  # FinishJob tells what a retrieval left untold
-    written = RunFolder(run.run_id).load("outcome.json", RunOutcome)
+    written = RunFolder(run.run_id).load(OUTCOME)
     lease = leases.read_lease(run.pid)
     if lease is not None and lease.run_id == run.run_id:
         # What waits for SciCat, or could not be settled in this sweep, is for another one.

@@ -14,13 +14,15 @@ from archiver.aws import step_functions
 from archiver.deadline import deadline
 from archiver.errors import Code, Reason
 from archiver.ingest import DropStatus
+from archiver.ingest.documents import DROP_OUTCOME
 from archiver.keys import Keys
 from archiver.log import logger
-from archiver.models.states import Failure, Lease, RunOutcome, RunsSwept, RunToSettle, SweepProgress
+from archiver.models.states import Failure, Lease, RunsSwept, RunToSettle, SweepProgress
 from archiver.reporting import failures
 from archiver.settings import MIB, settings
 from archiver.step import step
 from archiver.storage import buckets, leases
+from archiver.storage.documents import OUTCOME
 from archiver.storage.run_folder import RunFolder
 from archiver.sweep.sweeping import Sweeping
 
@@ -97,13 +99,13 @@ def _run(
 
 
 def _outcome(lease: Lease) -> str | None:
-    written = RunFolder(lease.run_id).load("outcome.json", RunOutcome)
+    written = RunFolder(lease.run_id).load(OUTCOME)
     return None if written is None else written.outcome
 
 
 def _reason(lease: Lease) -> Reason:
     """Why the run failed: as it wrote down, or as its execution ended."""
-    written = RunFolder(lease.run_id).load("outcome.json", RunOutcome)
+    written = RunFolder(lease.run_id).load(OUTCOME)
     if written is not None:
         return failures.reason_written(written)
     return failures.reason_of_silence(step_functions.status(lease.execution_arn))
@@ -115,6 +117,6 @@ def _failure_of_drop(lease: Lease) -> Failure | None:
     written = None if body is None else DropStatus.model_validate_json(body)
     if written is not None and written.execution == lease.execution_arn and written.code is not None:
         return failures.failure_of(Reason(Code(written.code), written.message, written.files, written.count))
-    if RunFolder(lease.run_id).load("outcome.json", DropStatus) is not None:
+    if RunFolder(lease.run_id).load(DROP_OUTCOME) is not None:
         return None
     return failures.failure_of(failures.reason_of_silence(step_functions.status(lease.execution_arn)))

@@ -11,6 +11,7 @@ from archiver.models.states import Run
 from archiver.packaging import sealed_datablocks
 from archiver.step import step
 from archiver.storage import buckets
+from archiver.storage.documents import VERIFIED
 from archiver.storage.run_folder import RunFolder
 
 
@@ -23,5 +24,5 @@ def handler(run: Run) -> Run:
     wrong = [datablock.key for datablock, found in zip(sealed, verified, strict=True) if found is None]
     if wrong:
         raise ServiceRefused(Code.LTS_VERIFY, "The long-term storage does not hold what was handed over.", wrong)
-    folder.save("verified.json", verified)
+    folder.save(VERIFIED, verified)
     return run

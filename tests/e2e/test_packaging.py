@@ -20,6 +20,7 @@ from archiver.aws import clients
 from archiver.aws.s3 import Bucket, PinnedRange
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused
+from archiver.models.documents import Document
 from archiver.packaging import Packager, SliceProgress, Source
 from archiver.settings import MIB
 from archiver.tar.layout import Limits
@@ -109,9 +110,10 @@ def test_s3_refuses_a_tar_that_is_not_the_predicted_one(zone: Zone) -> None:
     zone.upload(a_big_and_a_small_file())
     zone.package()
     (name,) = (name for name in zone.folder.documents if "/slices/" in name)
-    progress = zone.folder.need(name, SliceProgress)
+    progress = zone.folder.need(Document(name, SliceProgress))
     lie = [{"path": one.path, "size": one.size, "sha256": one.sha256, "crc64nvme": 1} for one in progress.fingerprints]
-    zone.folder.save(name, {"position": progress.position, "fingerprints": lie, "done": True})
+    lying = {"position": progress.position, "fingerprints": lie, "done": True}
+    zone.folder.documents[name] = json.dumps(lying).encode()
     with pytest.raises(ServiceRefused) as refused:
         zone.packager().seal(1)
     assert refused.value.reason.code is Code.PACK_DIGEST

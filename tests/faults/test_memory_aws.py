@@ -12,6 +12,7 @@ from archiver.aws import clients
 from archiver.aws.s3 import Bucket, PinnedRange
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
+from archiver.models.documents import Document
 from archiver.models.states import Lease
 from archiver.storage.buckets import staging
 from archiver.storage.leases import take_lease
@@ -150,8 +151,8 @@ class TestAnAccount:
         assert take_lease("any/pid", second, ended=lambda _: True) is None
 
     def test_keeps_documents(self) -> None:
-        RunFolder("any").save("note.json", [1, 2])
-        assert RunFolder("any").load("note.json", list[int]) == [1, 2]
+        RunFolder("any").save(Document("note.json", list[int]), [1, 2])
+        assert RunFolder("any").load(Document("note.json", list[int])) == [1, 2]
         assert json.loads(staging().read("runs/any/note.json", 10) or b"") == [1, 2]
         assert RunFolder("any").names() == ["note.json"]
 

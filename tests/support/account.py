@@ -19,7 +19,7 @@ SECRETS = {
     "token": {"key": "any-key-that-is-long-enough-to-sign-tokens"},
 }
 # The page that explains the codes, as messages name it in tests.
-CODES_PAGE = f"{NOWHERE}/codes"
+CODES_PAGE = "https://archiver.example/codes"
 # The environment of a function, as the template sets it.
 ENVIRONMENT = {
     "AWS_REGION": REGION,

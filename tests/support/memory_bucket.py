@@ -15,6 +15,7 @@ from archiver.aws.s3 import READINGS, Bucket, ObjectHead, PinnedRange, UploadedP
 from archiver.aws.stored_checksums import StoredChecksum
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused
+from archiver.models.documents import Document
 from archiver.models.files import S3Object, SourceFile
 
 
@@ -190,18 +191,18 @@ class MemoryFolder:
         self.documents: dict[str, bytes] = {}
         self._files = files
 
-    def load[T](self, name: str, kind: type[T]) -> T | None:
-        body = self.documents.get(name)
-        return None if body is None else TypeAdapter(kind).validate_json(body)
+    def load[T](self, document: Document[T]) -> T | None:
+        body = self.documents.get(document.name)
+        return None if body is None else TypeAdapter(document.kind).validate_json(body)
 
-    def need[T](self, name: str, kind: type[T]) -> T:
-        value = self.load(name, kind)
+    def need[T](self, document: Document[T]) -> T:
+        value = self.load(document)
         if value is None:
-            raise LookupError(name)
+            raise LookupError(document.name)
         return value
 
-    def save(self, name: str, value: object) -> None:
-        self.documents[name] = TypeAdapter[Any](type(value)).dump_json(value)
+    def save[T](self, document: Document[T], value: T) -> None:
+        self.documents[document.name] = TypeAdapter[Any](type(value)).dump_json(value)
 
     def files(self, first: int = 0, count: int | None = None) -> Iterator[SourceFile]:
         return islice(self._files, first, None if count is None else first + count)

@@ -19,6 +19,7 @@ from archiver.reporting.failures import reason_of_silence
 from archiver.reporting.lifecycle import outcome_of
 from archiver.scicat import JobStatus, catalogue
 from archiver.storage import buckets, leases
+from archiver.storage.documents import JOB, OUTCOME
 from archiver.storage.run_folder import RunFolder
 from functions.start_ingest.app import handler as start_ingest
 from tests.support import dropping
@@ -281,7 +282,7 @@ def test_j09_a_run_and_a_job_whose_executions_are_unknown_fail(
 ) -> None:
     job_id = scicat.add_job("archive", dataset.pid)
     run = Run(job_id=job_id, run_id=f"{job_id}-1", pid=dataset.pid)
-    RunFolder(job_id).save("job.json", JobBegun(job_id=job_id, kind=JobKind.ARCHIVE, runs=(run,)))
+    RunFolder(job_id).save(JOB, JobBegun(job_id=job_id, kind=JobKind.ARCHIVE, runs=(run,)))
     catalogue().update_job(job_id, JobStatus.IN_PROGRESS, "jobStarted")
     arn = execution_arn("archive_dataset", run.run_id)
     leases.take_lease(dataset.pid, Lease(run_id=run.run_id, execution_arn=arn), ended=lambda _: False)
@@ -355,7 +356,7 @@ def test_a_run_that_cannot_be_settled_keeps_its_lease_and_the_others_are_settled
     for number, dataset in enumerate((bad, good)):
         arn = execution_arn("archive_dataset", f"gone-{number}")
         leases.take_lease(dataset.pid, Lease(run_id=f"gone-{number}", execution_arn=arn), ended=lambda _: False)
-        RunFolder(f"gone-{number}").save("outcome.json", outcome_of(dataset.pid, reason))
+        RunFolder(f"gone-{number}").save(OUTCOME, outcome_of(dataset.pid, reason))
     report = workflows.handler("ReportDataset")
 
     def refuse_one(event: Any, context: LambdaContext) -> Any:

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from archiver.models.states import JobBegun, JobKind, Run
+from archiver.storage.documents import JOB
 from archiver.storage.run_folder import RunFolder
 from tests.support.archiver_api import Answer, Api, bearer, event
 from tests.support.catalogue import Scicat
@@ -78,7 +79,7 @@ def test_what_a_started_job_is_answered_is_as_documented(
     started = api.post("/archiver/jobs", {"id": job_id, "type": kind})
     ready = api.get("/health/readyz")
     run = Run(job_id=job_id, run_id=f"{job_id}-1", pid=PID)
-    RunFolder(job_id).save("job.json", JobBegun(job_id=job_id, kind=kind, runs=(run,)))
+    RunFolder(job_id).save(JOB, JobBegun(job_id=job_id, kind=kind, runs=(run,)))
     shown = api.show(job_id)
 
     assert (started.status, ready.status, shown.status) == (201, 200, 200)

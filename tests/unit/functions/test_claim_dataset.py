@@ -9,11 +9,11 @@ from archiver.aws import step_functions
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused
 from archiver.keys import Keys
 from archiver.models.catalogue import CatalogueFile
-from archiver.models.datablocks import SealedDatablock
-from archiver.models.states import Lease, RunOutcome
+from archiver.models.states import Lease
 from archiver.reporting.lifecycle import outcome_of
 from archiver.scicat import catalogue
 from archiver.storage import buckets, leases
+from archiver.storage.documents import OUTCOME, VERIFIED
 from archiver.storage.run_folder import RunFolder
 from functions.claim_dataset.app import handler
 from tests.support.account import LambdaContext
@@ -93,7 +93,7 @@ def test_a_dataset_that_is_archived_already_is_left_as_it_is(
     before = dataset.lifecycle
     assert handler(dataset.run, lambda_context) == dataset.run | {"archived": True}
     assert dataset.lifecycle == before
-    assert dataset.folder.need("outcome.json", RunOutcome).code == "already_archived"
+    assert dataset.folder.need(OUTCOME).code == "already_archived"
 
 
 def test_records_of_an_earlier_attempt_are_not_mixed_with_new_ones(
@@ -164,7 +164,7 @@ def test_an_archived_dataset_whose_owner_reset_its_lifecycle_is_called_archived_
     assert claimed is not None
     assert claimed["archived"] is True
     assert ARCHIVED.items() <= archived.lifecycle.items()
-    assert RunFolder("other-job-1").need("outcome.json", RunOutcome).code == "already_archived"
+    assert RunFolder("other-job-1").need(OUTCOME).code == "already_archived"
 
 
 def test_an_archived_dataset_that_its_owner_called_archivable_is_no_longer(
@@ -200,8 +200,8 @@ def store_other_bytes(dataset: ADataset) -> None:
 
 
 def lose_a_record(dataset: ADataset) -> None:
-    verified = dataset.folder.need("verified.json", list[SealedDatablock])
-    dataset.folder.save("verified.json", [*verified, replace(verified[0], key="any/other.tar")])
+    verified = dataset.folder.need(VERIFIED)
+    dataset.folder.save(VERIFIED, [*verified, replace(verified[0], key="any/other.tar")])
 
 
 def forget_the_run_and_list_more_files(dataset: ADataset) -> None:
@@ -251,7 +251,7 @@ def test_records_that_a_failed_run_could_not_take_back_are_taken_back_before_the
 ) -> None:
     dataset = a_dataset()
     do_steps(dataset, *TO_VERIFIED, "register_datablocks", context=lambda_context)
-    dataset.folder.save("outcome.json", outcome_of(dataset.pid, Reason(Code.SCICAT_REJECTED, "any")))
+    dataset.folder.save(OUTCOME, outcome_of(dataset.pid, Reason(Code.SCICAT_REJECTED, "any")))
     leases.release_lease(dataset.pid, dataset.run_id)
     # Not even a flag that a user set makes it an archive.
     dataset.scicat.set_lifecycle(dataset.pid, archivable=False, retrievable=True)
@@ -287,7 +287,7 @@ def test_f23_a_verified_archive_that_an_execution_left_is_not_begun_anew_but_lef
 ) -> None:
     dataset = a_dataset()
     dataset.claim()
-    dataset.folder.save("verified.json", [])
+    dataset.folder.save(VERIFIED, [])
     monkeypatch.setattr(step_functions, "status", lambda _: "FAILED")
     with pytest.raises(ServiceRefused, match="busy"):
         handler(dataset.run | {"run_id": "other-job-1"}, lambda_context)

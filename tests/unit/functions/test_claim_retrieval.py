@@ -8,7 +8,10 @@ from archiver.errors import Code, DatasetRejected
 from archiver.keys import Keys
 from archiver.models.catalogue import CatalogueDatablock
 from archiver.models.datablocks import WantedDatablock
+from archiver.models.documents import Document
+from archiver.retrieve.documents import REQUEST
 from archiver.scicat import Job, JobDataset
+from archiver.storage.documents import WANTED
 from archiver.storage.run_folder import RunFolder
 from functions.claim_retrieval.app import handler
 from tests.support.account import LambdaContext
@@ -46,11 +49,11 @@ def test_the_datablocks_of_an_archived_dataset_are_written_down_and_scicat_hears
     assert claim()["lanes"] == [0, 1]
 
     folder = RunFolder("any-job-1")
-    assert folder.need("datablocks.json", list[WantedDatablock]) == [
+    assert folder.need(WANTED) == [
         WantedDatablock(0, KEYS[0], 10240, 3),
         WantedDatablock(1, KEYS[1], 10240, 3),
     ]
-    second = folder.need("datablocks/000001.json", CatalogueDatablock)
+    second = folder.need(Document("datablocks/000001.json", CatalogueDatablock))
     assert [(file.path, file.chk, file.chk_alg) for file in second.files] == [("b.mrc", "ab" * 32, "sha256")]
     path = f"PATCH /api/v3/datasets/{ANY_PID.replace('/', '%2F')}/datasetlifecycle"
     assert scicat.told == [(path, {"retrieveStatusMessage": "started"})]
@@ -113,9 +116,9 @@ def test_a_dataset_that_scicat_does_not_know_is_refused(scicat: Scicat) -> None:
 def test_a_job_that_names_files_wants_only_the_datablocks_that_hold_them(scicat: Scicat) -> None:
     scicat.add_archived_dataset(ANY_PID, [a_datablock(KEYS[0], "a.mrc"), a_datablock(KEYS[1], "b.mrc")])
     asked = JobDataset(ANY_PID, ("b.mrc",))
-    RunFolder("any-job").save("request.json", Job("any-job", "retrieve", "any", (asked,), None, None, None))
+    RunFolder("any-job").save(REQUEST, Job("any-job", "retrieve", "any", (asked,), None, None, None))
 
     assert claim()["lanes"] == [0]
 
-    (wanted,) = RunFolder("any-job-1").need("datablocks.json", list[WantedDatablock])
+    (wanted,) = RunFolder("any-job-1").need(WANTED)
     assert wanted.archive_id == KEYS[1]

@@ -7,8 +7,9 @@ import pytest
 from archiver.errors import ServiceRefused
 from archiver.keys import Keys
 from archiver.models.datablocks import SealedDatablock
-from archiver.models.states import RunOutcome, Snapshot
+from archiver.models.states import Snapshot
 from archiver.scicat import catalogue
+from archiver.storage.documents import OUTCOME, SNAPSHOT, VERIFIED
 from functions.complete_dataset.app import handler
 from tests.support.account import LambdaContext
 from tests.support.dataset import ADataset, a_datablock
@@ -19,8 +20,8 @@ def verified(dataset: ADataset, read_twice: int = 0) -> SealedDatablock:
     sealed = SealedDatablock(
         number=1, key=key, files=2, size=11, packed_size=10_240, crc64nvme="AAAAAAAAAAA=", read_twice=read_twice
     )
-    dataset.folder.save("verified.json", [sealed])
-    dataset.folder.save("snapshot.json", Snapshot(prefix="any/", entries=1, files=1, size=5, catalogue="any"))
+    dataset.folder.save(VERIFIED, [sealed])
+    dataset.folder.save(SNAPSHOT, Snapshot(prefix="any/", entries=1, files=1, size=5, catalogue="any"))
     return sealed
 
 
@@ -34,7 +35,7 @@ def test_a_dataset_whose_records_are_the_verified_ones_is_archived(
     lifecycle = dataset.lifecycle
     assert lifecycle["archiveStatusMessage"] == "datasetOnArchiveDisk"
     assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, True)
-    assert dataset.folder.need("outcome.json", RunOutcome).outcome == "done"
+    assert dataset.folder.need(OUTCOME).outcome == "done"
 
 
 @pytest.mark.parametrize(("files", "subject"), [(1, "1 file was"), (2, "2 files were")])

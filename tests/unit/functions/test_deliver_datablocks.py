@@ -7,6 +7,7 @@ import pytest
 from archiver.alarms import Alarm
 from archiver.errors import Code
 from archiver.lts.long_term_storage import LongTermStorage, StoredDatablock
+from archiver.models.documents import Document
 from archiver.retrieve.delivery import Delivered, Refused
 from archiver.storage.run_folder import RunFolder
 from functions.claim_retrieval.app import handler as claim
@@ -48,7 +49,7 @@ def test_every_datablock_is_delivered_and_noted(tars: dict[str, bytes], aws: "S3
 
     assert retrieved(aws) == tars
     folder = RunFolder("any-job-1")
-    notes = [folder.need(name, Delivered) for name in folder.names("delivered/")]
+    notes = [folder.need(Document(name, Delivered)) for name in folder.names("delivered/")]
     assert [(note.key, note.size) for note in notes] == [(key, len(tar)) for key, tar in tars.items()]
 
 
@@ -82,7 +83,7 @@ def test_g06_a_corrupt_datablock_is_refused_with_its_files_and_the_others_are_de
     folder = RunFolder("any-job-1")
     assert len(folder.names("delivered/")) == 2
     (note,) = folder.names("refused/")
-    refused = folder.need(note, Refused)
+    refused = folder.need(Document(note, Refused))
     assert (refused.archive_id, refused.reason.code) == (corrupt, Code.CORRUPT_DATABLOCK)
     assert refused.reason.files == (next(iter(ANY_FILES[number])),)
 
@@ -94,7 +95,7 @@ def test_a_lost_datablock_is_refused_and_the_others_are_delivered(aws: "S3Client
     assert deliver()
 
     assert list(retrieved(aws)) == [archive_id(1), archive_id(2)]
-    refused = RunFolder("any-job-1").need("refused/000000.json", Refused)
+    refused = RunFolder("any-job-1").need(Document("refused/000000.json", Refused))
     assert refused.reason.files == ("a.mrc", "deep/b.mrc")
 
 

@@ -14,12 +14,14 @@ from archiver.aws import step_functions
 from archiver.errors import Code
 from archiver.keys import Keys
 from archiver.models.datablocks import WantedDatablock
+from archiver.models.documents import Document
 from archiver.models.states import JobBegun, JobKind, Run, RunOutcome
 from archiver.reporting.lifecycle import pending_outcome
 from archiver.retrieve import job_result, links
 from archiver.retrieve.delivery import Delivered
 from archiver.settings import settings
 from archiver.storage import buckets, leases
+from archiver.storage.documents import JOB, OUTCOME, WANTED
 from archiver.storage.run_folder import RunFolder
 from functions.finish_job.app import handler
 from tests.support.account import ACCOUNT_ID, CODES_PAGE, LambdaContext
@@ -42,10 +44,10 @@ def a_job(scicat: Scicat, kind: JobKind, *outcomes: RunOutcome | None) -> str:
         scicat.set_lifecycle(pid, archivable=kind is JobKind.ARCHIVE)
     job_id = scicat.add_job(kind, *pids)
     runs = tuple(Run(job_id=job_id, run_id=f"{job_id}-{number}", pid=pid) for number, pid in enumerate(pids, 1))
-    RunFolder(job_id).save("job.json", JobBegun(job_id=job_id, kind=kind, runs=runs))
+    RunFolder(job_id).save(JOB, JobBegun(job_id=job_id, kind=kind, runs=runs))
     for run, outcome in zip(runs, outcomes, strict=True):
         if outcome is not None:
-            RunFolder(run.run_id).save("outcome.json", outcome.model_copy(update={"pid": run.pid}))
+            RunFolder(run.run_id).save(OUTCOME, outcome.model_copy(update={"pid": run.pid}))
     return job_id
 
 
@@ -114,9 +116,12 @@ def delivered(run_id: str, *archive_ids: str) -> None:
     """Let a run want these datablocks and have them all."""
     folder = RunFolder(run_id)
     wanted = [WantedDatablock(number, archive_id, 10_240, 7) for number, archive_id in enumerate(archive_ids)]
-    folder.save("datablocks.json", wanted)
+    folder.save(WANTED, wanted)
     for one in wanted:
-        folder.save(f"delivered/{one.number:06d}.json", Delivered(one.archive_id, one.packed_size, "any-crc"))
+        folder.save(
+            Document(f"delivered/{one.number:06d}.json", Delivered),
+            Delivered(one.archive_id, one.packed_size, "any-crc"),
+        )
 
 
 def stands_for(url: str) -> links.Link:
@@ -225,7 +230,7 @@ def test_a_retrieval_that_could_not_tell_how_it_failed_has_it_told_with_its_job(
     assert lifecycle["retrieveStatusMessage"] == "scheduleRetrieveJobFailed"
     assert lifecycle["retrieveReturnMessage"]["code"] == "recall_failed"
     assert lifecycle["retrievable"] is True
-    assert RunFolder(f"{job_id}-1").need("outcome.json", RunOutcome).reported
+    assert RunFolder(f"{job_id}-1").need(OUTCOME).reported
 
 
 def test_an_archiving_that_ended_before_it_said_anything_is_left_to_the_sweep(scicat: Scicat) -> None:
@@ -241,7 +246,7 @@ def test_an_archiving_that_ended_before_it_said_anything_is_left_to_the_sweep(sc
     lease = leases.lease_at(key)
     assert lease is not None
     assert (lease.run_id, lease.subject) == (f"{job_id}-1", "any/0")
-    assert RunFolder(lease.run_id).need("outcome.json", RunOutcome).code == "execution_lost"
+    assert RunFolder(lease.run_id).need(OUTCOME).code == "execution_lost"
 
 
 def test_a_run_that_ends_while_the_job_is_finished_keeps_what_it_said_and_gets_no_lease(
@@ -251,7 +256,7 @@ def test_a_run_that_ends_while_the_job_is_finished_keeps_what_it_said_and_gets_n
 
     def end_just_now(arn: str) -> str:
         done = RunOutcome(pid="any/0", outcome="done", code="archived", message="Any.")
-        RunFolder(arn.rpartition(":")[2]).save("outcome.json", done)
+        RunFolder(arn.rpartition(":")[2]).save(OUTCOME, done)
         return "SUCCEEDED"
 
     monkeypatch.setattr(step_functions, "status", end_just_now)

@@ -9,6 +9,7 @@ from archiver.aws import clients
 from archiver.aws.s3 import Bucket
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused
 from archiver.ingest import DropMatched, DropStatus, FileCount, Waiting
+from archiver.ingest.documents import MATCHED
 from functions.match_drop.app import handler
 from tests.support import dropping
 from tests.support.account import LambdaContext
@@ -53,13 +54,13 @@ def test_the_files_are_written_down_as_they_lie_in_the_bucket(aws: "S3Client") -
     assert {file.path: (file.size, file.chk, file.chk_alg) for file in folder.files()} == {
         path: (len(body), dropping.sha256(body), "sha256") for path, body in files.items()
     }
-    assert folder.load("matched.json", FileCount) == FileCount(files=4, size=6)
+    assert folder.load(MATCHED) == FileCount(files=4, size=6)
 
 
 def test_c15_files_without_bytes_are_files(aws: "S3Client") -> None:
     dropping.drop(aws, {"empty": b""})
     match()
-    assert dropping.run_folder().load("matched.json", FileCount) == FileCount(files=1, size=0)
+    assert dropping.run_folder().load(MATCHED) == FileCount(files=1, size=0)
 
 
 def test_a10_directory_markers_and_the_drops_documents_are_no_files(aws: "S3Client") -> None:

@@ -7,6 +7,7 @@ import pytest
 from archiver.aws.s3 import Bucket
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused, ServiceUnavailable
 from archiver.ingest import MARKER_LIMIT, DropContent, ListedFile
+from archiver.ingest.documents import DROP, LISTED
 from archiver.models.states import Lease
 from archiver.storage import leases
 from functions.read_drop.app import handler
@@ -24,11 +25,11 @@ def read(run_id: str = dropping.RUN_ID) -> dict[str, Any]:
 
 
 def content() -> DropContent:
-    return dropping.run_folder().need("drop.json", DropContent)
+    return dropping.run_folder().need(DROP)
 
 
 def listed() -> list[ListedFile]:
-    return dropping.run_folder().need("listed.json", list[ListedFile])
+    return dropping.run_folder().need(LISTED)
 
 
 def the_refusal() -> Reason:

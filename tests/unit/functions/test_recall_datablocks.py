@@ -16,9 +16,12 @@ from archiver.keys import Keys
 from archiver.lts.polling import LONGEST_WAIT, SHORTEST_WAIT, wait_after
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.datablocks import WantedDatablock
+from archiver.models.documents import Document
 from archiver.models.states import RecallProgress
 from archiver.retrieve.delivery import Refused
+from archiver.retrieve.documents import REQUEST
 from archiver.scicat import Job, JobDataset
+from archiver.storage.documents import WANTED
 from archiver.storage.run_folder import RunFolder
 from functions.recall_datablocks.app import handler
 from tests.support.account import LambdaContext, forget_what_processes_remember
@@ -37,7 +40,7 @@ def tape(aws: "S3Client") -> None:
     for key in KEYS:
         put_on_tape(aws, key, b"any bytes")
     for run_id in ("any-job-1", "first-1", "second-1"):
-        RunFolder(run_id).save("datablocks.json", [WantedDatablock(n, key, 9) for n, key in enumerate(KEYS)])
+        RunFolder(run_id).save(WANTED, [WantedDatablock(n, key, 9) for n, key in enumerate(KEYS)])
 
 
 @pytest.fixture
@@ -202,20 +205,22 @@ def test_g13_a_failed_recall_is_asked_for_once_more_and_then_refused_while_the_o
     unreadable.add(KEYS[1])
     file = CatalogueFile(path="any.mrc", size=9, time="2024-01-01T00:00:00.000Z")
     folder = RunFolder("any-job-1")
-    folder.save("datablocks/000001.json", CatalogueDatablock(KEYS[1], 9, 9, None, "2", (file,)))
+    folder.save(
+        Document("datablocks/000001.json", CatalogueDatablock), CatalogueDatablock(KEYS[1], 9, 9, None, "2", (file,))
+    )
     note_recalls(recalls)
 
     assert [look().wait_seconds > 0 for _ in range(4)] == [True, True, False, False]
 
     assert Counter(recalls) == {KEYS[0]: 1, KEYS[1]: 2}
     assert folder.names("refused/") == ["refused/000001.json"]
-    reason = folder.need("refused/000001.json", Refused).reason
+    reason = folder.need(Document("refused/000001.json", Refused)).reason
     assert (reason.code, reason.files) == (Code.RECALL_FAILED, ("any.mrc",))
 
 
 def test_g13_a_failed_recall_ends_the_job_that_names_files(unreadable: set[str]) -> None:
     asked = JobDataset("any/a", ("b.mrc",))
-    RunFolder("any-job").save("request.json", Job("any-job", "retrieve", "any", (asked,), None, None, None))
+    RunFolder("any-job").save(REQUEST, Job("any-job", "retrieve", "any", (asked,), None, None, None))
     unreadable.add(KEYS[1])
     look()
     look()

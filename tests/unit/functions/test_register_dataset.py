@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused
-from archiver.ingest import DropStatus
+from archiver.ingest.documents import DROP, DROP_OUTCOME
 from archiver.models.files import Upload
 from archiver.scicat import JobStatus, catalogue
 from archiver.storage import sources
@@ -62,7 +62,7 @@ def test_a_dataset_whose_archive_job_is_not_finished_is_settled(
     catalogue().update_job(job, status, "any")
 
     assert dropping.a_registered_drop().settled
-    outcome = dropping.run_folder().need("outcome.json", DropStatus)
+    outcome = dropping.run_folder().need(DROP_OUTCOME)
     assert (outcome.status, outcome.job) == ("already_requested", job)
 
 
@@ -83,7 +83,7 @@ def test_f20_a_refusal_of_the_catalogue_is_told_in_its_words(aws: "S3Client", sc
     dropping.drop(aws, {}, dropping.a_document(contactEmail="a@b.c;d@e.f"))
     read = dropping.a_read_drop()
     folder = dropping.run_folder()
-    folder.save("drop.json", {**(folder.load("drop.json", dict) or {}), "metadata": {"type": "raw"}})
+    folder.save(DROP, folder.need(DROP).model_copy(update={"metadata": {"type": "raw"}}))
 
     with pytest.raises(ServiceRefused) as error:
         handler(read.model_dump(), LambdaContext())

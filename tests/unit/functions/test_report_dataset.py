@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from archiver.errors import Code, DatasetRejected, ServiceRefused
-from archiver.models.states import Lease, RunOutcome
+from archiver.models.states import Lease
 from archiver.storage import leases
+from archiver.storage.documents import OUTCOME
 from functions.report_dataset.app import handler
 from tests.support.account import CODES_PAGE, LambdaContext
 from tests.support.dataset import ADataset
@@ -32,7 +33,7 @@ def test_the_users_fault_is_told_with_the_files(
     assert lifecycle["archiveStatusMessage"] == "missingFilesError"
     assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, False)
     assert lifecycle["archiveReturnMessage"]["files"] == ["deep/b.mrc"]
-    assert dataset.folder.need("outcome.json", RunOutcome).outcome == "rejected"
+    assert dataset.folder.need(OUTCOME).outcome == "rejected"
     assert leases.read_lease(dataset.pid) is None
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from archiver.errors import Code, DatasetRejected, ServiceUnavailable
 from archiver.ingest import DropStatus
+from archiver.ingest.documents import DROP_OUTCOME
 from archiver.storage import leases
 from functions.report_drop.app import handler
 from tests.support import dropping
@@ -28,7 +29,7 @@ def report(error: Exception | None = None) -> dict[str, Any]:
 def test_a_requested_archive_is_told_beside_the_drop_for_people_to_read(aws: "S3Client", scicat: Scicat) -> None:
     dropping.drop(aws, {"a": b"1"})
     pid = dropping.a_registered_drop().pid
-    dropping.run_folder().save("outcome.json", DropStatus(status="requested", message="any", pid=pid, job="any-job"))
+    dropping.run_folder().save(DROP_OUTCOME, DropStatus(status="requested", message="any", pid=pid, job="any-job"))
     told = len(scicat.told)
 
     assert report() == {"accepted": True, "code": "requested", "message": "any"}
@@ -84,7 +85,7 @@ def test_the_status_of_a_busy_folder_is_left_to_whoever_holds_it(aws: "S3Client"
 def test_files_dropped_for_an_archived_dataset_are_kept_and_named(aws: "S3Client") -> None:
     dropping.drop(aws, {"a": b"1"})
     dropping.a_registered_drop()
-    dropping.run_folder().save("outcome.json", DropStatus(status="already_archived", message="Archived."))
+    dropping.run_folder().save(DROP_OUTCOME, DropStatus(status="already_archived", message="Archived."))
 
     report()
 

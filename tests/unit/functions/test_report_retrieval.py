@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from archiver.errors import Code, DatasetRejected, ServiceRefused
-from archiver.models.states import RunOutcome
+from archiver.storage.documents import OUTCOME
 from archiver.storage.run_folder import RunFolder
 from functions.report_retrieval.app import handler
 from tests.support.account import CODES_PAGE, LambdaContext
@@ -46,11 +46,11 @@ def test_a_failed_retrieval_is_told_and_the_dataset_stays_retrievable(scicat: Sc
     assert scicat.told == [("PATCH /api/v3/datasets/any%2Fa/datasetlifecycle", told)]
     lifecycle = scicat.lifecycle("any/a")
     assert (lifecycle["archivable"], lifecycle["retrievable"]) == (False, True)
-    assert RunFolder("any-job-1").need("outcome.json", RunOutcome).outcome == "failed"
+    assert RunFolder("any-job-1").need(OUTCOME).outcome == "failed"
 
 
 def test_of_a_dataset_that_scicat_does_not_know_only_the_job_is_told(scicat: Scicat) -> None:
     report(DatasetRejected(Code.DATASET_UNKNOWN, "SciCat does not know the dataset."))
 
     assert scicat.told == []
-    assert RunFolder("any-job-1").need("outcome.json", RunOutcome).code == "dataset_unknown"
+    assert RunFolder("any-job-1").need(OUTCOME).code == "dataset_unknown"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from archiver.ingest import DropRegistered, DropStatus, FileCount
+from archiver.ingest.documents import DROP_OUTCOME, MATCHED
 from archiver.scicat import JobStatus, catalogue
 from functions.request_archive.app import handler
 from tests.support import dropping
@@ -20,14 +21,14 @@ def drop(aws: "S3Client", scicat: Scicat) -> DropRegistered:
     """A drop whose files are registered."""
     dropping.drop(aws, {"a": b"1"})
     drop = dropping.a_registered_drop()
-    dropping.run_folder().save("matched.json", FileCount(files=1, size=1))
+    dropping.run_folder().save(MATCHED, FileCount(files=1, size=1))
     scicat.set_lifecycle(drop.pid, archivable=True)
     return drop
 
 
 def request(drop: DropRegistered) -> DropStatus:
     handler(drop.model_dump(), LambdaContext())
-    return dropping.run_folder().need("outcome.json", DropStatus)
+    return dropping.run_folder().need(DROP_OUTCOME)
 
 
 def jobs(scicat: Scicat) -> int:

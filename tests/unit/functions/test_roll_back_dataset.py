@@ -8,10 +8,10 @@ from archiver.aws import step_functions
 from archiver.errors import Code, Reason, ServiceUnavailable
 from archiver.keys import Keys
 from archiver.lts.long_term_storage import long_term_storage
-from archiver.models.states import RunOutcome
 from archiver.reporting.failures import failure_of
 from archiver.scicat import catalogue
 from archiver.storage import buckets, leases
+from archiver.storage.documents import OUTCOME
 from functions.roll_back_dataset.app import handler
 from tests.support.account import LambdaContext
 from tests.support.dataset import TO_COMPLETE, TO_VERIFIED, ADataset, a_datablock, do_steps
@@ -81,7 +81,7 @@ def test_a_run_of_which_scicat_says_that_it_archived_the_dataset_is_kept(
     assert told is not None
     assert told["archived"] is True
     assert records(dataset) == [own]
-    assert dataset.folder.need("outcome.json", RunOutcome).outcome == "done"
+    assert dataset.folder.need(OUTCOME).outcome == "done"
 
 
 def test_a_dataset_that_an_earlier_run_archived_stays_archived_and_loses_only_our_records(
@@ -131,7 +131,7 @@ def test_f23_a_verified_archive_that_only_scicat_does_not_know_yet_is_kept(
 
     assert told is not None
     assert (told["archived"], told["pending"]) == (False, True)
-    assert dataset.folder.need("outcome.json", RunOutcome).outcome == "pending"
+    assert dataset.folder.need(OUTCOME).outcome == "pending"
     assert [found.key for found in buckets.staging().list(Keys.UPLOADS)] == before
     assert leases.holds_lease(dataset.pid, dataset.run_id)
 
@@ -144,7 +144,7 @@ def test_f02_the_reason_is_written_down_before_scicat_is_asked(
     dataset.scicat.faults({"match": "/api/", "status": 503})
     with pytest.raises(ServiceUnavailable):
         handler(dataset.run | ANY_FAILURE, lambda_context)
-    assert dataset.folder.need("outcome.json", RunOutcome).code == "timeout"
+    assert dataset.folder.need(OUTCOME).code == "timeout"
 
 
 def test_g10_a_storage_that_is_down_keeps_no_failed_run_from_its_report(
@@ -176,7 +176,7 @@ def test_a_list_that_scicat_refuses_to_show_keeps_no_failed_run_from_its_report(
     assert told is not None
     assert (told["archived"], told["pending"]) == (False, False)
     assert buckets.staging().head(own) is None
-    assert dataset.folder.need("outcome.json", RunOutcome).outcome == "failed"
+    assert dataset.folder.need(OUTCOME).outcome == "failed"
 
 
 @pytest.mark.usefixtures("no_pauses")

@@ -9,10 +9,10 @@ from archiver.errors import DatasetRejected
 from archiver.keys import Keys
 from archiver.models import file_lists
 from archiver.models.files import Upload
-from archiver.models.states import Snapshot
-from archiver.reporting.warnings import Remark, RemarkCode
+from archiver.reporting.warnings import WARNINGS, RemarkCode
 from archiver.scicat import catalogue
 from archiver.storage import sources
+from archiver.storage.documents import SNAPSHOT
 from archiver.uploads import known_files, registry
 from functions.snapshot_dataset.app import handler
 from tests.support.account import LambdaContext
@@ -27,7 +27,7 @@ def test_every_file_is_pinned_by_its_etag(a_dataset: Callable[..., ADataset], la
     listing = dataset.s3.list_objects_v2(Bucket="landing", Prefix=dataset.prefix)["Contents"]
     etags = {found["Key"].removeprefix(dataset.prefix): found["ETag"].strip('"') for found in listing}
     assert pinned == {path: etags[path] for path in dataset.files}
-    snapshot = dataset.folder.need("snapshot.json", Snapshot)
+    snapshot = dataset.folder.need(SNAPSHOT)
     assert (snapshot.files, snapshot.size, snapshot.prefix) == (2, 11, dataset.prefix)
 
 
@@ -41,7 +41,7 @@ def test_d01_a_dataset_with_a_missing_file_is_rejected_and_nothing_is_deleted(
         handler(dataset.run, lambda_context)
     assert (rejected.value.reason.code, rejected.value.reason.files) == ("missing_files", ("deep/b.mrc",))
     assert dataset.landing() == before
-    assert dataset.folder.load("snapshot.json", Snapshot) is None
+    assert dataset.folder.load(SNAPSHOT) is None
 
 
 def test_c21_a_sum_of_sizes_that_scicat_has_wrong_is_remarked_and_no_reason_to_refuse(
@@ -52,7 +52,7 @@ def test_c21_a_sum_of_sizes_that_scicat_has_wrong_is_remarked_and_no_reason_to_r
     block = {"size": 99, "dataFileList": [{"path": "a.mrc", "size": 5, "time": ANY_TIME}]}
     dataset.scicat.add_origdatablock(dataset.pid, block)
     handler(dataset.run, lambda_context)
-    (remark,) = dataset.folder.need("remarks.json", list[Remark])
+    (remark,) = dataset.folder.need(WARNINGS)
     assert (remark.code, "99 bytes" in remark.message) == (RemarkCode.SIZE_DIFFERS, True)
 
 
@@ -127,7 +127,7 @@ def test_what_came_after_the_upload_was_declared_complete_is_refused_and_nothing
     assert (rejected.value.reason.code, rejected.value.reason.files) == ("changed_after_validate", (path,))
     assert "declare it complete once more" in rejected.value.reason.message
     assert declared.landing() == before
-    assert declared.folder.load("snapshot.json", Snapshot) is None
+    assert declared.folder.load(SNAPSHOT) is None
 
 
 def test_a_links_target_that_was_taken_away_is_noticed(declared: ADataset, lambda_context: LambdaContext) -> None:
@@ -147,4 +147,4 @@ def test_what_is_still_what_was_declared_complete_is_archived(
 ) -> None:
     handler(declared.run, lambda_context)
 
-    assert declared.folder.need("snapshot.json", Snapshot).files == 2
+    assert declared.folder.need(SNAPSHOT).files == 2

@@ -12,6 +12,7 @@ from archiver.models.states import Failure, JobBegun, JobKind, Lease, Run, RunOu
 from archiver.reporting import failures
 from archiver.scicat import JobStatus, catalogue
 from archiver.storage import leases
+from archiver.storage.documents import JOB, OUTCOME
 from archiver.storage.run_folder import RunFolder
 from functions.finish_job.app import handler as finish_job
 from functions.sweep_jobs.app import MAX_JOBS, handler
@@ -46,7 +47,7 @@ def a_job(scicat: Scicat, kind: JobKind = JobKind.ARCHIVE) -> str:
 def begun(job_id: str, kind: JobKind = JobKind.ARCHIVE) -> Run:
     """Let SciCat know that the job is being worked on; returns its run."""
     run = Run(job_id=job_id, run_id=f"{job_id}-1", pid=ANY_PID)
-    RunFolder(job_id).save("job.json", JobBegun(job_id=job_id, kind=kind, runs=(run,)))
+    RunFolder(job_id).save(JOB, JobBegun(job_id=job_id, kind=kind, runs=(run,)))
     catalogue().update_job(job_id, JobStatus.IN_PROGRESS, "jobStarted")
     return run
 
@@ -96,7 +97,7 @@ def test_a_job_that_was_stopped_before_it_knew_its_datasets_is_finished(
 
 def test_a_job_whose_runs_all_ended_is_finished_as_they_did(scicat: Scicat, an_execution: Callable[..., str]) -> None:
     job_id = a_job(scicat)
-    RunFolder(begun(job_id).run_id).save("outcome.json", DONE)
+    RunFolder(begun(job_id).run_id).save(OUTCOME, DONE)
     an_execution("archive", job_id, "FAILED")
     (job,) = swept()["jobs"]
     assert (job["job_id"], job["failure"]) == (job_id, None)
@@ -106,7 +107,7 @@ def test_a_job_that_can_never_be_told_is_not_finished_once_more(
     scicat: Scicat, an_execution: Callable[..., str], lambda_context: LambdaContext
 ) -> None:
     job_id = a_job(scicat)
-    RunFolder(begun(job_id).run_id).save("outcome.json", DONE)
+    RunFolder(begun(job_id).run_id).save(OUTCOME, DONE)
     an_execution("archive", job_id, "FAILED")
     (job,) = swept()["jobs"]
     scicat.delete_dataset(ANY_PID)
@@ -125,7 +126,7 @@ def test_a_run_that_a_stopped_job_never_began_is_found_and_the_job_waits_for_it(
 
     assert (told["jobs"], told["runs_found"]) == ([], True)
     assert leases.holds_lease(ANY_PID, run.run_id)
-    assert RunFolder(run.run_id).need("outcome.json", RunOutcome).code == "cancelled"
+    assert RunFolder(run.run_id).need(OUTCOME).code == "cancelled"
 
 
 def test_a_dataset_that_another_run_works_on_is_not_taken_from_it(
@@ -165,7 +166,7 @@ def test_a_job_waits_for_a_run_that_cannot_be_settled_now(
     job_id = a_job(scicat)
     run = begun(job_id)
     an_execution("archive", job_id, "FAILED")
-    RunFolder(run.run_id).save("outcome.json", DONE.model_copy(update={"outcome": written}))
+    RunFolder(run.run_id).save(OUTCOME, DONE.model_copy(update={"outcome": written}))
     lease = Lease(run_id=run.run_id, execution_arn="arn:any:run", swept_by=swept_by)
     leases.take_lease(ANY_PID, lease, ended=lambda _: False)
     told = swept()

@@ -10,9 +10,11 @@ import time_machine
 
 from archiver.errors import Code, Reason, ServiceRefused
 from archiver.ingest import DropStatus
+from archiver.ingest.documents import DROP_OUTCOME
 from archiver.models.states import Failure, Lease, RunOutcome
 from archiver.reporting import failures, lifecycle
 from archiver.storage import leases
+from archiver.storage.documents import OUTCOME
 from archiver.storage.run_folder import RunFolder
 from functions.sweep_runs.app import MAX_RUNS, handler
 from tests.support import dropping
@@ -93,7 +95,7 @@ def test_a_run_ends_as_it_wrote_down(
 ) -> None:
     take_lease(an_execution("archive_dataset", RUN, "FAILED"))
     written = RunOutcome(pid=PID, outcome=outcome, code="missing_files", message="Any.", files=("a", "b"), count=200)
-    RunFolder(RUN).save("outcome.json", written)
+    RunFolder(RUN).save(OUTCOME, written)
 
     (run,) = found(sweep)
 
@@ -117,7 +119,7 @@ def test_an_ingest_ends_as_its_status_says_or_as_its_execution(
     aws.put_object(
         Bucket="landing", Key="incoming/rejected/dataset.status.json", Body=status.model_dump_json().encode()
     )
-    RunFolder("requested").save("outcome.json", DropStatus(status="requested", message="Any."))
+    RunFolder("requested").save(DROP_OUTCOME, DropStatus(status="requested", message="Any."))
 
     runs = {run["run_id"]: run for run in found(sweep)}
 
@@ -152,7 +154,7 @@ def test_a_run_that_could_not_be_settled_for_an_hour_is_counted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     take_lease(an_execution("archive_dataset", RUN, "FAILED"))
-    RunFolder(RUN).save("outcome.json", lifecycle.pending_outcome(PID, Code.SCICAT_UNAVAILABLE))
+    RunFolder(RUN).save(OUTCOME, lifecycle.pending_outcome(PID, Code.SCICAT_UNAVAILABLE))
     found(sweep)
     assert "OverdueRuns" not in capsys.readouterr().out
 

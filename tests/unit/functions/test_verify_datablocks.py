@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from archiver.errors import ServiceRefused
-from archiver.models.datablocks import SealedDatablock
 from archiver.packaging import sealed_datablocks
+from archiver.storage.documents import VERIFIED
 from functions.verify_datablocks.app import handler
 from tests.support.account import LambdaContext
 from tests.support.dataset import TO_SEALED, ADataset, do_steps
@@ -16,7 +16,7 @@ def test_what_was_stored_is_verified(a_dataset: Callable[..., ADataset], lambda_
     dataset = a_dataset()
     do_steps(dataset, *TO_SEALED, "store_datablock", context=lambda_context)
     handler(dataset.run, lambda_context)
-    assert dataset.folder.need("verified.json", list[SealedDatablock]) == sealed_datablocks(dataset.folder)
+    assert dataset.folder.need(VERIFIED) == sealed_datablocks(dataset.folder)
 
 
 @pytest.mark.parametrize("stored", [None, "shorter", "same size"])
@@ -32,4 +32,4 @@ def test_a_tar_that_is_absent_or_has_other_bytes_is_named(
     with pytest.raises(ServiceRefused) as refused:
         handler(dataset.run, lambda_context)
     assert (refused.value.reason.code, refused.value.reason.files) == ("lts_verify", (sealed.key,))
-    assert dataset.folder.load("verified.json", list[SealedDatablock]) is None
+    assert dataset.folder.load(VERIFIED) is None

@@ -14,6 +14,7 @@ from archiver.http.auth import tokens
 from archiver.http.auth.callers import Caller
 from archiver.models.states import JobBegun, JobKind, Run
 from archiver.retrieve import links
+from archiver.storage.documents import JOB
 from archiver.storage.run_folder import RunFolder
 from tests.support.account import execution_arn, state_machine_arn
 from tests.support.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event
@@ -84,7 +85,7 @@ def begun(api: Api, aws: "S3Client", scicat: Scicat) -> dict[str, str]:
     )
     stepfunctions.start_execution(stateMachineArn=state_machine_arn("archive"), name=job_id)
     runs = (Run(job_id=job_id, run_id=f"{job_id}-1", pid=PID),)
-    RunFolder(job_id).save("job.json", JobBegun(job_id=job_id, kind=JobKind.ARCHIVE, runs=runs))
+    RunFolder(job_id).save(JOB, JobBegun(job_id=job_id, kind=JobKind.ARCHIVE, runs=runs))
     scicat.told.clear()
     return {"{upload_id}": upload.json["upload_id"], "{job_id}": job_id}
 

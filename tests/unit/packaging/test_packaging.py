@@ -25,6 +25,7 @@ from archiver import packaging
 from archiver.checksums import crc64nvme
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models.datablocks import SealedDatablock
+from archiver.models.documents import Document
 from archiver.models.files import SourceFile
 from archiver.packaging import Packager, SliceOfDatablock, Source, slices, transfers
 from archiver.tar.format import ATTRIBUTES, MANIFEST, own_path
@@ -549,10 +550,10 @@ def test_progress_is_saved_while_a_long_slice_is_under_way(monkeypatch: pytest.M
     monkeypatch.setattr(slices, "_SAVE_SECONDS", 0.0)
     save = bench.folder.save
 
-    def record(name: str, value: object) -> None:
+    def record(document: Document[object], value: object) -> None:
         if isinstance(value, packaging.SliceProgress):
             positions.append(value.position)
-        save(name, value)
+        save(document, value)
 
     monkeypatch.setattr(bench.folder, "save", record)
     bench.build()

@@ -13,10 +13,13 @@ from archiver.errors import Code, ServiceRefused
 from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.datablocks import WantedDatablock
+from archiver.models.documents import Document
 from archiver.models.states import Run
 from archiver.retrieve import extraction
+from archiver.retrieve.documents import REQUEST
 from archiver.retrieve.extraction import Extraction, extract, selection_of, tars_of
 from archiver.scicat import Job, JobDataset
+from archiver.storage.documents import WANTED
 from archiver.storage.run_folder import RunFolder
 from tests.support.archive import ANY_PID, archive_id, our_tar, put_on_tape
 from tests.support.catalogue import ANY_TIME
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 MIB = 1024**2
 RUN = Run(job_id="any-job", run_id="any-job-1", pid=ANY_PID)
 FILES = {"a.mrc": b"first", "large.mrc": bytes(range(256)) * (24 * MIB // 256), "other.mrc": b"other"}
-WANTED = frozenset({"a.mrc", "large.mrc"})
+ASKED = frozenset({"a.mrc", "large.mrc"})
 KEY = archive_id(0)
 
 
@@ -42,8 +45,8 @@ def tar(aws: "S3Client") -> bytes:
     )
     datablock = CatalogueDatablock(KEY, sum(map(len, FILES.values())), len(made), "sha256", "2", files)
     folder = RunFolder(RUN.run_id)
-    folder.save("datablocks.json", [WantedDatablock(0, KEY, len(made))])
-    folder.save("datablocks/000000.json", datablock)
+    folder.save(WANTED, [WantedDatablock(0, KEY, len(made))])
+    folder.save(Document("datablocks/000000.json", CatalogueDatablock), datablock)
     return made
 
 
@@ -62,7 +65,7 @@ def given(s3: "S3Client") -> dict[str, bytes]:
 
 @pytest.mark.usefixtures("tar")
 def test_what_lies_on_tape_is_waited_for() -> None:
-    assert extract(RUN, WANTED, long_term_storage(), math.inf) is Extraction.ON_TAPE
+    assert extract(RUN, ASKED, long_term_storage(), math.inf) is Extraction.ON_TAPE
     assert tars_of(RUN.run_id) is None
 
 
@@ -70,11 +73,11 @@ def test_what_lies_on_tape_is_waited_for() -> None:
 def test_a_call_without_time_goes_on_in_the_next(aws: "S3Client") -> None:
     recall(aws)
     calls = 1
-    while extract(RUN, WANTED, long_term_storage(), 0.0) is Extraction.UNFINISHED:
+    while extract(RUN, ASKED, long_term_storage(), 0.0) is Extraction.UNFINISHED:
         calls += 1
 
     assert calls > 1
-    assert given(aws) == {path: FILES[path] for path in WANTED}
+    assert given(aws) == {path: FILES[path] for path in ASKED}
 
 
 @pytest.mark.usefixtures("tar")
@@ -86,10 +89,10 @@ def test_bytes_of_another_service_are_sent_on_instead_of_copied(
     lts = long_term_storage()
     environment.setattr(lts, "_same_account", False)
 
-    assert extract(RUN, WANTED, lts, math.inf) is Extraction.DONE
+    assert extract(RUN, ASKED, lts, math.inf) is Extraction.DONE
 
     moved = metering.moved() - before
-    assert given(aws) == {path: FILES[path] for path in WANTED}
+    assert given(aws) == {path: FILES[path] for path in ASKED}
     assert (moved["copied"], moved["sent"] > 24 * MIB, moved["read"] < 26 * MIB) == (0, True, True)
 
 
@@ -105,7 +108,7 @@ def test_a_datablock_that_was_lost_is_named(aws: "S3Client") -> None:
     aws.delete_object(Bucket="lts", Key=KEY)
 
     with pytest.raises(ServiceRefused, match=KEY) as refused:
-        extract(RUN, WANTED, long_term_storage(), math.inf)
+        extract(RUN, ASKED, long_term_storage(), math.inf)
 
     assert refused.value.reason.code is Code.CORRUPT_DATABLOCK
 
@@ -122,7 +125,7 @@ def test_a_datablock_that_was_lost_is_named(aws: "S3Client") -> None:
     ],
 )
 def test_the_files_of_a_run_are_those_that_its_job_names(asked: list[JobDataset], files: set[str]) -> None:
-    RunFolder(RUN.job_id).save("request.json", Job(RUN.job_id, "retrieve", "any", tuple(asked), None, None, None))
+    RunFolder(RUN.job_id).save(REQUEST, Job(RUN.job_id, "retrieve", "any", tuple(asked), None, None, None))
 
     assert selection_of(RUN) == files
 

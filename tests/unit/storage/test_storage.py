@@ -9,6 +9,7 @@ from archiver.errors import ServiceRefused
 from archiver.keys import Keys
 from archiver.models.files import SourceFile, Upload
 from archiver.models.states import Lease
+from archiver.packaging.progress import PLAN
 from archiver.storage import leases, run_folder, sources, sweep_notes
 from archiver.storage.run_folder import RunFolder
 from tests.support.s3_faults import Exchange, S3Faults, S3Request, Send
@@ -35,7 +36,7 @@ def test_any_range_of_the_file_list_is_read_back(aws: "S3Client", monkeypatch: p
 def test_a_document_that_must_be_there_is_named_when_it_is_not(aws: "S3Client") -> None:
     assert aws
     with pytest.raises(LookupError, match=r"runs/any-run/plan.json was not written"):
-        RunFolder("any-run").need("plan.json", dict)
+        RunFolder("any-run").need(PLAN)
 
 
 def test_a_lease_is_held_by_one_run_until_it_is_given_back(aws: "S3Client") -> None:

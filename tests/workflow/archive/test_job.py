@@ -7,6 +7,7 @@ import pytest
 
 from archiver.errors import Code, DatasetRejected
 from archiver.models.states import RunOutcome
+from archiver.storage.documents import OUTCOME
 from archiver.storage.run_folder import RunFolder
 from tests.support.account import CODES_PAGE, LambdaContext
 from tests.support.catalogue import Scicat
@@ -23,7 +24,7 @@ def archiving(workflows: Workflows) -> Workflows:
         if run["pid"] == BAD:
             raise DatasetRejected(Code.MISSING_FILES, "One file is missing.", ["a.mrc"])
         outcome = RunOutcome(pid=run["pid"], outcome="done", code="any", message="Any.")
-        RunFolder(run["run_id"]).save("outcome.json", outcome)
+        RunFolder(run["run_id"]).save(OUTCOME, outcome)
         return run | {"archived": True}
 
     workflows.replace("ClaimDataset", claim)

@@ -9,8 +9,8 @@ import pytest
 
 from archiver.keys import Keys
 from archiver.models.catalogue import CatalogueFile
-from archiver.models.states import RunOutcome
 from archiver.scicat import catalogue
+from archiver.storage.documents import OUTCOME
 from archiver.storage.run_folder import RunFolder
 from tests.support import go_listing, relion
 from tests.support.catalogue import Scicat
@@ -34,7 +34,7 @@ def files(workflows: Workflows, scicat: Scicat, aws: "S3Client", tmp_path: Path)
     job_id = scicat.add_job("archive", PID)
     assert workflows.run("archive", {"job_id": job_id, "kind": "archive"}, job_id).status == "SUCCEEDED"
     assert scicat.job(job_id)["statusCode"] == "finishedSuccessful"
-    outcome = RunFolder(f"{job_id}-1").need("outcome.json", RunOutcome)
+    outcome = RunFolder(f"{job_id}-1").need(OUTCOME)
     assert outcome.message == "8 files in 1 datablock"
     return files
 

@@ -4,10 +4,11 @@ from archiver.errors import ServiceRefused, ServiceUnavailable
 from archiver.keys import Keys
 from archiver.log import logger
 from archiver.lts.long_term_storage import long_term_storage
-from archiver.models.states import Run, Snapshot
+from archiver.models.states import Run
 from archiver.packaging import Packager, Source
 from archiver.settings import settings
 from archiver.storage import buckets
+from archiver.storage.documents import SNAPSHOT
 from archiver.storage.run_folder import RunFolder
 from archiver.tar.layout import Limits
 
@@ -17,7 +18,7 @@ def packager(run: Run) -> Packager:
     folder = RunFolder(run.run_id)
     return Packager(
         folder=folder,
-        source=Source(buckets.landing(), folder.need("snapshot.json", Snapshot).prefix),
+        source=Source(buckets.landing(), folder.need(SNAPSHOT).prefix),
         staging=buckets.staging(),
         key_of=lambda number: Keys.datablock(run.pid, run.run_id, number),
         limits=Limits(datablock_bytes=settings().datablock_bytes),

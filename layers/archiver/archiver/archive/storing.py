@@ -18,6 +18,7 @@ from archiver.log import logger
 from archiver.lts.long_term_storage import STREAMED_PART, LongTermStorage, StoredDatablock
 from archiver.lts.polling import wait_after
 from archiver.models.datablocks import SealedDatablock
+from archiver.models.documents import Document
 from archiver.packaging import Folder
 
 # Longer than a maintenance of three days.
@@ -74,7 +75,7 @@ class HandOver:
         Raises ServiceRefused: LTS_VERIFY when two copies of a tar proved wrong, LTS_DEADLINE when the storage was
         waited for as long as PATIENCE, and what ``LongTermStorage.store`` raises.
         """
-        note = f"hand_over/waits/{lane:06d}.json"
+        note = Document(f"hand_over/waits/{lane:06d}.json", Waiting)
         try:
             reached = self._hand_over_all(datablocks)
         except ServiceUnavailable as error:
@@ -83,7 +84,7 @@ class HandOver:
             return self._wait(note, error.reason.message)
         if reached is Reached.ON_TAPE:
             return self._wait(note, "It has not brought back what must be read to be proven.")
-        if self.folder.load(note, Waiting) is not None:
+        if self.folder.load(note) is not None:
             self.folder.save(note, Waiting(None))
         return 0 if reached is Reached.OUT_OF_TIME else None
 
@@ -163,10 +164,10 @@ class HandOver:
         self._save(datablock, Copy(Keys.second_copy(datablock.key), wrong=copy.key))
         return self.hand_over(datablock)
 
-    def _wait(self, note: str, why: str) -> int:
+    def _wait(self, note: Document[Waiting], why: str) -> int:
         """How many seconds to wait, when so much time has been waited already."""
         now = datetime.now(UTC)
-        waiting = self.folder.load(note, Waiting)
+        waiting = self.folder.load(note)
         since = (waiting.since if waiting else None) or now
         if now - since >= PATIENCE:
             raise ServiceRefused(Code.LTS_DEADLINE, f"The long-term storage was waited for since {since}. {why}")
@@ -174,11 +175,11 @@ class HandOver:
         return round(wait_after(now - since, _LONGEST_WAIT).total_seconds())
 
     def _copy(self, datablock: SealedDatablock) -> Copy:
-        return self.folder.load(_note(datablock), Copy) or Copy(datablock.key)
+        return self.folder.load(_note(datablock)) or Copy(datablock.key)
 
     def _save(self, datablock: SealedDatablock, copy: Copy) -> None:
         self.folder.save(_note(datablock), copy)
 
 
-def _note(datablock: SealedDatablock) -> str:
-    return f"hand_over/{datablock.number:06d}.json"
+def _note(datablock: SealedDatablock) -> Document[Copy]:
+    return Document(f"hand_over/{datablock.number:06d}.json", Copy)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +33,6 @@ class WantedDatablock:
     archive_id: str
     packed_size: int
     size: int = 0
-
-    def note(self, kind: Literal["datablocks", "delivered", "refused"]) -> str:
-        """What the run's document about it is called: its record with all files, or how its delivery ended."""
-        return f"{kind}/{self.number:06d}.json"
 
 
 @dataclass(frozen=True, slots=True)

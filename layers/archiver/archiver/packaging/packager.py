@@ -14,8 +14,10 @@ from archiver.packaging.progress import (
     OpenUpload,
     SliceOfDatablock,
     SliceProgress,
-    document,
+    fingerprints_document,
     planned_datablocks,
+    sealed_document,
+    upload_document,
 )
 from archiver.packaging.slices import DatablockUpload, SliceWorker
 from archiver.packaging.sources import Origin, Tar
@@ -45,14 +47,14 @@ class Packager:
 
         Raises DatasetRejected(FILE_TOO_LARGE).
         """
-        planned = self._folder.load(PLAN, list[PlannedDatablock])
+        planned = self._folder.load(PLAN)
         if planned is None:
             planned = list(plan(self._folder.files(), self._limits))
             self._folder.save(PLAN, planned)
         for datablock in planned:
-            name = document(datablock.number, "upload.json")
-            if self._folder.load(name, OpenUpload) is None:
-                self._folder.save(name, OpenUpload(self._staging.create_upload(self._key_of(datablock.number))))
+            upload = upload_document(datablock.number)
+            if self._folder.load(upload) is None:
+                self._folder.save(upload, OpenUpload(self._staging.create_upload(self._key_of(datablock.number))))
         return planned
 
     def slices(self) -> list[SliceOfDatablock]:
@@ -72,7 +74,7 @@ class Packager:
         way; and ServiceRefused(TRANSPORT_CORRUPTION).
         """
         name = self._open_upload(work.datablock).slice_document(work.datablock, work.slice)
-        progress = self._folder.load(name, SliceProgress)
+        progress = self._folder.load(name)
         if progress is not None and progress.done:
             return True
         reserve_memory(self._limits)
@@ -115,8 +117,8 @@ class Packager:
         Raises as ``package`` does, LookupError when a slice is not finished, and ServiceRefused(PACK_DIGEST)
         when S3 does not have exactly the predicted bytes.
         """
-        name = document(number, "sealed.json")
-        sealed = self._folder.load(name, SealedDatablock)
+        name = sealed_document(number)
+        sealed = self._folder.load(name)
         if sealed is not None and self._is_there(sealed):
             return sealed
         tar = self._tar_of(number)
@@ -136,7 +138,7 @@ class Packager:
         )
         if not self._is_there(sealed):
             self._upload(number).complete(layout, members + end, sealed.crc64nvme)
-        self._folder.save(document(number, "fingerprints.json"), fingerprints)
+        self._folder.save(fingerprints_document(number), fingerprints)
         self._folder.save(name, sealed)
         return sealed
 
@@ -153,11 +155,11 @@ class Packager:
 
     def _begin_again(self, number: int, refused: OpenUpload) -> None:
         key = self._key_of(number)
-        self._folder.save(document(number, "upload.json"), OpenUpload(self._staging.create_upload(key), again=True))
+        self._folder.save(upload_document(number), OpenUpload(self._staging.create_upload(key), again=True))
         self._staging.abort_upload(key, refused.upload_id)
 
     def _open_upload(self, number: int) -> OpenUpload:
-        return self._folder.need(document(number, "upload.json"), OpenUpload)
+        return self._folder.need(upload_document(number))
 
     def _upload(self, number: int) -> DatablockUpload:
         return DatablockUpload(self._staging, self._key_of(number), self._open_upload(number).upload_id)
@@ -171,7 +173,7 @@ class Packager:
         fingerprints: list[FileFingerprint] = []
         upload = self._open_upload(number)
         for piece in layout.slices():
-            progress = self._folder.need(upload.slice_document(number, piece.number), SliceProgress)
+            progress = self._folder.need(upload.slice_document(number, piece.number))
             if not progress.done:
                 raise LookupError(f"slice {piece.number} of datablock {number} is not finished")
             fingerprints += progress.fingerprints

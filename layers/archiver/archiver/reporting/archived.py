@@ -15,8 +15,8 @@ from archiver.log import logger
 from archiver.lts.long_term_storage import LongTermStorage, long_term_storage
 from archiver.models.catalogue import DatablockRecord, RecordedDataset
 from archiver.models.datablocks import SealedDatablock
-from archiver.models.states import RunOutcome
 from archiver.scicat import catalogue
+from archiver.storage.documents import OUTCOME, VERIFIED
 from archiver.storage.run_folder import RunFolder
 from archiver.tar import provenance
 
@@ -166,7 +166,7 @@ def _verified_archive(dataset: RecordedDataset) -> list[SealedDatablock] | None:
 
 def _all_verified(run_id: str, dataset: RecordedDataset) -> list[SealedDatablock] | None:
     """The datablocks that a run verified, when all are recorded."""
-    verified = RunFolder(run_id).load("verified.json", list[SealedDatablock])
+    verified = RunFolder(run_id).load(VERIFIED)
     recorded = {(record.archive_id, record.packed_size) for record in dataset.datablocks}
     return verified if verified and {(one.key, one.packed_size) for one in verified} <= recorded else None
 
@@ -217,12 +217,12 @@ def _left_notes(run_id: str, pid: str) -> bool:
     Anybody who records a datablock for others may name it after a run of their own, whose notes say nothing here.
     """
     folder = RunFolder(run_id)
-    verified, outcome = folder.load("verified.json", list[SealedDatablock]), folder.load("outcome.json", RunOutcome)
+    verified, outcome = folder.load(VERIFIED), folder.load(OUTCOME)
     return (outcome is not None and outcome.pid == pid) or any(
         provenance.is_made_for(pid, one.key) for one in verified or ()
     )
 
 
 def _has_failed(run_id: str) -> bool:
-    outcome = RunFolder(run_id).load("outcome.json", RunOutcome)
+    outcome = RunFolder(run_id).load(OUTCOME)
     return outcome is not None and outcome.outcome in {"failed", "rejected"}

@@ -6,6 +6,7 @@ from archiver.models.states import Lease, Run, RunOutcome
 from archiver.reporting import archived
 from archiver.reporting.lifecycle import Lifecycle, outcome_of, retrieve_report
 from archiver.storage import leases
+from archiver.storage.documents import OUTCOME
 from archiver.storage.run_folder import RunFolder
 
 
@@ -25,9 +26,9 @@ def report_retrieval(run: Run, execution_arn: str, reason: Reason) -> RunOutcome
     """Write down why a retrieval failed, tell it, and write down that it was told."""
     outcome = outcome_of(run.pid, reason)
     # First for ourselves: the job's status does not depend on whether SciCat answers.
-    RunFolder(run.run_id).save("outcome.json", outcome.model_copy(update={"reported": False}))
+    RunFolder(run.run_id).save(OUTCOME, outcome.model_copy(update={"reported": False}))
     tell(run.pid, retrieve_report(reason, execution_arn))
-    RunFolder(run.run_id).save("outcome.json", outcome)
+    RunFolder(run.run_id).save(OUTCOME, outcome)
     return outcome
 
 
@@ -36,6 +37,6 @@ def leave_to_sweep(run: Run, execution_arn: str, reason: Reason) -> bool:
 
     False when another run works on the dataset: then there is nothing to tell of this one.
     """
-    RunFolder(run.run_id).save("outcome.json", outcome_of(run.pid, reason))
+    RunFolder(run.run_id).save(OUTCOME, outcome_of(run.pid, reason))
     lease = Lease(run_id=run.run_id, execution_arn=execution_arn)
     return leases.take_lease(run.pid, lease, ended=lambda _: False) is None

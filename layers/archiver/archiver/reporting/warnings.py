@@ -14,6 +14,7 @@ from itertools import pairwise
 from pydantic import BaseModel
 
 from archiver.models import file_modes
+from archiver.models.documents import Document
 from archiver.models.file_modes import Kind
 from archiver.models.files import SourceFile
 from archiver.wording import counted
@@ -52,6 +53,10 @@ class Remark(BaseModel):
     message: str
     files: tuple[str, ...] = ()
     count: int = 0
+
+
+# What a run found, for the end of its archiving.
+WARNINGS = Document("remarks.json", list[Remark])
 
 
 # Of one, and of many.

@@ -17,20 +17,23 @@ from archiver.lts.long_term_storage import LongTermStorage, TapeState
 from archiver.models import catalogue_entries
 from archiver.models.catalogue import CatalogueDatablock
 from archiver.models.datablocks import SealedDatablock, WantedDatablock
+from archiver.models.documents import Document
 from archiver.models.files import SourceFile
 from archiver.models.states import Run
 from archiver.packaging import Packager
+from archiver.retrieve import documents
 from archiver.retrieve.delivery import Delivered, already_delivered
+from archiver.retrieve.documents import REQUEST
 from archiver.retrieve.selection import locate, selected
-from archiver.scicat import Job
 from archiver.settings import GIB, MIB
 from archiver.storage.buckets import retrieval
+from archiver.storage.documents import WANTED
 from archiver.storage.run_folder import RunFolder
 from archiver.tar import provenance
 from archiver.tar.format import END, padding
 from archiver.tar.layout import Limits
 
-_SEALED = "sealed.json"
+_SEALED = Document("sealed.json", list[SealedDatablock])
 # One tar, however many files; a part that is read to be sent on is held in memory.
 _LIMITS = Limits(
     datablock_bytes=5 * 1024 * GIB,
@@ -59,16 +62,19 @@ class LocatedFile:
     start: int
 
 
+_LOCATED = Document("located.json", list[LocatedFile])
+
+
 def selection_of(run: Run) -> frozenset[str]:
     """The files of the run's dataset that its job asks for; none means all. A job may name a dataset twice."""
-    job = RunFolder(run.job_id).load("request.json", Job)
+    job = RunFolder(run.job_id).load(REQUEST)
     asked = [dataset.files for dataset in (job.datasets if job else ()) if dataset.pid == run.pid]
     return frozenset(path for files in asked for path in files) if all(asked) else frozenset()
 
 
 def tars_of(run_id: str) -> list[SealedDatablock] | None:
     """The tars that ``extract`` made in a run; None when it has not."""
-    return _folder(run_id).load(_SEALED, list[SealedDatablock])
+    return _folder(run_id).load(_SEALED)
 
 
 def extract(run: Run, files: frozenset[str], lts: LongTermStorage, deadline: float) -> Extraction:
@@ -77,13 +83,13 @@ def extract(run: Run, files: frozenset[str], lts: LongTermStorage, deadline: flo
     Raises ServiceRefused(CORRUPT_DATABLOCK) naming files that are not as recorded.
     """
     folder = _folder(run.run_id)
-    wanted = RunFolder(run.run_id).need("datablocks.json", list[WantedDatablock])
+    wanted = RunFolder(run.run_id).need(WANTED)
     tars = {one.archive_id: _readable(run.pid, one.archive_id, lts) for one in wanted}
     readable = {archive_id: tar for archive_id, tar in tars.items() if tar is not None}
     if len(readable) < len(tars):
         return Extraction.ON_TAPE
     try:
-        located = folder.load("located.json", list[LocatedFile]) or _locate(run, wanted, files, readable)
+        located = folder.load(_LOCATED) or _locate(run, wanted, files, readable)
         source = _Tars({one.path: one for one in located}, readable)
         packager = Packager(folder, source, retrieval(), partial(Keys.selection, run.pid, run.run_id), _LIMITS)
         if not _package(packager, folder, deadline):
@@ -111,7 +117,7 @@ def _package(packager: Packager, folder: RunFolder, deadline: float) -> bool:
 def _note_delivered(run: Run, wanted: Iterable[WantedDatablock]) -> None:
     """Say of each datablock that what was wanted of it is handed over."""
     for one in wanted:
-        RunFolder(run.run_id).save(one.note("delivered"), Delivered(one.archive_id, one.packed_size, ""))
+        RunFolder(run.run_id).save(documents.delivered(one), Delivered(one.archive_id, one.packed_size, ""))
 
 
 def _folder(run_id: str) -> RunFolder:
@@ -193,7 +199,7 @@ def _locate(
     located: dict[str, LocatedFile] = {}
     packed: list[SourceFile] = []
     for one in wanted:
-        datablock = RunFolder(run.run_id).need(one.note("datablocks"), CatalogueDatablock)
+        datablock = RunFolder(run.run_id).need(documents.record(one))
         _refuse_unless_stored_for(run.pid, datablock, tars[one.archive_id])
         # A file that was archived twice is given once.
         held = [file for file in selected(datablock, files) if file.path not in located]
@@ -201,7 +207,7 @@ def _locate(
         located |= {path: LocatedFile(one.archive_id, path, place.start) for path, place in places.items()}
         packed += [catalogue_entries.packed(file, datablock.chk_alg) for file in held]
     folder.write_files(sorted(packed, key=lambda file: file.path.encode()))
-    folder.save("located.json", list(located.values()))
+    folder.save(_LOCATED, list(located.values()))
     return list(located.values())
 
 

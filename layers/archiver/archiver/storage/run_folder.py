@@ -6,6 +6,7 @@ from itertools import batched, islice
 from pydantic import TypeAdapter
 
 from archiver.keys import Keys
+from archiver.models.documents import Document
 from archiver.models.files import SourceFile
 from archiver.storage import buckets
 
@@ -33,20 +34,20 @@ class RunFolder:
         start = len(Keys.run(self.run_id))
         return [found.key[start:] for found in buckets.staging().list(Keys.run(self.run_id, prefix))]
 
-    def load[T](self, name: str, kind: type[T]) -> T | None:
-        """A document as ``kind`` (a model, a dataclass or a list of them), or None."""
-        body = self.read(name)
-        return None if body is None else TypeAdapter(kind).validate_json(body)
+    def load[T](self, document: Document[T]) -> T | None:
+        """What a document holds, or None when it was not written (yet)."""
+        body = self.read(document.name)
+        return None if body is None else TypeAdapter(document.kind).validate_json(body)
 
-    def save(self, name: str, value: object) -> None:
-        """Write ``value`` (a model, a dataclass or a list of them) as JSON."""
-        self.write(name, TypeAdapter(type(value)).dump_json(value))
+    def save[T](self, document: Document[T], value: T) -> None:
+        """Write a document, or replace it."""
+        self.write(document.name, TypeAdapter(type(value)).dump_json(value))
 
-    def need[T](self, name: str, kind: type[T]) -> T:
+    def need[T](self, document: Document[T]) -> T:
         """A document that an earlier step must have written. Raises LookupError when it did not."""
-        value = self.load(name, kind)
+        value = self.load(document)
         if value is None:
-            raise LookupError(f"{Keys.run(self.run_id, name)} was not written")
+            raise LookupError(f"{Keys.run(self.run_id, document.name)} was not written")
         return value
 
     def write_files(self, files: Iterable[SourceFile]) -> tuple[int, int]:

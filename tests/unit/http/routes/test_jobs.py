@@ -15,10 +15,12 @@ from archiver.http.auth import tokens
 from archiver.http.auth.callers import Caller
 from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import JobBegun, JobKind, Run, RunOutcome, Snapshot
+from archiver.packaging.progress import PLAN
 from archiver.scicat import Catalogue, JobStatus
+from archiver.storage.documents import JOB, OUTCOME, SNAPSHOT, WANTED
 from archiver.storage.run_folder import RunFolder
 from archiver.tar.layout import PlannedDatablock
-from tests.support.account import state_machine_arn
+from tests.support.account import CODES_PAGE, state_machine_arn
 from tests.support.archiver_api import JOB_API_ACCOUNT, Answer, Api, basic, bearer, event
 from tests.support.catalogue import Scicat
 from tests.support.state_machines import await_first_state
@@ -120,7 +122,14 @@ def test_a_job_that_scicat_knows_as_another_type_is_refused(api: Api, scicat: Sc
 
     assert answer.status == 422
     assert answer.json == {
-        "detail": [{"loc": ["body", "type"], "msg": "SciCat knows this job as 'archive'.", "type": "job_type_mismatch"}]
+        "detail": [
+            {
+                "loc": ["body", "type"],
+                "msg": "SciCat knows this job as 'archive'.",
+                "type": "job_type_mismatch",
+                "url": f"{CODES_PAGE}#job_type_mismatch",
+            }
+        ]
     }
     assert not started(machines, "retrieve")
 
@@ -149,7 +158,7 @@ def test_b02_a_request_that_is_not_a_job_names_what_is_wrong(
 
     assert answer.status == 422
     (wrong,) = answer.json["detail"]
-    assert set(wrong) == {"loc", "msg", "type"}
+    assert {"loc", "msg", "type"} <= set(wrong) <= {"loc", "msg", "type", "url"}
     assert (wrong["loc"], wrong["type"]) == (loc, kind)
 
 
@@ -206,7 +215,7 @@ def test_f03_that_our_account_lacks_a_right_is_told_as_that_and_no_more(api: Api
 def begun(job_id: str, kind: JobKind = JobKind.ARCHIVE) -> Run:
     """Write down that a job began with one dataset; returns its run."""
     run = Run(job_id=job_id, run_id=f"{job_id}-1", pid=PID)
-    RunFolder(job_id).save("job.json", JobBegun(job_id=job_id, kind=kind, runs=(run,)))
+    RunFolder(job_id).save(JOB, JobBegun(job_id=job_id, kind=kind, runs=(run,)))
     return run
 
 
@@ -235,12 +244,12 @@ def archiving(machines: Any) -> RunFolder:
     """The folder of a run that archives three files of 4,096 bytes as two datablocks, the first of two slices."""
     execute(machines, "archive", UNKNOWN_JOB)
     folder = RunFolder(begun(UNKNOWN_JOB).run_id)
-    folder.save("snapshot.json", Snapshot(prefix="any/", entries=3, files=3, size=12288, catalogue="any"))
+    folder.save(SNAPSHOT, Snapshot(prefix="any/", entries=3, files=3, size=12288, catalogue="any"))
     plan = [
         PlannedDatablock(number=1, first=0, entries=2, files=2, size=8192, packed_size=20480, parts=2, slices=2),
         PlannedDatablock(number=2, first=2, entries=1, files=1, size=4096, packed_size=10240, parts=1, slices=1),
     ]
-    folder.save("plan.json", plan)
+    folder.save(PLAN, plan)
     return folder
 
 
@@ -253,6 +262,8 @@ def archiving(machines: Any) -> RunFolder:
         (["000001/slices/000000.json", "000001/slices/000001.json"], 2, 8192),
         (["000001/slices/000000.json", "000002/slices/000000.json"], 2, 8192),
         (["000001/sealed.json", "000002/slices/000000.json", "000002/sealed.json"], 3, 12288),
+        # Packaged a second time, because S3 refused the bytes of the first.
+        ([f"000001/slices/{piece}.json" for piece in ("000000", "000001", "000000-again", "000001-again")], 2, 8192),
     ],
 )
 def test_an_archiving_dataset_shows_what_was_packed(
@@ -271,7 +282,7 @@ def test_an_archiving_dataset_shows_what_was_packed(
 def test_a_retrieved_dataset_shows_what_was_delivered(api: Api, machines: Any) -> None:
     execute(machines, "retrieve", UNKNOWN_JOB)
     folder = RunFolder(begun(UNKNOWN_JOB, JobKind.RETRIEVE).run_id)
-    folder.save("datablocks.json", [WantedDatablock(number, f"any_{number}.tar", 10240) for number in (0, 1)])
+    folder.save(WANTED, [WantedDatablock(number, f"any_{number}.tar", 10240) for number in (0, 1)])
     folder.write("delivered/000001.json", b"{}")
 
     (dataset,) = api.show(UNKNOWN_JOB).json["datasets"]
@@ -301,7 +312,7 @@ def eventually(holds: Callable[[], bool]) -> bool:
 def test_a_job_over_many_datasets_shows_a_page_of_them(api: Api, machines: Any) -> None:
     execute(machines, "archive", UNKNOWN_JOB)
     runs = tuple(Run(job_id=UNKNOWN_JOB, run_id=f"{UNKNOWN_JOB}-{n}", pid=f"any/{n}") for n in range(5))
-    RunFolder(UNKNOWN_JOB).save("job.json", JobBegun(job_id=UNKNOWN_JOB, kind=JobKind.ARCHIVE, runs=runs))
+    RunFolder(UNKNOWN_JOB).save(JOB, JobBegun(job_id=UNKNOWN_JOB, kind=JobKind.ARCHIVE, runs=runs))
 
     answer = api.show(UNKNOWN_JOB, offset="1", limit="2")
 
@@ -320,7 +331,7 @@ def test_a_dataset_that_failed_shows_why(api: Api, machines: Any) -> None:
     execute(machines, "archive", UNKNOWN_JOB)
     run = begun(UNKNOWN_JOB)
     outcome = RunOutcome(pid=run.pid, outcome="rejected", code="missing_files", message="any.mrc is not there.")
-    RunFolder(run.run_id).save("outcome.json", outcome)
+    RunFolder(run.run_id).save(OUTCOME, outcome)
 
     (dataset,) = api.show(UNKNOWN_JOB).json["datasets"]
 

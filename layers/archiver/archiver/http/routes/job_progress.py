@@ -1,14 +1,13 @@
 """How far the run of one dataset is, read from what it wrote down and from its execution's history."""
 
-from collections import Counter
-
 from pydantic import BaseModel, Field
 
 from archiver.aws import step_functions
-from archiver.models.datablocks import WantedDatablock
-from archiver.models.states import JobKind, Run, RunOutcome, Snapshot
+from archiver.models.states import JobKind, Run
+from archiver.packaging.progress import PLAN, shares
+from archiver.retrieve import documents
+from archiver.storage.documents import OUTCOME, SNAPSHOT, WANTED
 from archiver.storage.run_folder import RunFolder
-from archiver.tar.layout import PlannedDatablock
 
 
 class Amount(BaseModel):
@@ -34,7 +33,7 @@ def of(run: Run, kind: JobKind) -> RunProgress:
     """The progress of ``run``; it costs a few requests, however large the dataset is."""
     folder = RunFolder(run.run_id)
     files, size = _packaged(folder) if kind is JobKind.ARCHIVE else _delivered(folder)
-    outcome = folder.load("outcome.json", RunOutcome)
+    outcome = folder.load(OUTCOME)
     return RunProgress(
         pid=run.pid,
         run=run.run_id,
@@ -53,27 +52,22 @@ def execution_arn(run: Run, kind: JobKind) -> str:
 
 def _packaged(folder: RunFolder) -> tuple[Amount, Amount]:
     """Files and bytes, to the size of a slice: one that is begun counts."""
-    snapshot = folder.load("snapshot.json", Snapshot)
+    snapshot = folder.load(SNAPSHOT)
     if snapshot is None:
         return Amount(), Amount()
-    documents = set(folder.names("datablocks/"))
-    slices = Counter(name.split("/")[1] for name in documents if "/slices/" in name)
-    files = size = 0
-    for datablock in folder.load("plan.json", list[PlannedDatablock]) or []:
-        number = f"{datablock.number:06d}"
-        sealed = f"datablocks/{number}/sealed.json" in documents
-        share = 1.0 if sealed else slices[number] / max(datablock.slices, 1)
-        files += int(share * datablock.files)
-        size += int(share * datablock.size)
+    plan = folder.load(PLAN) or []
+    share = shares(plan, folder.names)
+    files = sum(int(share[datablock.number] * datablock.files) for datablock in plan)
+    size = sum(int(share[datablock.number] * datablock.size) for datablock in plan)
     return Amount(done=files, total=snapshot.files), Amount(done=size, total=snapshot.size)
 
 
 def _delivered(folder: RunFolder) -> tuple[Amount, Amount]:
     """Tars and their bytes."""
-    wanted = folder.load("datablocks.json", list[WantedDatablock])
+    wanted = folder.load(WANTED)
     if wanted is None:
         return Amount(), Amount()
-    noted = set(folder.names("delivered/"))
-    sizes = [one.packed_size for one in wanted if one.note("delivered") in noted]
+    written = set(folder.names(documents.DELIVERED))
+    sizes = [datablock.packed_size for datablock in wanted if documents.delivered(datablock).name in written]
     total = sum(one.packed_size for one in wanted)
     return Amount(done=len(sizes), total=len(wanted)), Amount(done=sum(sizes), total=total)

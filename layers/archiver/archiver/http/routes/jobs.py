@@ -19,9 +19,10 @@ from archiver.http.request_codes import RequestCode
 from archiver.http.routes import job_progress
 from archiver.http.routes.job_progress import RunProgress
 from archiver.http.timeouts import Asked
-from archiver.models.states import JobBegun, JobKind, JobRequest, Run
+from archiver.models.states import JobKind, JobRequest, Run
 from archiver.scicat import catalogue
 from archiver.settings import settings
+from archiver.storage.documents import JOB
 from archiver.storage.run_folder import RunFolder
 
 router = APIGatewayRouter()
@@ -205,7 +206,7 @@ def _unknown(job_id: UUID) -> Refusal:
 
 
 def _runs(job_id: UUID) -> tuple[Run, ...]:
-    begun = RunFolder(str(job_id)).load("job.json", JobBegun)
+    begun = RunFolder(str(job_id)).load(JOB)
     return begun.runs if begun else ()
 
 
