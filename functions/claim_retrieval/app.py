@@ -4,65 +4,24 @@ Raises DatasetRejected (``dataset_unknown``, ``no_datablocks``, ``not_archived``
 ``unknown_files``).
 """
 
-from archiver.errors import Code, DatasetRejected
-from archiver.keys import Keys
-from archiver.models.catalogue import RecordedDataset
-from archiver.models.datablocks import WantedDatablock
 from archiver.models.states import RecallProgress, RunStarted
-from archiver.names import wrong_path
 from archiver.reporting import archived
-from archiver.retrieve import documents
+from archiver.retrieve.claiming import refuse_what_is_not_archived, write_down
 from archiver.retrieve.documents import PASSED_OVER
 from archiver.retrieve.extraction import selection_of
 from archiver.retrieve.selection import Choice
-from archiver.scicat import catalogue
 from archiver.settings import settings
 from archiver.step import step
-from archiver.storage.documents import WANTED
 from archiver.storage.run_folder import RunFolder
-from archiver.wording import counted
 
 
 @step
 def handler(run: RunStarted) -> RecallProgress:
     dataset = archived.need_recorded(run.pid)
-    _refuse_what_is_not_archived(dataset)
+    refuse_what_is_not_archived(dataset)
     folder = RunFolder(run.run_id)
-    wanted = _write_down(dataset, Choice(selection_of(run)), folder)
+    wanted = write_down(dataset, Choice(selection_of(run)), folder)
     folder.save(PASSED_OVER, len(dataset.others))
     archived.tell(run.pid, retrieveStatusMessage="started")
     lanes = range(min(settings().lanes, len(wanted)))
     return RecallProgress(**run.model_dump(), lanes=tuple(lanes))
-
-
-def _refuse_what_is_not_archived(dataset: RecordedDataset) -> None:
-    if not dataset.datablocks and dataset.others:
-        message = (
-            "This archiver stored nothing for the dataset: "
-            f"{counted(len(dataset.others), 'datablock', 'datablocks')} that SciCat records for it are not its own. "
-            "If another archiver wrote them, an operator names where they lie in FormerArchivePrefixes."
-        )
-        raise DatasetRejected(Code.NO_DATABLOCKS, message)
-    if not dataset.datablocks and dataset.lifecycle.get("archiveStatusMessage") != "started":
-        raise DatasetRejected(Code.NO_DATABLOCKS, "The dataset has no datablocks: it was never archived.")
-    if not archived.is_archived(dataset):
-        raise DatasetRejected(Code.NOT_ARCHIVED, "The dataset is not archived (yet).")
-    # SciCat stores any name. These become S3 keys and parts of addresses.
-    names = (datablock.archive_id for datablock in dataset.datablocks)
-    hostile = [name for name in names if wrong_path(name) or wrong_path(Keys.copy(dataset.pid, name))]
-    if hostile:
-        raise DatasetRejected(Code.BAD_PATH, "The names of datablocks cannot be keys.", hostile)
-
-
-def _write_down(dataset: RecordedDataset, choice: Choice, folder: RunFolder) -> list[WantedDatablock]:
-    """The chosen datablocks in short, and each with its files in a document of its own: memory holds one at a time."""
-    wanted = list[WantedDatablock]()
-    for record in sorted(dataset.datablocks, key=lambda record: record.archive_id):
-        datablock = catalogue().datablock(dataset.pid, record)
-        if choice.takes(datablock):
-            one = WantedDatablock(len(wanted), record.archive_id, record.packed_size, record.size)
-            folder.save(documents.record(one), datablock)
-            wanted.append(one)
-    choice.refuse_unknown()
-    folder.save(WANTED, wanted)
-    return wanted

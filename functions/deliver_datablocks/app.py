@@ -7,20 +7,12 @@ ServiceRefused (``corrupt_datablock``) names those that are damaged.
 
 import time
 
-from archiver import alarms
-from archiver.alarms import Alarm
 from archiver.deadline import deadline
-from archiver.errors import Code, ServiceRefused
-from archiver.lts.long_term_storage import LongTermStorage, TapeState, long_term_storage
-from archiver.models.datablocks import WantedDatablock
+from archiver.lts.long_term_storage import long_term_storage
 from archiver.models.states import LaneDone, LaneWork
 from archiver.retrieve import documents, extraction
-from archiver.retrieve.delivery import Delivered, Refused, Wanted, already_delivered, deliver
-from archiver.retrieve.extraction import Extraction
-from archiver.retrieve.renewal import renew
-from archiver.settings import settings
+from archiver.retrieve.settling import extract_selection, recall_again, settle
 from archiver.step import step
-from archiver.storage import buckets
 from archiver.storage.documents import WANTED
 from archiver.storage.run_folder import RunFolder
 
@@ -28,59 +20,16 @@ from archiver.storage.run_folder import RunFolder
 @step
 def handler(work: LaneWork) -> LaneDone:
     if files := extraction.selection_of(work):
-        return _extract(work, files)
+        return extract_selection(work, files)
     folder = RunFolder(work.run_id)
     wanted = folder.need(WANTED)
     settled = {*folder.names(documents.DELIVERED), *folder.names(documents.REFUSED)}
     on_tape = False
     for one in wanted[work.lane :: work.lanes]:
-        if settled & {documents.delivered(one).name, documents.refused(one).name} or _settle(work.pid, one, folder):
+        if settled & {documents.delivered(one).name, documents.refused(one).name} or settle(work.pid, one, folder):
             continue
         # Where there was time left, the storage calls it readable, and does not let it be read.
-        if not _recall_again(work.pid, one, long_term_storage()) and time.monotonic() >= deadline():
+        if not recall_again(work.pid, one, long_term_storage()) and time.monotonic() >= deadline():
             return work.reached(done=False)
         on_tape = True
     return work.reached(done=True, on_tape=on_tape)
-
-
-def _extract(work: LaneWork, files: frozenset[str]) -> LaneDone:
-    """Make the one tar of the selected files; the other workers have nothing to do."""
-    if work.lane > 0:
-        return work.reached(done=True)
-    try:
-        reached = extraction.extract(work, files, long_term_storage(), deadline())
-    except ServiceRefused as refused:
-        if refused.reason.code is Code.CORRUPT_DATABLOCK:
-            alarms.sound(Alarm.DATABLOCKS_DAMAGED, "files of a datablock are refused", reason=refused.reason.message)
-        raise
-    on_tape = reached is Extraction.ON_TAPE
-    return work.reached(done=on_tape or reached is Extraction.DONE, on_tape=on_tape)
-
-
-def _settle(pid: str, wanted: WantedDatablock, folder: RunFolder) -> bool:
-    """Deliver or refuse a datablock, and write it down. False when there is more to do."""
-    datablock = folder.need(documents.record(wanted))
-    outcome = deliver(Wanted(pid, datablock), long_term_storage(), buckets.retrieval(), folder, deadline())
-    if outcome is None:
-        return False
-    # A copy of an earlier retrieval is to live as long as one that was just made.
-    if isinstance(outcome, Delivered) and not renew(outcome.key, buckets.retrieval(), deadline()):
-        return False
-    if isinstance(outcome, Refused):
-        why = outcome.reason.message
-        alarms.sound(Alarm.DATABLOCKS_DAMAGED, "a datablock is refused", archive_id=outcome.archive_id, reason=why)
-        folder.save(documents.refused(wanted), outcome)
-    else:
-        folder.save(documents.delivered(wanted), outcome)
-    return True
-
-
-def _recall_again(pid: str, wanted: WantedDatablock, lts: LongTermStorage) -> bool:
-    """Ask for a datablock that went back to tape before it was read to its end. False when it need not be."""
-    stored = lts.stored(wanted.archive_id)
-    if stored is None or stored.state is TapeState.READABLE:
-        return False
-    if already_delivered(pid, stored, buckets.retrieval()):
-        return False
-    lts.recall(wanted.archive_id, settings().retrieval_days)
-    return True

@@ -5,31 +5,14 @@ A retrieve job is also given the links to everything that was proven, also of da
 a script that downloads it.
 """
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from typing import Any
-
-import orjson
-
-from archiver.aws import step_functions
-from archiver.errors import Reason
-from archiver.keys import Keys
-from archiver.models.datablocks import Download
-from archiver.models.states import JobBegun, JobEnded, JobKind, JobReported, Run, RunOutcome
-from archiver.reporting import failures, job_status, lifecycle, outcomes
-from archiver.retrieve import documents, download_script, extraction, job_result, links
-from archiver.retrieve.delivery import Delivered
+from archiver.models.states import JobEnded, JobKind, JobReported
+from archiver.reporting import failures, job_status
+from archiver.reporting.outcomes import outcome_of_run
+from archiver.retrieve.handing_out import result_of
 from archiver.scicat import JobStatus, catalogue
 from archiver.step import step
-from archiver.storage import buckets
-from archiver.storage.documents import JOB, OUTCOME, UNTOLD, WANTED
+from archiver.storage.documents import JOB, UNTOLD
 from archiver.storage.run_folder import RunFolder
-
-# Notes on datablocks are read so many at once: a job may have thousands.
-_READERS = 16
-# The download script repeats so many of the datasets that failed.
-_NAMED_DATASETS = 100
 
 
 @step
@@ -40,94 +23,15 @@ def handler(ended: JobEnded) -> JobReported:
     if begun is None:
         status, message = job_status.job_refused(why or failures.reason_of_silence(None))
     else:
-        ends = [_outcome(begun, run, why) for run in begun.runs]
+        ends = [outcome_of_run(begun, run, why) for run in begun.runs]
         pending = next((end for end in ends if end.outcome == "pending"), None)
         if pending is not None:
             return JobReported(status=pending.outcome, message=f"{pending.pid}: {pending.message}")
         status, message = job_status.job_report(begun.kind, ends)
         if begun.kind is JobKind.RETRIEVE:
-            result = _result(begun, ends)
+            result = result_of(begun, ends)
     reported = JobReported(status=status, message=message)
     if not catalogue().update_job(ended.job_id, JobStatus(status), message, result):
         # SciCat will call the job unfinished for ever: no sweep need come back to it.
         RunFolder(ended.job_id).save(UNTOLD, reported)
     return reported
-
-
-def _outcome(begun: JobBegun, run: Run, why: Reason | None) -> RunOutcome:
-    """What the run wrote down; else why the job, or the run's execution, ended before it could.
-
-    A retrieval that could not tell SciCat how it failed has it told here.
-    """
-    arn = step_functions.execution_arn(step_functions.machine_of_run(begun.kind), run.run_id)
-    written, status = _written(run), None
-    if written is None:
-        status = step_functions.status(arn)
-        # It may have ended since: what ended has written all that it will.
-        written = _written(run) if status != "RUNNING" else None
-    if written is not None and written.reported:
-        return written
-    if written is not None:
-        return outcomes.report_retrieval(run, arn, failures.reason_written(written))
-    reason = why or failures.reason_of_silence(status)
-    if status == "RUNNING":
-        return lifecycle.outcome_of(run.pid, reason)
-    if begun.kind is JobKind.RETRIEVE:
-        return outcomes.report_retrieval(run, arn, reason)
-    outcomes.leave_to_sweep(run, arn, reason)
-    return lifecycle.outcome_of(run.pid, reason)
-
-
-def _written(run: Run) -> RunOutcome | None:
-    return RunFolder(run.run_id).load(OUTCOME)
-
-
-def _result(begun: JobBegun, ends: Sequence[RunOutcome]) -> dict[str, Any] | None:
-    """SciCat's ``jobResultObject``; None when there is nothing to download."""
-    now = datetime.now(UTC)
-    downloads = [download for run in begun.runs for download in _downloads(run, now)]
-    if not downloads:
-        return None
-    failed = [one for one in ends if one.outcome != "done"]
-    not_retrieved = [f"{one.pid}: {one.code}: {one.message}" for one in failed[:_NAMED_DATASETS]]
-    result = job_result.short(begun.job_id, downloads, not_retrieved)
-    if result is not None:
-        return result
-    listing, rows = Keys.result(begun.job_id), Keys.downloads(begun.job_id)
-    buckets.retrieval().put(listing, orjson.dumps({"result": job_result.listed(downloads)}))
-    buckets.retrieval().put(rows, download_script.rows(downloads).encode(), content_type="text/tab-separated-values")
-    return job_result.long(begun.job_id, downloads, not_retrieved, _url(listing, now), _url(rows, now))
-
-
-def _downloads(run: Run, now: datetime) -> list[Download]:
-    """What can be downloaded of a run, whether or not all of it came through."""
-    selected = extraction.tars_of(run.run_id)
-    if selected is not None:
-        made = [(tar, Delivered(tar.key, tar.packed_size, tar.crc64nvme)) for tar in selected]
-        return [_download(run, tar.key, delivered, tar.size, now) for tar, delivered in made]
-    folder = RunFolder(run.run_id)
-    names = set(folder.names(documents.DELIVERED))
-    wanted = {documents.delivered(one).name: one for one in folder.load(WANTED) or ()}
-    there = [name for name in wanted if name in names]
-    with ThreadPoolExecutor(_READERS) as readers:
-        notes = readers.map(lambda name: folder.need(documents.delivered(wanted[name])), there)
-        named = ((wanted[name], note) for name, note in zip(there, notes, strict=True))
-        return [_download(run, one.archive_id, note, one.size, now) for one, note in named]
-
-
-def _download(run: Run, archive_id: str, delivered: Delivered, unpacked_size: int, now: datetime) -> Download:
-    link = links.issue(delivered.key, run.pid, now)
-    return Download(
-        pid=run.pid,
-        archive_id=archive_id,
-        size=delivered.size,
-        unpacked_size=unpacked_size,
-        crc64nvme=delivered.crc64nvme,
-        url=links.url(link),
-        expires=link.expires,
-    )
-
-
-def _url(key: str, now: datetime) -> str:
-    """A link to a list of the job, which belongs to no dataset alone."""
-    return links.url(links.issue(key, "", now))

@@ -4,15 +4,13 @@ Raises DatasetRejected naming the first hundred files that are missing, extra, o
 and for a folder that another dataset was dropped in since. What is odd but may stand is remarked.
 """
 
-from collections.abc import Iterable, Iterator
-
 from archiver.archive import matching
 from archiver.archive.fingerprint import Fingerprint
 from archiver.errors import Code, DatasetRejected
 from archiver.keys import Keys
 from archiver.log import logger
 from archiver.models import file_lists
-from archiver.models.files import SourceFile, Upload
+from archiver.models.files import Upload
 from archiver.models.states import Run, RunMatched, Snapshot
 from archiver.reporting.warnings import WARNINGS, FileRemarks, Remark, size_remarks
 from archiver.scicat import catalogue
@@ -20,13 +18,7 @@ from archiver.step import step
 from archiver.storage import sources
 from archiver.storage.documents import SNAPSHOT
 from archiver.storage.run_folder import RunFolder
-from archiver.uploads import registry
-from archiver.uploads.known_files import Pins
-
-_CHANGED = (
-    "Files were replaced, added or taken away after the upload was declared complete. "
-    "Please upload what is not right, and declare it complete once more."
-)
+from archiver.uploads.pins import unchanged
 
 
 @step
@@ -43,7 +35,7 @@ def handler(run: Run) -> RunMatched:
         upload.prefix,
         others_stay=upload.prefix.startswith(Keys.DROPS),
     )
-    entries, size = folder.write_files(noticed.watch(_unchanged(run.pid, upload, matched)))
+    entries, size = folder.write_files(noticed.watch(unchanged(run.pid, upload, matched)))
     sums = size_remarks(dataset.totals.size, fingerprint.sizes, size)
     _remark(folder, [*noticed.remarks(folder.files(0, entries)), *sums])
     snapshot = Snapshot(
@@ -58,24 +50,6 @@ def _upload(pid: str) -> Upload:
     if not sources.owns_upload(pid, upload):
         raise DatasetRejected(Code.BAD_DROP, f"Another dataset was dropped in {upload.prefix} since.")
     return upload
-
-
-def _unchanged(pid: str, upload: Upload, matched: Iterable[SourceFile]) -> Iterator[SourceFile]:
-    """The same files. Raises DatasetRejected when they are not those that were declared complete, where any were."""
-    declared = None if upload.prefix.startswith(Keys.DROPS) else registry.upload(pid)
-    if declared is None or declared.pinned is None:
-        yield from matched
-        return
-    pins = Pins(pid, declared.pinned)
-    there, changed = 0, []
-    for file in matched:
-        if file.etag:
-            there += 1
-            if not pins.have(file.path, file.size, file.etag):
-                changed.append(file.path)
-        yield file
-    if changed or there != pins.files:
-        raise DatasetRejected(Code.CHANGED_AFTER_VALIDATE, _CHANGED, changed)
 
 
 def _remark(folder: RunFolder, remarks: list[Remark]) -> None:

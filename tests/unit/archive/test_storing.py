@@ -208,7 +208,7 @@ def test_g10_after_four_days_the_run_gives_up(dataset: ADataset, s3_faults: S3Fa
     s3_faults.refuse("*", "ServiceUnavailable", 503, bucket="lts", times=ALWAYS)
     with time_machine.travel(NOW, tick=False) as clock:
         hand_over(dataset)
-        clock.shift(storing.PATIENCE)
+        clock.shift(storing.HAND_OVER_TIMEOUT)
         assert refusal(dataset).reason.code is Code.LTS_DEADLINE
 
 

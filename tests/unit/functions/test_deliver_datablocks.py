@@ -126,7 +126,7 @@ def test_a_datablock_that_went_back_to_tape_is_asked_for_again_and_the_others_ar
 
 def test_a_share_that_runs_out_of_time_is_not_done(tars: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     assert tars
-    monkeypatch.setattr("functions.deliver_datablocks.app.deliver", lambda *_: None)
+    monkeypatch.setattr("archiver.retrieve.settling.deliver", lambda *_: None)
     monkeypatch.setattr("functions.deliver_datablocks.app.deadline", lambda: 0.0)
     assert not deliver()
 

@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from botocore.exceptions import ClientError
 
+from archiver.archive import restoring
 from archiver.aws import clients
 from archiver.errors import Code, ServiceRefused
 from functions.restore_uploads import app as restore_uploads
@@ -94,14 +95,14 @@ def test_d11_uploads_that_do_not_come_back_are_told_as_landing_offline(
     tape: Tape, clock: time_machine.Traveller
 ) -> None:
     state = restore(tape)
-    clock.shift(restore_uploads.PATIENCE + timedelta(seconds=1))
+    clock.shift(restoring.RESTORE_TIMEOUT + timedelta(seconds=1))
     with pytest.raises(ServiceRefused) as refused:
         restore(tape, state)
     assert (refused.value.reason.code, refused.value.reason.files) == (Code.LANDING_OFFLINE, ("a.mrc",))
 
 
 def test_d11_a_call_without_time_left_says_where_it_stopped(tape: Tape, environment: pytest.MonkeyPatch) -> None:
-    environment.setattr(restore_uploads, "deadline", lambda: 0.0)
+    environment.setattr(restoring, "deadline", lambda: 0.0)
     state = restore(tape)
     assert (state["asked"], state["readable"], state["wait_seconds"]) == (0, 0, 2)
 

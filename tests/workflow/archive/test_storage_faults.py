@@ -273,7 +273,7 @@ def test_g10_a_storage_that_comes_back_after_days_gets_the_dataset(
 def test_g10_a_storage_that_does_not_come_back_ends_the_run(
     workflows: Workflows, dataset: ADataset, s3_faults: S3Faults, environment: pytest.MonkeyPatch
 ) -> None:
-    environment.setattr("archiver.archive.storing.PATIENCE", timedelta())
+    environment.setattr("archiver.archive.storing.HAND_OVER_TIMEOUT", timedelta())
     s3_faults.refuse("*", "ServiceUnavailable", 503, bucket="lts", times=ALWAYS)
     before = dataset.landing()
     assert archive(workflows, dataset) == "finishedUnsuccessful"

@@ -22,7 +22,7 @@ from archiver.models.documents import Document
 from archiver.packaging import Folder
 
 # Longer than a maintenance of three days.
-PATIENCE = timedelta(days=4)
+HAND_OVER_TIMEOUT = timedelta(days=4)
 # Each of four workers looks: for them all it is some hundred looks, not a thousand, in four days.
 _LONGEST_WAIT = timedelta(hours=1)
 # A copy that was recalled is only read once.
@@ -73,7 +73,7 @@ class HandOver:
         """Hand a worker's share over. None when all are proven, else in how many seconds to call again.
 
         Raises ServiceRefused: LTS_VERIFY when two copies of a tar proved wrong, LTS_DEADLINE when the storage was
-        waited for as long as PATIENCE, and what ``LongTermStorage.store`` raises.
+        waited for as long as HAND_OVER_TIMEOUT, and what ``LongTermStorage.store`` raises.
         """
         note = Document(f"hand_over/waits/{lane:06d}.json", Waiting)
         try:
@@ -169,7 +169,7 @@ class HandOver:
         now = datetime.now(UTC)
         waiting = self.folder.load(note)
         since = (waiting.since if waiting else None) or now
-        if now - since >= PATIENCE:
+        if now - since >= HAND_OVER_TIMEOUT:
             raise ServiceRefused(Code.LTS_DEADLINE, f"The long-term storage was waited for since {since}. {why}")
         self.folder.save(note, Waiting(since))
         return round(wait_after(now - since, _LONGEST_WAIT).total_seconds())

@@ -1,9 +1,10 @@
-"""How a run failed: written down first, then told to SciCat."""
+"""How a run ended: written down first, then told to SciCat."""
 
+from archiver.aws import step_functions
 from archiver.errors import Code, DatasetRejected, Reason
 from archiver.log import logger
-from archiver.models.states import Lease, Run, RunOutcome
-from archiver.reporting import archived
+from archiver.models.states import JobBegun, JobKind, Lease, Run, RunOutcome
+from archiver.reporting import archived, failures, lifecycle
 from archiver.reporting.lifecycle import Lifecycle, outcome_of, retrieve_report
 from archiver.storage import leases
 from archiver.storage.documents import OUTCOME
@@ -40,3 +41,31 @@ def leave_to_sweep(run: Run, execution_arn: str, reason: Reason) -> bool:
     RunFolder(run.run_id).save(OUTCOME, outcome_of(run.pid, reason))
     lease = Lease(run_id=run.run_id, execution_arn=execution_arn)
     return leases.take_lease(run.pid, lease, ended=lambda _: False) is None
+
+
+def outcome_of_run(begun: JobBegun, run: Run, why: Reason | None) -> RunOutcome:
+    """What the run wrote down; else why the job, or the run's execution, ended before it could.
+
+    A retrieval that could not tell SciCat how it failed has it told here.
+    """
+    arn = step_functions.execution_arn(step_functions.machine_of_run(begun.kind), run.run_id)
+    written, status = _written(run), None
+    if written is None:
+        status = step_functions.status(arn)
+        # It may have ended since: what ended has written all that it will.
+        written = _written(run) if status != "RUNNING" else None
+    if written is not None and written.reported:
+        return written
+    if written is not None:
+        return report_retrieval(run, arn, failures.reason_written(written))
+    reason = why or failures.reason_of_silence(status)
+    if status == "RUNNING":
+        return lifecycle.outcome_of(run.pid, reason)
+    if begun.kind is JobKind.RETRIEVE:
+        return report_retrieval(run, arn, reason)
+    leave_to_sweep(run, arn, reason)
+    return lifecycle.outcome_of(run.pid, reason)
+
+
+def _written(run: Run) -> RunOutcome | None:
+    return RunFolder(run.run_id).load(OUTCOME)
