@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import batched, islice
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -13,6 +14,7 @@ from archiver.storage import buckets
 # A page of the file list: one small object each, so that any datablock's files are found without reading the rest.
 FILES_PER_PAGE = 5_000
 _FILES = TypeAdapter(list[SourceFile])
+_adapters: dict[object, TypeAdapter[Any]] = {}
 
 
 class RunFolder:
@@ -37,11 +39,11 @@ class RunFolder:
     def load[T](self, document: Document[T]) -> T | None:
         """What a document holds, or None when it was not written (yet)."""
         body = self.read(document.name)
-        return None if body is None else TypeAdapter(document.kind).validate_json(body)
+        return None if body is None else _adapter(document.kind).validate_json(body)
 
     def save[T](self, document: Document[T], value: T) -> None:
         """Write a document, or replace it."""
-        self.write(document.name, TypeAdapter(type(value)).dump_json(value))
+        self.write(document.name, _adapter(type(value)).dump_json(value))
 
     def need[T](self, document: Document[T]) -> T:
         """A document that an earlier step must have written. Raises LookupError when it did not."""
@@ -70,6 +72,14 @@ class RunFolder:
         while files := _FILES.validate_json(self.read(_page(page)) or b"[]"):
             yield from files
             page += 1
+
+
+def _adapter[T](kind: type[T]) -> TypeAdapter[T]:
+    """How a kind of document is read and written; making it takes longer than that."""
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    adapter: TypeAdapter[T] = _adapters[kind]
+    return adapter
 
 
 def _page(number: int) -> str:
