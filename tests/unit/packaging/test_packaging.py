@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archiver import packaging
+from archiver.aws.s3 import PinnedRange
 from archiver.checksums import crc64nvme
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models.datablocks import SealedDatablock
@@ -29,7 +30,7 @@ from archiver.models.documents import Document
 from archiver.models.files import SourceFile
 from archiver.packaging import Packager, SliceOfDatablock, Source, slices, transfers
 from archiver.tar.format import ATTRIBUTES, MANIFEST, own_path
-from archiver.tar.layout import Limits, layout_of
+from archiver.tar.layout import Limits, Part, layout_of
 from tests.support.memory_bucket import MemoryBucket, MemoryFolder, crc64nvme_of, etag_of
 
 # A thousand times smaller than in earnest.
@@ -572,3 +573,15 @@ def test_e05_nothing_is_written_to_the_disk(monkeypatch: pytest.MonkeyPatch) -> 
     bench = Bench(three_files())
     bench.build()
     assert len(bench.tars()) == 1
+
+
+def test_a_part_of_another_length_is_copied_again() -> None:
+    landing, staging = MemoryBucket("landing"), MemoryBucket("staging")
+    landing.put("any", any_body(100))
+    upload_id = staging.create_upload("tar")
+    staging.upload_part("tar", upload_id, 1, b"short", crc64nvme(b"short"))
+    source = PinnedRange(landing, "any", etag_of(any_body(100)), 0, 100, "any")
+
+    slices.DatablockUpload(staging, "tar", upload_id).copy(Part(1, 0, 100, copied=True), source)
+
+    assert [part.size for part in staging.parts("tar", upload_id)] == [100]

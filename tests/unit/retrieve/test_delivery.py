@@ -213,6 +213,26 @@ def test_g07_truncated_datablock_is_refused_before_it_is_read(shelf: Shelf, body
     assert shelf.bytes_read == 0
 
 
+def test_a_tar_of_another_checksum_than_recorded_is_refused_before_it_is_read(shelf: Shelf) -> None:
+    recorded = {"crc64nvme": crc64nvme_to_base64(crc64nvme(b"other bytes"))}
+    shelf.s3.put_object(Bucket="lts", Key=KEY, Body=TAR, Metadata=recorded, ChecksumAlgorithm="CRC64NVME")
+    assert refusal_of(shelf) == (Code.CORRUPT_DATABLOCK, tuple(sorted(FILES)))
+    assert shelf.bytes_read == 0
+
+
+def test_a_tar_that_is_replaced_between_two_calls_is_read_from_its_beginning(shelf: Shelf) -> None:
+    assert shelf.deliver(deadline=time.monotonic()) is None
+    bucket = Bucket(shelf.s3, "lts")
+    upload = bucket.create_upload(KEY, metadata={"crc64nvme": CHECKSUM})
+    part = bucket.upload_part(KEY, upload, 1, TAR, crc64nvme(TAR))
+    there = bucket.head(KEY)
+    assert there is not None
+    bucket.complete_upload(KEY, upload, [part], CHECKSUM, replaces=there.etag)
+    shelf.bytes_read = 0
+    assert shelf.deliver() == Delivered(COPY, len(TAR), CHECKSUM)
+    assert shelf.bytes_read == len(TAR)
+
+
 def test_lost_datablock_is_refused_with_all_its_files(shelf: Shelf) -> None:
     shelf.s3.delete_object(Bucket="lts", Key=KEY)
     assert refusal_of(shelf) == (Code.CORRUPT_DATABLOCK, tuple(sorted(FILES)))
