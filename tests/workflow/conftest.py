@@ -60,7 +60,8 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_stepfunctions import SFNClient
 
-_PATIENCE_SECONDS = 60.0
+# Shorter than a whole test may take (pytest's timeout), and long enough for an execution on a busy machine.
+_PATIENCE_SECONDS = 240.0
 
 type Handler = Callable[[Any, LambdaContext], Any]
 
