@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any
 
 from archiver.aws.multipart import part_ranges
-from archiver.aws.s3 import Bucket, PinnedRange
+from archiver.aws.s3 import Bucket
+from archiver.aws.s3_uploads import PinnedRange
 from archiver.checksums import crc64nvme
 from archiver.lts.long_term_storage import STREAMED_PART, STREAMS
 from archiver.models.files import SourceFile

@@ -21,7 +21,8 @@ from botocore.exceptions import ClientError
 
 from archiver import scicat
 from archiver.aws import secrets
-from archiver.aws.s3 import Bucket, ObjectHead
+from archiver.aws.s3 import Bucket
+from archiver.aws.s3_requests import ObjectHead
 from archiver.lts import long_term_storage
 from archiver.lts.long_term_storage import LongTermStorage
 from archiver.models.files import S3Object

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import override
 
-from archiver.aws.s3 import Bucket, PinnedRange, UploadedPart
+from archiver.aws.s3 import Bucket
+from archiver.aws.s3_uploads import PinnedRange, UploadedPart
 from archiver.models.files import SourceFile
 from archiver.packaging import Packager, Source
 from archiver.tar.layout import Limits

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import override
 
 from archiver.aws import clients
-from archiver.aws.s3 import Bucket, PinnedRange, UploadedPart
+from archiver.aws.s3 import Bucket
+from archiver.aws.s3_uploads import PinnedRange, UploadedPart
 from archiver.models.files import SourceFile
 from archiver.packaging import Packager, Source
 from archiver.tar.layout import Limits

@@ -17,7 +17,8 @@ import pytest
 
 from archiver import packaging
 from archiver.aws import clients
-from archiver.aws.s3 import Bucket, PinnedRange
+from archiver.aws.s3 import Bucket
+from archiver.aws.s3_uploads import PinnedRange
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models.documents import Document

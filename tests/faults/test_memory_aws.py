@@ -9,7 +9,8 @@ import boto3
 import pytest
 
 from archiver.aws import clients
-from archiver.aws.s3 import Bucket, PinnedRange
+from archiver.aws.s3 import Bucket
+from archiver.aws.s3_uploads import PinnedRange
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models.documents import Document

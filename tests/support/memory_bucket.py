@@ -11,7 +11,9 @@ from typing import Any, override
 
 from pydantic import TypeAdapter
 
-from archiver.aws.s3 import READINGS, Bucket, ObjectHead, PinnedRange, UploadedPart
+from archiver.aws.s3 import Bucket
+from archiver.aws.s3_requests import READINGS, ObjectHead
+from archiver.aws.s3_uploads import PinnedRange, UploadedPart
 from archiver.aws.stored_checksums import StoredChecksum
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused

@@ -21,7 +21,8 @@ from moto import mock_aws
 from urllib3.exceptions import ProtocolError
 
 from archiver.aws import s3
-from archiver.aws.s3 import Bucket, BucketElsewhere, PinnedRange, UploadedPart
+from archiver.aws.s3 import Bucket, BucketElsewhere
+from archiver.aws.s3_uploads import PinnedRange, UploadedPart
 from archiver.aws.stored_checksums import StoredChecksum
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused, ServiceUnavailable

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from archiver.aws.s3 import UploadedPart
+from archiver.aws.s3_uploads import UploadedPart
 from archiver.settings import MIB
 
 # S3's own limit (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html).

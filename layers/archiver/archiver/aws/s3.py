@@ -1,13 +1,11 @@
-"""The S3 wire: one bucket, the calls the service makes of it, and what each failure means."""
+"""The S3 wire: one bucket, and the calls that the service makes of its objects."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Literal, override
-from urllib.parse import quote, unquote_plus
+from urllib.parse import quote
 
 import stamina
 from botocore.exceptions import (
@@ -20,102 +18,40 @@ from archiver.aws.clients import SDK_ERRORS
 from archiver.aws.s3_errors import (
     ABSENT,
     BROKEN_BODY,
-    CHANGED,
     CONDITION_FAILED,
     KEY_REFUSED,
-    NO_CREDENTIALS,
     NO_EXPEDITED,
-    NO_UPLOAD,
-    NOT_ANSWERED,
     NOTHING_TO_RESTORE,
-    OFFLINE,
-    REFUSALS,
-    SKEWED,
-    TRY_LATER,
     UNREADABLE,
-    WRONG_DIGEST,
     ShortBodyError,
     action_of,
     code_of,
-    encryption_key_of,
-    status_of,
 )
+from archiver.aws.s3_requests import READINGS, sent, unquoted
+from archiver.aws.s3_uploads import MultipartUploads
 from archiver.aws.stored_checksums import Comparison, StoredChecksum, stored_checksums
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
-from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
-from archiver.models.files import OpenUpload, S3Object
+from archiver.errors import ServiceRefused, ServiceUnavailable
+from archiver.models.files import S3Object
 from archiver.names import fits_xml
 
 if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import CompletedPartTypeDef, ObjectIdentifierTypeDef
+    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 # No key has it: what begins with a prefix stands before the prefix and this.
 LAST_CHARACTER = "\U0010ffff"
 MAX_KEYS_PER_DELETE = 1000  # DeleteObjects' own limit
-# How often bytes that were altered on their way are asked for, or sent, before anybody is told.
-READINGS = 3
 # Parts whose lengths are asked for at the same time.
 _LENGTHS_AT_ONCE = 8
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectHead:
-    """What HEAD says. ``crc64nvme`` is base64 and of the whole object; ``restore`` the raw ``x-amz-restore``."""
-
-    size: int
-    etag: str
-    modified: datetime
-    crc64nvme: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    storage_class: str = "STANDARD"
-    restore: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class UploadedPart:
-    """One part of a multipart upload that S3 has; ``crc64nvme`` in base64, empty if S3 did not say."""
-
-    number: int
-    etag: str
-    size: int
-    crc64nvme: str
-
-
-@dataclass(frozen=True, slots=True)
-class PinnedRange:
-    """Some bytes of an object as it was when its ETag was noted; ``name`` is what users call the object."""
-
-    bucket: "Bucket"
-    key: str
-    etag: str
-    start: int
-    length: int
-    name: str
-
-
-class Bucket:
+class Bucket(MultipartUploads):
     """One bucket. Every method raises only the three exceptions of ``errors`` (and ValueError where said).
 
     ``unavailable`` is the code when S3 does not answer; ``offline`` when an archived object is read;
     ``changed`` when an object is no longer the one whose ETag was noted: the user's doing in the landing
     bucket (DatasetRejected, the default), a system's in any other (ServiceRefused).
     """
-
-    def __init__(
-        self,
-        client: "S3Client",
-        name: str,
-        unavailable: Code = Code.S3_UNAVAILABLE,
-        *,
-        offline: Code = Code.LANDING_OFFLINE,
-        changed: Code = Code.CHANGED_AFTER_VALIDATE,
-    ) -> None:
-        self.name = name
-        self._client = client
-        self._unavailable = unavailable
-        self._offline = offline
-        self._changed = changed
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[S3Object]:
         """Every object under ``prefix`` after the key ``start_after``, in the order of the keys' UTF-8 bytes.
@@ -133,7 +69,7 @@ class Bucket:
                 yield S3Object(
                     key=last,
                     size=found["Size"],
-                    etag=_unquoted(found["ETag"]),
+                    etag=unquoted(found["ETag"]),
                     storage_class=found.get("StorageClass", "STANDARD"),
                     modified=found["LastModified"],
                 )
@@ -153,24 +89,6 @@ class Bucket:
             passed = [one["Key"] for one in page.get("Contents", ())] + [folder + LAST_CHARACTER for folder in found]
             after = max([after, *passed], key=str.encode)
             more = page["IsTruncated"]
-
-    def head(self, key: str) -> ObjectHead | None:
-        """What the object is, or None when there is none."""
-        try:
-            answer = self._client.head_object(Bucket=self.name, Key=key, ChecksumMode="ENABLED")
-        except SDK_ERRORS as error:
-            if code_of(error) in ABSENT:
-                return None
-            raise self._failure(error, key) from error
-        return ObjectHead(
-            size=answer["ContentLength"],
-            etag=_unquoted(answer["ETag"]),
-            modified=answer["LastModified"],
-            crc64nvme=answer.get("ChecksumCRC64NVME"),
-            metadata=answer["Metadata"],
-            storage_class=answer.get("StorageClass", "STANDARD"),
-            restore=answer.get("Restore"),
-        )
 
     def read(self, key: str, limit: int) -> bytes | None:
         """A small document, or None when there is none. Raises ValueError when it has more than ``limit`` bytes."""
@@ -268,7 +186,7 @@ class Bucket:
             **condition,
         )
         try:
-            _sent(put, key)
+            sent(put, key)
         except SDK_ERRORS as error:
             # What is gone has no ETag to match: S3 answers 404 then.
             if condition and code_of(error) in CONDITION_FAILED | ABSENT:
@@ -326,143 +244,6 @@ class Bucket:
 
     # Multipart uploads whose checksum is the CRC64NVME of the whole object
 
-    def create_upload(
-        self, key: str, *, storage_class: str | None = None, metadata: Mapping[str, str] | None = None
-    ) -> str:
-        """Begin a multipart upload; returns its id."""
-        extra: dict[str, Any] = {"StorageClass": storage_class} if storage_class else {}
-        try:
-            answer = self._client.create_multipart_upload(
-                Bucket=self.name,
-                Key=key,
-                ContentType="application/x-tar",
-                ChecksumAlgorithm="CRC64NVME",
-                ChecksumType="FULL_OBJECT",
-                Metadata=metadata or {},
-                **extra,
-            )
-        except SDK_ERRORS as error:
-            raise self._failure(error, key) from error
-        return answer["UploadId"]
-
-    def upload_part(self, key: str, upload_id: str, number: int, body: bytes, crc64nvme: int) -> UploadedPart:
-        """Send one part. Raises ServiceRefused(TRANSPORT_CORRUPTION) when its bytes do not arrive with this CRC."""
-        crc = crc64nvme_to_base64(crc64nvme)
-        upload = partial(
-            self._client.upload_part,
-            Bucket=self.name,
-            Key=key,
-            UploadId=upload_id,
-            PartNumber=number,
-            Body=body,
-            ChecksumCRC64NVME=crc,
-        )
-        try:
-            answer = _sent(upload, key)
-        except SDK_ERRORS as error:
-            raise self._failure(error, key) from error
-        metering.count("sent", len(body))
-        return UploadedPart(number, _unquoted(answer["ETag"]), len(body), crc)
-
-    def copy_part(self, key: str, upload_id: str, number: int, source: PinnedRange) -> UploadedPart:
-        """Let S3 copy one part from another object, pinned by its ETag; for that one it raises as its ``get`` does."""
-        try:
-            answer = self._client.upload_part_copy(
-                Bucket=self.name,
-                Key=key,
-                UploadId=upload_id,
-                PartNumber=number,
-                CopySource={"Bucket": source.bucket.name, "Key": source.key},
-                CopySourceIfMatch=f'"{source.etag}"',
-                CopySourceRange=f"bytes={source.start}-{source.start + source.length - 1}",
-            )["CopyPartResult"]
-        except SDK_ERRORS as error:
-            if code_of(error) in CHANGED | OFFLINE:
-                raise source.bucket._pinned_failure(error, source.name) from error  # noqa: SLF001 - the same class
-            raise self._failure(error, f"{key} from s3://{source.bucket.name}/{source.key}") from error
-        metering.count("copied", source.length)
-        return UploadedPart(number, _unquoted(answer["ETag"]), source.length, answer.get("ChecksumCRC64NVME", ""))
-
-    def parts(self, key: str, upload_id: str) -> tuple[UploadedPart, ...]:
-        """The parts that S3 has of an upload, by number; none when there is no such upload."""
-        pages = self._client.get_paginator("list_parts").paginate(Bucket=self.name, Key=key, UploadId=upload_id)
-        try:
-            return tuple(
-                UploadedPart(
-                    part["PartNumber"], _unquoted(part["ETag"]), part["Size"], part.get("ChecksumCRC64NVME", "")
-                )
-                for page in pages
-                for part in page.get("Parts", ())
-            )
-        except SDK_ERRORS as error:
-            if code_of(error) in NO_UPLOAD:
-                return ()
-            raise self._failure(error, key) from error
-
-    def complete_upload(
-        self, key: str, upload_id: str, parts: Sequence[UploadedPart], crc64nvme: str, *, replaces: str | None = None
-    ) -> None:
-        """Make the object visible, if its bytes have this CRC64NVME (base64) and its key is free.
-
-        With ``replaces``, an ETag, it takes the place of the object that had it.
-
-        An object with the same checksum under the key is success: an earlier attempt ended here. Raises
-        ServiceRefused(PACK_DIGEST) for wrong bytes or a key taken by other bytes.
-        """
-        condition: Any = {"IfMatch": f'"{replaces}"'} if replaces else {"IfNoneMatch": "*"}
-        try:
-            self._client.complete_multipart_upload(
-                Bucket=self.name,
-                Key=key,
-                UploadId=upload_id,
-                **condition,
-                ChecksumCRC64NVME=crc64nvme,
-                ChecksumType="FULL_OBJECT",
-                MultipartUpload={"Parts": [_completed(part) for part in parts]},
-            )
-        except SDK_ERRORS as error:
-            if code_of(error) in CONDITION_FAILED | NO_UPLOAD:
-                there = self.head(key)
-                if there is not None and there.crc64nvme == crc64nvme:
-                    # Of two that brought the same bytes, the second still has its parts.
-                    self.abort_upload(key, upload_id)
-                    return
-                if there is not None:
-                    raise ServiceRefused(Code.PACK_DIGEST, f"Other bytes lie under {key} already.") from error
-            raise self._failure(error, key) from error
-
-    def abort_upload(self, key: str, upload_id: str) -> None:
-        """Forget an upload and its parts; one that is gone already is fine."""
-        try:
-            self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
-        except SDK_ERRORS as error:
-            if code_of(error) not in NO_UPLOAD:
-                raise self._failure(error, key) from error
-
-    def uploads(self, prefix: str) -> Iterator[tuple[str, str]]:
-        """Key and upload id of each unfinished multipart upload under ``prefix``."""
-        return ((upload.key, upload.upload_id) for upload in self.begun_uploads(prefix))
-
-    def begun_uploads(self, prefix: str) -> Iterator[OpenUpload]:
-        """Each unfinished multipart upload under ``prefix``, with the time at which it was begun."""
-        after: dict[str, str] = {}
-        more = True
-        while more:
-            ask = partial(self._client.list_multipart_uploads, Bucket=self.name, Prefix=prefix, EncodingType="url")
-            page = self._ask(partial(ask, **after), prefix)
-            # Not every service encodes them when it is asked to.
-            decoded = unquote_plus if page.get("EncodingType") == "url" else str
-            for upload in page.get("Uploads", ()):
-                yield OpenUpload(decoded(upload["Key"]), upload["UploadId"], upload["Initiated"])
-            more = page["IsTruncated"]
-            if more:
-                after = {"KeyMarker": decoded(page["NextKeyMarker"]), "UploadIdMarker": page["NextUploadIdMarker"]}
-
-    def abort_uploads(self, prefix: str) -> None:
-        """Forget every unfinished upload under ``prefix``."""
-        for key, upload_id in list(self.uploads(prefix)):
-            self.abort_upload(key, upload_id)
-
     # Archived objects, and links
 
     def is_readable(self, key: str, etag: str, name: str) -> bool:
@@ -505,62 +286,6 @@ class Bucket:
             ExpiresIn=seconds,
         )
 
-    def _ask[T](self, call: Callable[[], T], name: str) -> T:
-        """The answer to a call."""
-        try:
-            return call()
-        except SDK_ERRORS as error:
-            raise self._failure(error, name) from error
-
-    def _ask_unless[T](self, refused: Set[str], call: Callable[[], T], name: str) -> T | None:
-        """The answer to a call; None when S3 refuses it by one of the error codes ``refused``."""
-        try:
-            return call()
-        except SDK_ERRORS as error:
-            if code_of(error) in refused:
-                return None
-            raise self._failure(error, name) from error
-
-    def _refusal(self, refused: Set[str], call: Callable[[], object], name: str) -> str | None:
-        """The one of the error codes ``refused`` by which S3 refuses a call; None when it does what it is asked."""
-        try:
-            call()
-        except SDK_ERRORS as error:
-            if code_of(error) in refused:
-                return code_of(error)
-            raise self._failure(error, name) from error
-        return None
-
-    # What a failure means
-
-    def _pinned_failure(self, error: Exception, name: str) -> Exception:
-        if code_of(error) not in CHANGED:
-            return self._failure(error, name)
-        sentence = f"{name} was removed or replaced after it was checked."
-        if self._changed is Code.CHANGED_AFTER_VALIDATE:
-            return DatasetRejected(self._changed, sentence, [name])
-        return ServiceRefused(self._changed, sentence)
-
-    def _failure(self, error: Exception, name: str) -> Exception:
-        code, status = code_of(error), status_of(error)
-        said = (
-            f"{code or type(error).__name__} for {action_of(error)} s3://{self.name}/{name}{encryption_key_of(error)}"
-        )
-        if code in OFFLINE:
-            return ServiceRefused(self._offline, f"{name} is archived and cannot be read.", [name])
-        if isinstance(error, FlexibleChecksumError):
-            message = f"{name} was altered on its way from S3, {READINGS} times in a row."
-            return ServiceRefused(Code.TRANSPORT_CORRUPTION, message, [name])
-        if isinstance(error, NO_CREDENTIALS):
-            code = "AccessDenied"
-        for codes, means, sentence in REFUSALS:
-            if code in codes:
-                return ServiceRefused(means, f"{sentence}: {said}.")
-        if isinstance(error, NOT_ANSWERED) or code in TRY_LATER or status >= 500:
-            sentence = "This machine's clock is wrong" if code in SKEWED else "S3 did not answer"
-            return ServiceUnavailable(self._unavailable, f"{sentence}: {said}.")
-        return ServiceRefused(Code.INTERNAL, f"S3 refused the request: {said}.")
-
 
 class BucketElsewhere(Bucket):
     """A bucket of another service. Its access key is changed in two places, one after the other: that is waited for."""
@@ -571,24 +296,6 @@ class BucketElsewhere(Bucket):
             sentence = f"{self.name} does not take the access key; was it changed, or may it not do this"
             return ServiceUnavailable(self._unavailable, f"{sentence}? {code_of(error)} for {action_of(error)} {name}.")
         return super()._failure(error, name)
-
-
-def _arrived_wrong(error: Exception) -> bool:
-    return code_of(error) in WRONG_DIGEST
-
-
-def _sent[T](send: Callable[[], T], key: str) -> T:
-    """The answer to bytes that are sent with their checksum, and sent again when S3 says that others arrived.
-
-    Raises ServiceRefused(TRANSPORT_CORRUPTION) when they never arrive as they were sent.
-    """
-    try:
-        return stamina.RetryingCaller(attempts=READINGS, timeout=60)(_arrived_wrong, send)
-    except ClientError as error:
-        if not _arrived_wrong(error):
-            raise
-        message = f"{key} was altered on its way to S3, {READINGS} times in a row."
-        raise ServiceRefused(Code.TRANSPORT_CORRUPTION, message) from error
 
 
 def _is_confirmed(answer: Mapping[str, Any], body: bytes) -> bool:
@@ -610,14 +317,3 @@ def _is_confirmed(answer: Mapping[str, Any], body: bytes) -> bool:
 def _said(code: str) -> ClientError:
     """What S3 says of one object among many, as if it had been the only one."""
     return ClientError({"Error": {"Code": code}}, "DeleteObjects")
-
-
-def _unquoted(etag: str) -> str:
-    return etag.strip('"')
-
-
-def _completed(part: UploadedPart) -> "CompletedPartTypeDef":
-    completed: CompletedPartTypeDef = {"PartNumber": part.number, "ETag": f'"{part.etag}"'}
-    if part.crc64nvme:
-        completed["ChecksumCRC64NVME"] = part.crc64nvme
-    return completed

@@ -17,7 +17,9 @@ from typing import Final
 from archiver.aws import clients, secrets
 from archiver.aws.memory import reserve
 from archiver.aws.multipart import part_ranges, send_missing
-from archiver.aws.s3 import Bucket, BucketElsewhere, ObjectHead, PinnedRange, UploadedPart
+from archiver.aws.s3 import Bucket, BucketElsewhere
+from archiver.aws.s3_requests import ObjectHead
+from archiver.aws.s3_uploads import PinnedRange, UploadedPart
 from archiver.checksums import crc64nvme
 from archiver.errors import Code, ServiceRefused, ServiceUnavailable
 from archiver.models.datablocks import SealedDatablock

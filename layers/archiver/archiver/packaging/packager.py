@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from archiver.aws.s3 import READINGS, Bucket
+from archiver.aws.s3 import Bucket
+from archiver.aws.s3_requests import READINGS
 from archiver.checksums import FileFingerprint, combine_crc64nvme, crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, ServiceRefused
 from archiver.log import logger

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 
-from archiver.aws.s3 import Bucket, PinnedRange
+from archiver.aws.s3 import Bucket
+from archiver.aws.s3_uploads import PinnedRange
 from archiver.checksums import crc64nvme, crc64nvme_to_base64
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.packaging.bodies import Bodies

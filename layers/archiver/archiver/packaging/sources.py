@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Protocol
 
-from archiver.aws.s3 import READINGS, Bucket, PinnedRange
+from archiver.aws.s3 import Bucket
+from archiver.aws.s3_requests import READINGS
+from archiver.aws.s3_uploads import PinnedRange
 from archiver.aws.stored_checksums import StoredChecksum
 from archiver.errors import Code, ServiceRefused
 from archiver.models.files import SourceFile

@@ -19,7 +19,9 @@ import orjson
 
 from archiver.aws.memory import reserve
 from archiver.aws.multipart import part_ranges
-from archiver.aws.s3 import READINGS, Bucket, UploadedPart
+from archiver.aws.s3 import Bucket
+from archiver.aws.s3_requests import READINGS
+from archiver.aws.s3_uploads import UploadedPart
 from archiver.checksums import crc64nvme, crc64nvme_to_base64, hexadecimal
 from archiver.errors import Code, Reason, ServiceRefused, reason
 from archiver.keys import Keys

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
-from archiver.aws.s3 import Bucket, PinnedRange
+from archiver.aws.s3 import Bucket
+from archiver.aws.s3_uploads import PinnedRange
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.keys import Keys
 from archiver.lts.long_term_storage import LongTermStorage, TapeState
@@ -162,7 +163,8 @@ class _Tars:
     def read(self, file: SourceFile, start: int, length: int) -> bytes:
         """Some bytes of a file."""
         wanted = self.pinned(file, start, length)
-        return wanted.bucket.get(wanted.key, wanted.etag, wanted.start, wanted.length, wanted.name)
+        bucket = self.tars[self.located[file.path].archive_id].bucket
+        return bucket.get(wanted.key, wanted.etag, wanted.start, wanted.length, wanted.name)
 
     def stored_checksum(self, file: SourceFile) -> None:
         """There is none of the file alone."""

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from archiver.aws.multipart import part_ranges, send_missing
-from archiver.aws.s3 import Bucket, ObjectHead, PinnedRange, UploadedPart
+from archiver.aws.s3 import Bucket
+from archiver.aws.s3_requests import ObjectHead
+from archiver.aws.s3_uploads import PinnedRange, UploadedPart
 from archiver.errors import Code, ServiceRefused
 from archiver.settings import MIB
 
