@@ -81,7 +81,7 @@ class _Bare:
         """One request for each piece of each file, as the packager asks for them."""
         extents = self.layout.extents(0, self.layout.end)
         pieces = (piece for extent in extents for piece in extent.cut(READ_BYTES) if piece.length)
-        return [partial(_read, self._pinned(piece.file, piece.start, piece.length)) for piece in pieces]
+        return [partial(_read, self.landing, self._pinned(piece.file, piece.start, piece.length)) for piece in pieces]
 
     def send_parts(self, at_once: Iterable[Callable[[], object]]) -> tuple[float, str]:
         """Begin an upload, and have all its parts copied or sent; the seconds, and the upload."""
@@ -132,8 +132,8 @@ class _Bare:
         return PinnedRange(self.landing, self.prefix + file.path, file.etag, start, length, file.path)
 
 
-def _read(wanted: PinnedRange) -> int:
-    return len(wanted.bucket.get(wanted.key, wanted.etag, wanted.start, wanted.length))
+def _read(landing: Bucket, wanted: PinnedRange) -> int:
+    return len(landing.get(wanted.key, wanted.etag, wanted.start, wanted.length))
 
 
 def _seconds(requests: Iterable[Callable[[], object]], in_flight: int = IN_FLIGHT) -> float:

@@ -10,17 +10,12 @@ in staging, and SciCat is told once more.
 from archiver import alarms
 from archiver.alarms import Alarm
 from archiver.archive import runs
-from archiver.archive.clean_up import FOR_THE_SWEEP, Standing, archived_files, standing_of
-from archiver.aws import step_functions
-from archiver.errors import MAX_NAMED_FILES
-from archiver.ingest import Drop, leftovers
-from archiver.keys import Keys
-from archiver.log import logger
+from archiver.archive.clean_up import FOR_THE_SWEEP, Standing, empty_landing, standing_of
+from archiver.ingest import leftovers
 from archiver.models.states import Run
 from archiver.packaging import sealed_datablocks
-from archiver.settings import settings
 from archiver.step import step
-from archiver.storage import buckets, leases, sources
+from archiver.storage import buckets, leases
 from archiver.storage.documents import VERIFIED
 from archiver.storage.run_folder import RunFolder
 from archiver.uploads import quota
@@ -35,7 +30,9 @@ def handler(run: Run) -> Run:
         return run
     standing = standing_of(run, folder, verified)
     if standing is Standing.ARCHIVED:
-        _empty_landing(run, folder)
+        emptied = empty_landing(run.pid, folder)
+        if emptied is not None:
+            leftovers.tell_of_run(run, *emptied)
         buckets.staging().delete(datablock.key for datablock in sealed_datablocks(folder))
         runs.abort_uploads(run)  # one whose beginning nobody heard of, or that another worker's tar made needless
         quota.release(run.pid)
@@ -44,19 +41,3 @@ def handler(run: Run) -> Run:
     if standing not in FOR_THE_SWEEP:
         leases.release_lease(run.pid, run.run_id)
     return run
-
-
-def _empty_landing(run: Run, folder: RunFolder) -> None:
-    """Delete the files that are archived, and tell which others stay in a dropped folder."""
-    upload = sources.upload_of(run.pid)
-    if not sources.owns_upload(run.pid, upload):
-        return  # they are another dataset's now
-    left: list[str] = []
-    changed = buckets.landing().delete_unchanged(archived_files(upload, folder, left))
-    left += [found.key.removeprefix(upload.prefix) for found in changed]
-    if upload.prefix.startswith(Keys.DROPS):
-        execution_arn = step_functions.execution_arn(settings().archive_dataset_state_machine_arn, run.run_id)
-        drop = Drop(run_id=run.run_id, execution_arn=execution_arn, prefix=upload.prefix)
-        leftovers.tell(run.pid, run.job_id, drop, left)
-    elif left:
-        logger.warning("what came after the archive stays for the sweep", extra={"files": left[:MAX_NAMED_FILES]})

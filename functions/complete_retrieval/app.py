@@ -11,13 +11,11 @@ from archiver.reporting import archived
 from archiver.retrieve import documents
 from archiver.retrieve.delivery import Refused
 from archiver.retrieve.documents import PASSED_OVER
+from archiver.retrieve.settling import refusal_of
 from archiver.step import step
 from archiver.storage.documents import OUTCOME, WANTED
 from archiver.storage.run_folder import RunFolder
 from archiver.wording import counted
-
-# The message names so many datablocks with what is wrong; their files stand in a list of their own.
-NAMED_DATABLOCKS = 5
 
 
 @step
@@ -27,7 +25,7 @@ def handler(run: Run) -> RunOutcome:
     refused = [folder.need(Document(name, Refused)) for name in folder.names(documents.REFUSED)]
     delivered = set(folder.names(documents.DELIVERED))
     if refused:
-        raise _refusal(refused, len(delivered), len(wanted))
+        raise refusal_of(refused, len(delivered), len(wanted))
     missing = [one.archive_id for one in wanted if documents.delivered(one).name not in delivered]
     if missing:
         message = f"{len(missing)} of {counted(len(wanted), 'datablock')} went back to tape before they were read."
@@ -42,12 +40,3 @@ def handler(run: Run) -> RunOutcome:
     outcome = RunOutcome(pid=run.pid, outcome="done", code="retrieved", message=message)
     folder.save(OUTCOME, outcome)
     return outcome
-
-
-def _refusal(refused: list[Refused], delivered: int, wanted: int) -> ServiceRefused:
-    """What is wrong with which datablocks, and that the others are there."""
-    named = " ".join(one.reason.message for one in refused[:NAMED_DATABLOCKS])
-    more = f" And {len(refused) - NAMED_DATABLOCKS} more." if len(refused) > NAMED_DATABLOCKS else ""
-    message = f"{len(refused)} of {counted(wanted, 'datablock')} refused, {delivered} can be downloaded. {named}{more}"
-    files = [file for one in refused for file in one.reason.files]
-    return ServiceRefused(refused[0].reason.code, message, files, sum(one.reason.count for one in refused))

@@ -5,12 +5,9 @@ took the dataset over, also in between; DatasetRejected("catalogue_changed") whe
 longer the one that was archived, and DatasetRejected("dataset_unknown").
 """
 
-from archiver.archive import fingerprint
-from archiver.errors import Code, DatasetRejected
+from archiver.archive.registering import record_of, refuse_changed
 from archiver.models import catalogue_entries
-from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
-from archiver.models.datablocks import SealedDatablock
-from archiver.models.states import Run, Snapshot
+from archiver.models.states import Run
 from archiver.packaging import files_of, fingerprints_of
 from archiver.reporting import archived
 from archiver.scicat import catalogue
@@ -18,14 +15,13 @@ from archiver.step import step
 from archiver.storage import leases
 from archiver.storage.documents import SNAPSHOT, VERIFIED
 from archiver.storage.run_folder import RunFolder
-from archiver.tar.format import LAYOUT_VERSION
 
 
 @step
 def handler(run: Run) -> Run:
     leases.hold_lease(run.pid, run.run_id)
     folder = RunFolder(run.run_id)
-    _refuse_changed(run, folder.need(SNAPSHOT))
+    refuse_changed(run, folder.need(SNAPSHOT))
     known = {record.archive_id for record in archived.need_recorded(run.pid).datablocks}
     for datablock in folder.need(VERIFIED):
         fingerprints = {one.path: one for one in fingerprints_of(folder, datablock.number)}
@@ -34,24 +30,8 @@ def handler(run: Run) -> Run:
             catalogue_entries.recorded(file, fingerprints[file.path].sha256 if file.path in fingerprints else None)
             for file in files_of(folder, datablock.number)
         )
-        record = _record(datablock, files)
+        record = record_of(datablock, files)
         if record.archive_id not in known or catalogue().recorded_as(run.pid, record) is None:
             leases.hold_lease(run.pid, run.run_id)
             catalogue().add_datablock(run.pid, record)
     return run
-
-
-def _refuse_changed(run: Run, snapshot: Snapshot) -> None:
-    if catalogue().files_of(run.pid, fingerprint.fingerprint_of) != snapshot.catalogue:
-        raise DatasetRejected(Code.CATALOGUE_CHANGED, "The catalogue's list of files changed during the archiving.")
-
-
-def _record(datablock: SealedDatablock, files: tuple[CatalogueFile, ...]) -> CatalogueDatablock:
-    return CatalogueDatablock(
-        archive_id=datablock.key,
-        size=datablock.size,
-        packed_size=datablock.packed_size,
-        chk_alg="sha256",
-        version=LAYOUT_VERSION,
-        files=files,
-    )

@@ -6,13 +6,11 @@ and for a folder that another dataset was dropped in since. What is odd but may 
 
 from archiver.archive import matching
 from archiver.archive.fingerprint import Fingerprint
-from archiver.errors import Code, DatasetRejected
+from archiver.archive.snapshot import own_upload, write_warnings
 from archiver.keys import Keys
-from archiver.log import logger
 from archiver.models import file_lists
-from archiver.models.files import Upload
 from archiver.models.states import Run, RunMatched, Snapshot
-from archiver.reporting.warnings import WARNINGS, FileRemarks, Remark, size_remarks
+from archiver.reporting.warnings import FileRemarks, size_remarks
 from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.storage import sources
@@ -24,7 +22,7 @@ from archiver.uploads.pins import unchanged
 @step
 def handler(run: Run) -> RunMatched:
     dataset = catalogue().need_dataset(run.pid)
-    upload = _upload(run.pid)
+    upload = own_upload(run.pid)
     folder = RunFolder(run.run_id)
     listed = catalogue().files_of(run.pid, lambda files: file_lists.in_byte_order(files, folder))
     fingerprint, noticed = Fingerprint(), FileRemarks()
@@ -37,22 +35,9 @@ def handler(run: Run) -> RunMatched:
     )
     entries, size = folder.write_files(noticed.watch(unchanged(run.pid, upload, matched)))
     sums = size_remarks(dataset.totals.size, fingerprint.sizes, size)
-    _remark(folder, [*noticed.remarks(folder.files(0, entries)), *sums])
+    write_warnings(folder, [*noticed.remarks(folder.files(0, entries)), *sums])
     snapshot = Snapshot(
         prefix=upload.prefix, entries=entries, files=noticed.files, size=size, catalogue=fingerprint.hexadecimal
     )
     folder.save(SNAPSHOT, snapshot)
     return RunMatched(**run.model_dump(), offline=noticed.offline)
-
-
-def _upload(pid: str) -> Upload:
-    upload = sources.upload_of(pid)
-    if not sources.owns_upload(pid, upload):
-        raise DatasetRejected(Code.BAD_DROP, f"Another dataset was dropped in {upload.prefix} since.")
-    return upload
-
-
-def _remark(folder: RunFolder, remarks: list[Remark]) -> None:
-    for remark in remarks:
-        logger.warning(remark.message, extra={"remark": remark.code})
-    folder.save(WARNINGS, remarks)

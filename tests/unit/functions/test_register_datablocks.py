@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archiver.archive import registering
 from archiver.errors import DatasetRejected, ServiceRefused
 from archiver.models import catalogue_entries
 from archiver.models.catalogue import CatalogueFile
@@ -16,7 +17,6 @@ from archiver.models.files import SourceFile
 from archiver.scicat import catalogue
 from archiver.scicat.records import datablock_body
 from archiver.tar.layout import Limits, plan
-from functions.register_datablocks import app
 from functions.register_datablocks.app import handler
 from tests.support.account import LambdaContext
 from tests.support.catalogue import ANY_TIME
@@ -71,6 +71,6 @@ def test_f19_no_record_is_larger_than_the_plan_allows(names: list[str]) -> None:
         entries = files[planned.first : planned.first + planned.entries]
         listed = tuple(catalogue_entries.recorded(file, "0" * 64) for file in entries)
         sealed = SealedDatablock(planned.number, "any/key.tar", planned.files, planned.size, planned.packed_size, "any")
-        body = orjson.dumps(datablock_body(app._record(sealed, listed)))
+        body = orjson.dumps(datablock_body(registering.record_of(sealed, listed)))
         # Beside the files, a record says a few words of its tar.
         assert len(body) <= limits.catalogue_bytes + 200

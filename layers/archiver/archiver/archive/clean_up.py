@@ -67,7 +67,20 @@ def _is_told_again(run: Run, dataset: RecordedDataset) -> bool:
     return outcome is not None and outcome.outcome == "done" and archived.restore(dataset)
 
 
-def archived_files(upload: Upload, folder: RunFolder, left: list[str]) -> Iterator[S3Object]:
+def empty_landing(pid: str, folder: RunFolder) -> tuple[str, list[str]] | None:
+    """Delete the files that are archived; returns where they lay, and the paths of all others there.
+
+    None when they are another dataset's by now: then none is deleted.
+    """
+    upload = sources.upload_of(pid)
+    if not sources.owns_upload(pid, upload):
+        return None
+    left: list[str] = []
+    changed = buckets.landing().delete_unchanged(_archived_files(upload, folder, left))
+    return upload.prefix, left + [found.key.removeprefix(upload.prefix) for found in changed]
+
+
+def _archived_files(upload: Upload, folder: RunFolder, left: list[str]) -> Iterator[S3Object]:
     """The objects of the files that were read and are unchanged; ``left`` gets the paths of all others.
 
     Both sides stand in the keys' byte order.

@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 
+from archiver.aws import step_functions
 from archiver.errors import MAX_NAMED_FILES
 from archiver.ingest import Drop, DropStatus, drop_folder
+from archiver.keys import Keys
+from archiver.log import logger
+from archiver.models.states import Run
 from archiver.reporting.warnings import NAMED, Remark, RemarkCode
 from archiver.scicat import catalogue
+from archiver.settings import settings
 from archiver.storage import sources
 from archiver.wording import counted
 
@@ -23,6 +28,16 @@ def tell(pid: str, job: str | None, drop: Drop, left: Sequence[str], *, told: bo
     named = tuple(left[:MAX_NAMED_FILES])
     status = DropStatus(status="archived", message=message, job=job, files=named, count=len(left))
     drop_folder.write_status(drop, status, pid)
+
+
+def tell_of_run(run: Run, prefix: str, left: Sequence[str]) -> None:
+    """Tell what is left where the run's files lay: in a dropped folder its owner, of other uploads the operator."""
+    if not prefix.startswith(Keys.DROPS):
+        if left:
+            logger.warning("what came after the archive stays for the sweep", extra={"files": left[:MAX_NAMED_FILES]})
+        return
+    execution_arn = step_functions.execution_arn(settings().archive_dataset_state_machine_arn, run.run_id)
+    tell(run.pid, run.job_id, Drop(run_id=run.run_id, execution_arn=execution_arn, prefix=prefix), left)
 
 
 def tell_of_news(folder: str, pid: str, said: DropStatus) -> bool:

@@ -10,7 +10,7 @@ hold what does harm when it is unpacked (``tarcontents``).
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
@@ -29,6 +29,7 @@ from archiver.log import logger
 from archiver.lts.long_term_storage import STREAMED_PART, LongTermStorage, StoredDatablock, TapeState
 from archiver.models.catalogue import CatalogueDatablock, CatalogueFile
 from archiver.models.catalogue_entries import checksum_algorithm, kind_of
+from archiver.retrieve.read_ahead import read_ahead
 from archiver.tar import provenance
 from archiver.tar.contents import TarContents
 from archiver.tar.reader import Member, TarReader, plain_path
@@ -362,7 +363,7 @@ class _Delivery:
         numbers = _until(deadline, range(proof.parts + 1, len(ranges) + 1))
         with ThreadPoolExecutor(2 * _AT_ONCE) as pool:
             sending: deque[Future[UploadedPart]] = deque()
-            for number, body in _ahead(pool, read, numbers):
+            for number, body in read_ahead(pool, read, numbers, _AT_ONCE):
                 if body is None:
                     break
                 proof.feed(body)
@@ -389,15 +390,3 @@ def _until(deadline: float, numbers: Iterable[int]) -> Iterator[int]:
         if count and time.monotonic() >= deadline:
             return
         yield number
-
-
-def _ahead[T](pool: ThreadPoolExecutor, read: Callable[[int], T], numbers: Iterable[int]) -> Iterator[tuple[int, T]]:
-    """What ``read`` gives for each number, in order; the next few are read meanwhile."""
-    reading: deque[tuple[int, Future[T]]] = deque()
-    for number in numbers:
-        reading.append((number, pool.submit(read, number)))
-        if len(reading) > _AT_ONCE:
-            first, done = reading.popleft()
-            yield first, done.result()
-    for first, done in reading:
-        yield first, done.result()

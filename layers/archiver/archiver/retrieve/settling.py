@@ -14,6 +14,7 @@ from archiver.retrieve.renewal import renew
 from archiver.settings import settings
 from archiver.storage import buckets
 from archiver.storage.run_folder import RunFolder
+from archiver.wording import counted
 
 
 def extract_selection(work: LaneWork, files: frozenset[str]) -> LaneDone:
@@ -57,3 +58,16 @@ def recall_again(pid: str, wanted: WantedDatablock, lts: LongTermStorage) -> boo
         return False
     lts.recall(wanted.archive_id, settings().retrieval_days)
     return True
+
+
+# The message names so many datablocks with what is wrong; their files stand in a list of their own.
+NAMED_DATABLOCKS = 5
+
+
+def refusal_of(refused: list[Refused], delivered: int, wanted: int) -> ServiceRefused:
+    """What is wrong with which datablocks, and that the others are there."""
+    named = " ".join(one.reason.message for one in refused[:NAMED_DATABLOCKS])
+    more = f" And {len(refused) - NAMED_DATABLOCKS} more." if len(refused) > NAMED_DATABLOCKS else ""
+    message = f"{len(refused)} of {counted(wanted, 'datablock')} refused, {delivered} can be downloaded. {named}{more}"
+    files = [file for one in refused for file in one.reason.files]
+    return ServiceRefused(refused[0].reason.code, message, files, sum(one.reason.count for one in refused))

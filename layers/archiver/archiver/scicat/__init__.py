@@ -7,7 +7,8 @@ through a dataset's ``include``) and api v4 for jobs. Every failure leaves as on
 Who uses SciCat imports from here, and never from the modules within.
 """
 
-from archiver.scicat.client import Catalogue, catalogue
+from archiver.scicat.accounts import catalogue
+from archiver.scicat.client import Catalogue
 from archiver.scicat.jobs import Job, JobDataset, JobStatus, JobTypes
 from archiver.scicat.rights import Right
 from archiver.scicat.users import Identity

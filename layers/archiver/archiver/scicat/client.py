@@ -1,11 +1,10 @@
 """The catalogue: what may be asked of SciCat, and told."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
-from archiver.aws import secrets
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.log import logger
 from archiver.models.catalogue import (
@@ -26,14 +25,11 @@ from archiver.scicat.session import CHANGES, Session
 from archiver.scicat.shapes import Shape
 from archiver.scicat.transport import Request, Server
 from archiver.scicat.users import Identity, identity_of
-from archiver.settings import settings
 
 # How many entries of a list are asked for at first, and at most: nobody could look through more.
 LISTED_AT_FIRST, LISTED_AT_MOST = 100, 100_000
 # How often a list of files that changes meanwhile is read from its beginning.
 READINGS = 3
-# A new password in the secret is noticed so soon.
-_PASSWORD_SECONDS = 10
 
 
 # Gives a username and its password.
@@ -85,7 +81,7 @@ class Catalogue:
         """
         request = Request("GET", filtered(JOBS_PATH, limits={"limit": 1}), shapes.JOB_LIST)
         self._session.ask_for_list(request).read(list)
-        _need(self.missing_rights())
+        rights.need(self.missing_rights())
 
     def missing_rights(self) -> list[Right]:
         """What the accounts may not do in SciCat, as far as that is seen without a dataset. Nothing changes."""
@@ -96,7 +92,7 @@ class Catalogue:
 
         Raises ServiceRefused (``SCICAT_FORBIDDEN``) that names what is missing, and where it is given.
         """
-        _need(rights.missing_to_archive(self._session, pid))
+        rights.need(rights.missing_to_archive(self._session, pid))
 
     # Jobs
 
@@ -374,35 +370,6 @@ class Catalogue:
         """The user of a SciCat token, by SciCat's own word; None when SciCat does not accept it."""
         answer = self._session.ask_as(token, Request("GET", "/api/v3/users/my/identity", shapes.IDENTITY))
         return None if answer.status in {401, 403} else answer.read(identity_of)
-
-
-@cache
-def catalogue() -> Catalogue:
-    """The catalogue of this deployment, with the accounts in Secrets Manager."""
-    jobs_secret = settings().scicat_jobs_secret
-    return Catalogue(
-        settings().scicat_url,
-        partial(_account, settings().scicat_secret),
-        partial(_account, jobs_secret) if jobs_secret else None,
-        JobTypes(for_groups=settings().scicat_group_job_type),
-    )
-
-
-def _account(secret: str) -> tuple[str, str]:
-    """Username and password."""
-    account = secrets.fields(secret, _PASSWORD_SECONDS)
-    return account["username"], account["password"]
-
-
-def _need(missing: Iterable[Right]) -> None:
-    """Refuse when one of these rights is needed, and log those that are not."""
-    lacking = list(missing)
-    needed = [right for right in lacking if right.needed]
-    if needed:
-        sentence = "; ".join(f"SciCat does not let the archiver {right}" for right in needed)
-        raise ServiceRefused(Code.SCICAT_FORBIDDEN, f"{sentence}.")
-    for right in lacking:
-        logger.warning("the archiver lacks a right in SciCat", extra={"right": str(right)})
 
 
 def _job_path(job_id: str) -> str:

@@ -5,9 +5,11 @@ with 403 to whoever lacks the right, and in other words (400, 404, 500) to whoev
 master 783086a agree in all that is asked here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from archiver.errors import Code, ServiceRefused
+from archiver.log import logger
 from archiver.scicat import shapes
 from archiver.scicat.jobs import JOBS_PATH
 from archiver.scicat.paths import dataset_path
@@ -111,3 +113,14 @@ def _may(account: Session, request: Request) -> bool:
     if answer.status == 401 or answer.no_route:
         raise answer.failure()
     return answer.status != 403
+
+
+def need(missing: Iterable[Right]) -> None:
+    """Refuse when one of these rights is needed, and log those that are not."""
+    lacking = list(missing)
+    needed = [right for right in lacking if right.needed]
+    if needed:
+        sentence = "; ".join(f"SciCat does not let the archiver {right}" for right in needed)
+        raise ServiceRefused(Code.SCICAT_FORBIDDEN, f"{sentence}.")
+    for right in lacking:
+        logger.warning("the archiver lacks a right in SciCat", extra={"right": str(right)})
