@@ -8,7 +8,7 @@ from archiver.log import logger
 from archiver.models.datablocks import SealedDatablock
 from archiver.models.states import Run, RunOutcome
 from archiver.reporting import archived
-from archiver.reporting.warnings import WARNINGS, read_twice_remarks
+from archiver.reporting.warnings import WARNINGS, read_twice_warnings
 from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.storage import leases
@@ -33,17 +33,17 @@ def handler(run: Run) -> Run:
         logger.error("SciCat counts what is archived wrong, and does not let this account mend it")
     files = counted(sum(datablock.files for datablock in verified), "file")
     message = f"{files} in {counted(len(verified), 'datablock')}"
-    remarked = _remarked(folder, verified, message)
-    catalogue().update_lifecycle(run.pid, **archived.TOLD, **remarked)
+    warned = _warned_of(folder, verified, message)
+    catalogue().update_lifecycle(run.pid, **archived.TOLD, **warned)
     folder.save(OUTCOME, RunOutcome(pid=run.pid, outcome="done", code="archived", message=message))
     return run
 
 
-def _remarked(folder: RunFolder, verified: list[SealedDatablock], message: str) -> dict[str, object]:
+def _warned_of(folder: RunFolder, verified: list[SealedDatablock], message: str) -> dict[str, object]:
     """What the dataset's owner should know of its files, where SciCat shows it; most need to know nothing."""
-    remarks = folder.load(WARNINGS) or []
-    remarks += read_twice_remarks(sum(datablock.read_twice for datablock in verified))
-    if not remarks:
+    warnings = folder.load(WARNINGS) or []
+    warnings += read_twice_warnings(sum(datablock.read_twice for datablock in verified))
+    if not warnings:
         return {}
-    warnings = [remark.model_dump(mode="json") for remark in remarks]
-    return {"archiveReturnMessage": {"code": "archived", "message": message, "warnings": warnings}}
+    told = [warning.model_dump(mode="json") for warning in warnings]
+    return {"archiveReturnMessage": {"code": "archived", "message": message, "warnings": told}}

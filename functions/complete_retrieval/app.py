@@ -31,12 +31,12 @@ def handler(run: Run) -> RunOutcome:
         message = f"{len(missing)} of {counted(len(wanted), 'datablock')} went back to tape before they were read."
         raise ServiceRefused(Code.RECALL_FAILED, message, missing)
     message = f"{counted(len(wanted), 'datablock is', 'datablocks are')} ready for download."
-    remarked: dict[str, object] = {}
+    warned: dict[str, object] = {}
     if passed_over := folder.load(PASSED_OVER):
         verb = "counts" if passed_over == 1 else "count"
         message = f"{message} {counted(passed_over, 'record', 'records')} of other datablocks {verb} for nothing."
-        remarked = {"retrieveReturnMessage": {"code": "retrieved", "message": message}}
-    archived.tell(run.pid, retrieveStatusMessage="datasetRetrieved", retrieveIntegrityCheck=True, **remarked)
+        warned = {"retrieveReturnMessage": {"code": "retrieved", "message": message}}
+    archived.tell(run.pid, retrieveStatusMessage="datasetRetrieved", retrieveIntegrityCheck=True, **warned)
     outcome = RunOutcome(pid=run.pid, outcome="done", code="retrieved", message=message)
     folder.save(OUTCOME, outcome)
     return outcome

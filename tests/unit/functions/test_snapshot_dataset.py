@@ -9,7 +9,7 @@ from archiver.errors import DatasetRejected
 from archiver.keys import Keys
 from archiver.models import file_lists
 from archiver.models.files import Upload
-from archiver.reporting.warnings import WARNINGS, RemarkCode
+from archiver.reporting.warnings import WARNINGS, WarningCode
 from archiver.scicat import catalogue
 from archiver.storage import sources
 from archiver.storage.documents import SNAPSHOT
@@ -44,7 +44,7 @@ def test_d01_a_dataset_with_a_missing_file_is_rejected_and_nothing_is_deleted(
     assert dataset.folder.load(SNAPSHOT) is None
 
 
-def test_c21_a_sum_of_sizes_that_scicat_has_wrong_is_remarked_and_no_reason_to_refuse(
+def test_c21_a_sum_of_sizes_that_scicat_has_wrong_is_warned_of_and_no_reason_to_refuse(
     a_dataset: Callable[..., ADataset], lambda_context: LambdaContext
 ) -> None:
     dataset = a_dataset(files={})
@@ -52,8 +52,8 @@ def test_c21_a_sum_of_sizes_that_scicat_has_wrong_is_remarked_and_no_reason_to_r
     block = {"size": 99, "dataFileList": [{"path": "a.mrc", "size": 5, "time": ANY_TIME}]}
     dataset.scicat.add_origdatablock(dataset.pid, block)
     handler(dataset.run, lambda_context)
-    (remark,) = dataset.folder.need(WARNINGS)
-    assert (remark.code, "99 bytes" in remark.message) == (RemarkCode.SIZE_DIFFERS, True)
+    (warning,) = dataset.folder.need(WARNINGS)
+    assert (warning.code, "99 bytes" in warning.message) == (WarningCode.SIZE_DIFFERS, True)
 
 
 def test_c18_a_list_too_long_for_memory_is_matched_all_the_same(

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archiver import packaging
-from archiver.aws.s3 import PinnedRange
+from archiver.aws.s3_uploads import PinnedRange
 from archiver.checksums import crc64nvme
 from archiver.errors import Code, DatasetRejected, ServiceRefused, ServiceUnavailable
 from archiver.models.datablocks import SealedDatablock

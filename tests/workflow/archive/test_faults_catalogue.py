@@ -10,7 +10,7 @@ from archiver.keys import Keys
 from archiver.scicat import catalogue
 from archiver.storage import buckets, leases
 from archiver.tar.layout import Limits
-from tests.support.account import LambdaContext
+from tests.support.account import CODES_PAGE, LambdaContext
 from tests.support.catalogue import Scicat
 from tests.support.dataset import ADataset, a_datablock
 from tests.support.s3_faults import S3Faults, WorkerKilled
@@ -146,7 +146,7 @@ def test_f20_what_scicat_refuses_for_good_is_a_systems_error_with_its_own_words(
     bodies = (body for request, body in scicat.told if request.endswith("/datablocks"))
     size = len(json.dumps(next(bodies, None), separators=(",", ":")))
     message = "SciCat answered " + words.replace("BYTES", str(size))
-    ended = ("finishedUnsuccessful", f"0 of 1 dataset archived. {dataset.pid}: {code}: {message}")
+    ended = ("finishedUnsuccessful", f"0 of 1 dataset archived. {dataset.pid}: {code}: {message} See {CODES_PAGE}")
     assert story(scicat) == [JOB_STARTED, STARTED, *sent, system_error(code, job_id, message), ended]
     assert records(dataset) == []
     assert dataset.landing() == landed
@@ -169,7 +169,7 @@ def test_f04_a_dataset_that_is_deleted_before_the_hand_off_does_not_go_to_tape(
     before(workflows, "SealDatablock", lambda: scicat.delete_dataset(dataset.pid))
     archive(workflows, scicat, dataset)
     message = f"dataset_unknown: SciCat no longer knows the dataset {dataset.pid}."
-    ended = ("finishedUnsuccessful", f"0 of 1 dataset archived. {dataset.pid}: {message}")
+    ended = ("finishedUnsuccessful", f"0 of 1 dataset archived. {dataset.pid}: {message} See {CODES_PAGE}")
     assert story(scicat) == [JOB_STARTED, STARTED, ended]
     assert "Contents" not in aws.list_objects_v2(Bucket="lts")
     assert dataset.landing() == landed
@@ -197,7 +197,7 @@ def test_f04_a_dataset_that_is_deleted_after_the_hand_off_is_not_written_to_and_
     job_id = archive(workflows, scicat, dataset)
 
     message = f"dataset_unknown: SciCat answered 404 to {READING}: dataset: {dataset.pid} not found"
-    ended = ("finishedUnsuccessful", f"0 of 1 dataset archived. {dataset.pid}: {message}")
+    ended = ("finishedUnsuccessful", f"0 of 1 dataset archived. {dataset.pid}: {message} See {CODES_PAGE}")
     assert story(scicat) == [JOB_STARTED, STARTED, ended]
     assert dataset.landing() == landed
     assert [found["Key"] for found in aws.list_objects_v2(Bucket="lts")["Contents"]] == keys(dataset, job_id)
@@ -221,7 +221,10 @@ def test_f05_a_record_of_another_tar_under_our_name_is_a_systems_error(
     message = f"SciCat records another datablock as {keys(dataset, job_id)[0]}."
     deleted, reported, ended = story(scicat)
     assert reported == system_error("archive_id_conflict", job_id, message)
-    assert ended == ("finishedUnsuccessful", f"0 of 1 dataset archived. {dataset.pid}: archive_id_conflict: {message}")
+    assert ended == (
+        "finishedUnsuccessful",
+        f"0 of 1 dataset archived. {dataset.pid}: archive_id_conflict: {message} See {CODES_PAGE}",
+    )
     assert isinstance(deleted, tuple)
     assert records(dataset) == []
 
@@ -263,7 +266,10 @@ def test_f17_a_registration_that_fails_for_good_takes_back_exactly_its_own_three
     assert [entry[0] for entry in told[6:9] if isinstance(entry, tuple)] == ["deleted"] * 3
     message = "SciCat answered 422 to POST /api/v3/datasets/20.500.11935%2Fany-dataset/datablocks: "
     message += "A fault was asked for."
-    ended = ("finishedUnsuccessful", f"0 of 1 dataset archived. {dataset.pid}: scicat_rejected: {message}")
+    ended = (
+        "finishedUnsuccessful",
+        f"0 of 1 dataset archived. {dataset.pid}: scicat_rejected: {message} See {CODES_PAGE}",
+    )
     assert told[9:] == [system_error("scicat_rejected", job_id, message), ended]
     assert records(dataset) == []
     assert scicat.dataset(dataset.pid)["packedSize"] == 0

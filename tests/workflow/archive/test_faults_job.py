@@ -8,6 +8,7 @@ import pytest
 
 from archiver.models.catalogue import CatalogueFile
 from archiver.scicat import catalogue
+from tests.support.account import CODES_PAGE
 from tests.support.archiver_api import Api
 from tests.support.catalogue import ANY_TIME, Scicat
 from tests.support.dataset import ADataset
@@ -28,7 +29,10 @@ def test_a08_a_dataset_that_scicat_does_not_know_fails_the_job_and_nothing_is_de
     before(workflows, "ClaimDataset", lambda: scicat.delete_dataset(dataset.pid))
     archive(workflows, scicat, dataset)
     message = f"{dataset.pid}: dataset_unknown: SciCat does not know the dataset {dataset.pid}."
-    assert story(scicat) == [JOB_STARTED, ("finishedUnsuccessful", f"0 of 1 dataset archived. {message}")]
+    assert story(scicat) == [
+        JOB_STARTED,
+        ("finishedUnsuccessful", f"0 of 1 dataset archived. {message} See {CODES_PAGE}"),
+    ]
     assert dataset.landing() == landed
 
 
@@ -120,7 +124,7 @@ def test_b11_a_second_job_while_one_runs_is_busy_and_leaves_the_first_alone(
     before(workflows, "SnapshotDataset", start_another)
     first = archive(workflows, scicat, dataset)
     message = f"{dataset.pid}: busy: The dataset is being worked on by the run {first}-1."
-    busy = ("finishedUnsuccessful", f"0 of 1 dataset archived. {message}")
+    busy = ("finishedUnsuccessful", f"0 of 1 dataset archived. {message} See {CODES_PAGE}")
     assert story(scicat) == [
         JOB_STARTED, STARTED, JOB_STARTED, busy, *keys(dataset, first), ARCHIVED, JOB_DONE,
     ]  # fmt: skip
@@ -176,7 +180,7 @@ def test_seventeen_of_twenty_datasets_are_archived_and_three_have_their_reasons(
         "17 of 20 datasets archived. any/0: missing_files: 1 of the catalogue's files is not in the bucket.; "
         "any/wrong: checksum_mismatch: a.mrc does not have the given md5: "
         "expected 00000000000000000000000000000000, actual 8b04d5e3775d298e78455efc5ca404d5.; "
-        "any/1: size_mismatch: 1 file does not have the size that the catalogue says."
+        f"any/1: size_mismatch: 1 file does not have the size that the catalogue says. See {CODES_PAGE}"
     )
     assert {dataset.lifecycle["archiveStatusMessage"] for dataset in good} == {"datasetOnArchiveDisk"}
     assert all(len(records(dataset)) == 1 for dataset in good)

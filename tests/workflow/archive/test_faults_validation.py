@@ -199,7 +199,7 @@ def test_data_under_the_name_of_the_services_report_is_kept_and_told_in_scicat(
 # C. Names, sizes, shapes
 
 
-def test_c04_c06_c07_c08_c10_c12_c15_odd_names_are_archived_byte_for_byte_and_remarked_in_scicat(
+def test_c04_c06_c07_c08_c10_c12_c15_odd_names_are_archived_byte_for_byte_and_warned_of_in_scicat(
     aws: "S3Client", workflows: Workflows, scicat: Scicat
 ) -> None:
     dataset = ADataset(aws, scicat, files=ODD_FILES)

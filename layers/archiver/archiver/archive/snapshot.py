@@ -3,7 +3,7 @@
 from archiver.errors import Code, DatasetRejected
 from archiver.log import logger
 from archiver.models.files import Upload
-from archiver.reporting.warnings import WARNINGS, Remark
+from archiver.reporting.warnings import WARNINGS, ArchiveWarning
 from archiver.storage import sources
 from archiver.storage.run_folder import RunFolder
 
@@ -16,8 +16,8 @@ def own_upload(pid: str) -> Upload:
     return upload
 
 
-def write_warnings(folder: RunFolder, remarks: list[Remark]) -> None:
+def write_warnings(folder: RunFolder, warnings: list[ArchiveWarning]) -> None:
     """Write down what is odd and stays as it is; it is told when the dataset is archived."""
-    for remark in remarks:
-        logger.warning(remark.message, extra={"remark": remark.code})
-    folder.save(WARNINGS, remarks)
+    for warning in warnings:
+        logger.warning(warning.message, extra={"warning": warning.code})
+    folder.save(WARNINGS, warnings)

@@ -8,7 +8,7 @@ from archiver.ingest import Drop, DropStatus, drop_folder
 from archiver.keys import Keys
 from archiver.log import logger
 from archiver.models.states import Run
-from archiver.reporting.warnings import NAMED, Remark, RemarkCode
+from archiver.reporting.warnings import NAMED, ArchiveWarning, WarningCode
 from archiver.scicat import catalogue
 from archiver.settings import settings
 from archiver.storage import sources
@@ -65,10 +65,10 @@ def _tell_catalogue(pid: str, left: Sequence[str]) -> None:
     """Put the warning into what SciCat was told of the archive, in place of an older one."""
     dataset = catalogue().need_dataset(pid)
     message = dict(dataset.lifecycle.get("archiveReturnMessage") or {"code": "archived", "message": _ARCHIVED})
-    warnings = [one for one in message.get("warnings", ()) if one.get("code") != RemarkCode.LEFT_BEHIND]
+    warnings = [one for one in message.get("warnings", ()) if one.get("code") != WarningCode.LEFT_BEHIND]
     if left:
-        remark = Remark(
-            code=RemarkCode.LEFT_BEHIND, message=_sentence(len(left)), files=tuple(left[:NAMED]), count=len(left)
+        warning = ArchiveWarning(
+            code=WarningCode.LEFT_BEHIND, message=_sentence(len(left)), files=tuple(left[:NAMED]), count=len(left)
         )
-        warnings.append(remark.model_dump(mode="json"))
+        warnings.append(warning.model_dump(mode="json"))
     catalogue().update_lifecycle(pid, archiveReturnMessage=message | {"warnings": warnings})

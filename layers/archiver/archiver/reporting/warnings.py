@@ -30,8 +30,8 @@ _NOT_FOR_WINDOWS = re.compile(
 )
 
 
-class RemarkCode(StrEnum):
-    """What may be remarked of a dataset that is archived all the same."""
+class WarningCode(StrEnum):
+    """What a warning may be about; the dataset is archived all the same."""
 
     LONG_NAMES = "long_names"
     WINDOWS_NAMES = "windows_names"
@@ -46,64 +46,64 @@ class RemarkCode(StrEnum):
     LEFT_BEHIND = "left_behind"
 
 
-class Remark(BaseModel):
+class ArchiveWarning(BaseModel):
     """A warning: ``files`` names the first of the ``count`` files, or groups of files, that it is about."""
 
-    code: RemarkCode
+    code: WarningCode
     message: str
     files: tuple[str, ...] = ()
     count: int = 0
 
 
 # What a run found, for the end of its archiving.
-WARNINGS = Document("remarks.json", list[Remark])
+WARNINGS = Document("remarks.json", list[ArchiveWarning])
 
 
 # Of one, and of many.
-_SENTENCES: Mapping[RemarkCode, tuple[str, str]] = {
-    RemarkCode.LONG_NAMES: (
+_SENTENCES: Mapping[WarningCode, tuple[str, str]] = {
+    WarningCode.LONG_NAMES: (
         f"path has a part of more than {MAX_PART_BYTES} bytes; most file systems refuse it",
         f"paths have a part of more than {MAX_PART_BYTES} bytes; most file systems refuse it",
     ),
-    RemarkCode.WINDOWS_NAMES: (
+    WarningCode.WINDOWS_NAMES: (
         "path cannot be written on Windows as it is",
         "paths cannot be written on Windows as they are",
     ),
-    RemarkCode.UNICODE_TWINS: (
+    WarningCode.UNICODE_TWINS: (
         "group of paths differs only in how letters are composed; macOS takes it for one file",
         "groups of paths differ only in how letters are composed; macOS takes each for one file",
     ),
-    RemarkCode.CASE_TWINS: (
+    WarningCode.CASE_TWINS: (
         "group of paths differs only in upper and lower case; Windows takes it for one file",
         "groups of paths differ only in upper and lower case; Windows takes each for one file",
     ),
-    RemarkCode.LINKS_NOT_SENT: (
+    WarningCode.LINKS_NOT_SENT: (
         "symbolic link was not uploaded as a file: it is recorded in SciCat, and not archived",
         "symbolic links were not uploaded as files: they are recorded in SciCat, and not archived",
     ),
-    RemarkCode.SPECIAL_FILES: (
+    WarningCode.SPECIAL_FILES: (
         "device, pipe or socket has no bytes: it is recorded in SciCat, and not archived",
         "devices, pipes or sockets have no bytes: they are recorded in SciCat, and not archived",
     ),
-    RemarkCode.UNREADABLE_MODES: (
+    WarningCode.UNREADABLE_MODES: (
         "entry has permissions that cannot be read: what is restored is its owner's alone",
         "entries have permissions that cannot be read: what is restored is their owner's alone",
     ),
-    RemarkCode.UNNAMED_ALGORITHMS: (
+    WarningCode.UNNAMED_ALGORITHMS: (
         "file has a checksum in SciCat without its algorithm: it was not compared with that",
         "files have checksums in SciCat without their algorithms: they were not compared with these",
     ),
 }
 
 
-class FileRemarks:
+class FileWarnings:
     """Looks at a dataset's files as they go by, and remembers eight bytes of each name.
 
     ``files`` counts them, without directories and whatever else has no bytes.
     """
 
     def __init__(self) -> None:
-        self._named: dict[RemarkCode, list[str]] = {code: [] for code in _SENTENCES}
+        self._named: dict[WarningCode, list[str]] = {code: [] for code in _SENTENCES}
         self._counts = dict.fromkeys(_SENTENCES, 0)
         self._digests = array("Q")
         self.offline = False
@@ -113,18 +113,18 @@ class FileRemarks:
         """The same files."""
         for file in files:
             if _has_long_part(file.path):
-                self._add(RemarkCode.LONG_NAMES, file.path)
+                self._add(WarningCode.LONG_NAMES, file.path)
             if _NOT_FOR_WINDOWS.search(file.path):
-                self._add(RemarkCode.WINDOWS_NAMES, file.path)
+                self._add(WarningCode.WINDOWS_NAMES, file.path)
             if file.chk and not file.chk_alg:
-                self._add(RemarkCode.UNNAMED_ALGORITHMS, file.path)
+                self._add(WarningCode.UNNAMED_ALGORITHMS, file.path)
             self._look_at_kind(file)
             self._digests.append(_digest(file.path))
             self.offline |= file.offline
             yield file
 
-    def remarks(self, files: Iterable[SourceFile]) -> list[Remark]:
-        """What there is to remark of those that went by. They are read once more if some may be twins."""
+    def warnings(self, files: Iterable[SourceFile]) -> list[ArchiveWarning]:
+        """What there is to warn of those that went by. They are read once more if some may be twins."""
         alike = {one for one, next_one in pairwise(sorted(self._digests)) if one == next_one}
         groups: dict[str, list[str]] = {}
         for file in files if alike else ():
@@ -133,11 +133,11 @@ class FileRemarks:
         for group in groups.values():
             composed = {unicodedata.normalize("NFC", path) for path in group}
             if len(composed) < len(group):
-                self._add(RemarkCode.UNICODE_TWINS, " and ".join(group))
+                self._add(WarningCode.UNICODE_TWINS, " and ".join(group))
             if len(composed) > 1:
-                self._add(RemarkCode.CASE_TWINS, " and ".join(group))
+                self._add(WarningCode.CASE_TWINS, " and ".join(group))
         return [
-            Remark(
+            ArchiveWarning(
                 code=code,
                 message=f"{counted(count, *_SENTENCES[code])}.",
                 files=tuple(self._named[code]),
@@ -150,19 +150,19 @@ class FileRemarks:
     def _look_at_kind(self, file: SourceFile) -> None:
         self.files += file.kind == "file"
         if file.kind == "symlink":
-            self._add(RemarkCode.LINKS_NOT_SENT, file.path)
+            self._add(WarningCode.LINKS_NOT_SENT, file.path)
         elif file.kind == "special":
-            self._add(RemarkCode.SPECIAL_FILES, file.path)
+            self._add(WarningCode.SPECIAL_FILES, file.path)
         elif file.perm and file_modes.parse(file.perm) is None:
-            self._add(RemarkCode.UNREADABLE_MODES, f"{file.path} ({file.perm[:NAMED_CHARACTERS]})")
+            self._add(WarningCode.UNREADABLE_MODES, f"{file.path} ({file.perm[:NAMED_CHARACTERS]})")
 
-    def _add(self, code: RemarkCode, named: str) -> None:
+    def _add(self, code: WarningCode, named: str) -> None:
         self._counts[code] += 1
         if len(self._named[code]) < NAMED:
             self._named[code].append(named)
 
 
-def size_remarks(said: int, listed: Mapping[Kind, int], archived: int) -> list[Remark]:
+def size_warnings(said: int, listed: Mapping[Kind, int], archived: int) -> list[ArchiveWarning]:
     """A warning when the sizes of a dataset's files do not add up to what SciCat says; its sums drift.
 
     ``listed`` are the sums of the listed sizes, ``archived`` is that of what was uploaded. Uploaders count folders and
@@ -173,16 +173,16 @@ def size_remarks(said: int, listed: Mapping[Kind, int], archived: int) -> list[R
     if said in {size + more for size in (files, archived) for more in (0, folders, links, folders + links)}:
         return []
     message = f"SciCat says that the dataset has {counted(said, 'byte')}; its files have {counted(archived, 'byte')}."
-    return [Remark(code=RemarkCode.SIZE_DIFFERS, message=message)]
+    return [ArchiveWarning(code=WarningCode.SIZE_DIFFERS, message=message)]
 
 
-def read_twice_remarks(files: int) -> list[Remark]:
+def read_twice_warnings(files: int) -> list[ArchiveWarning]:
     """A warning when S3 kept no checksum of some files: they were compared with a second reading alone."""
     if not files:
         return []
     subject = counted(files, "file was", "files were")
     message = f"{subject} stored in S3 without a checksum, and compared with a second reading instead."
-    return [Remark(code=RemarkCode.READ_TWICE, message=message, count=files)]
+    return [ArchiveWarning(code=WarningCode.READ_TWICE, message=message, count=files)]
 
 
 def _has_long_part(path: str) -> bool:
