@@ -46,6 +46,10 @@ class Server(uvicorn.Server):
         await self._finish()
         for task in self.server_state.tasks:
             task.cancel()
+        # What could not be finished in time would be closed by nobody.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
         await self.lifespan.shutdown()
 
     async def _finish(self) -> None:

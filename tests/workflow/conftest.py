@@ -9,10 +9,12 @@ take no time.
 import importlib
 import json
 import logging
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from threading import Condition
@@ -153,8 +155,16 @@ class Workflows:
         for machine in self.client.list_state_machines()["stateMachines"]:
             for arn in self.executions(machine["name"]):
                 if self.client.describe_execution(executionArn=arn)["status"] == "RUNNING":
-                    self.client.stop_execution(executionArn=arn)
+                    self._stop(arn)
                     self.wait(arn)
+
+    def _stop(self, arn: str) -> None:
+        """Stop an execution; moto cannot stop one whose worker has not begun yet."""
+        while True:
+            with suppress(AttributeError):
+                self.client.stop_execution(executionArn=arn)
+                return
+            time.sleep(0.01)
 
     def replace(self, function: str, handler: Handler) -> None:
         """Call ``handler`` in place of the function's own, for what lies outside a test's subject."""

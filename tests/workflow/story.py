@@ -5,7 +5,7 @@ from typing import Any
 
 from archiver.keys import Keys
 from archiver.scicat import catalogue
-from tests.support.account import LambdaContext, execution_arn
+from tests.support.account import CODES_PAGE, LambdaContext, execution_arn
 from tests.support.catalogue import Scicat
 from tests.support.dataset import ADataset
 from tests.workflow.conftest import Workflows
@@ -18,14 +18,20 @@ JOB_STARTED, JOB_DONE = ("inProgress", "jobStarted"), ("finishedSuccessful", "jo
 def system_error(code: str, job_id: str, message: str) -> dict[str, Any]:
     """The lifecycle of A-SYS."""
     arn = execution_arn("archive_dataset", f"{job_id}-1")
-    told = {"code": code, "message": message, "executionArn": arn}
+    told = {"code": code, "message": message, "help": f"{CODES_PAGE}#{code}", "executionArn": arn}
     flags = {"archivable": True, "retrievable": False}
     return {"archiveStatusMessage": "scheduleArchiveJobFailed", **flags, "archiveReturnMessage": told}
 
 
 def user_error(code: str, message: str, files: list[str], count: int | None = None) -> dict[str, Any]:
     """The lifecycle of A-USER."""
-    told = {"code": code, "message": message, "files": files, "count": count or len(files)}
+    told = {
+        "code": code,
+        "message": message,
+        "help": f"{CODES_PAGE}#{code}",
+        "files": files,
+        "count": count or len(files),
+    }
     flags = {"archivable": False, "retrievable": False}
     return {"archiveStatusMessage": "missingFilesError", **flags, "archiveReturnMessage": told}
 

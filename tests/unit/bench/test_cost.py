@@ -2,7 +2,6 @@
 
 import pytest
 
-from bench.report import cost_page, report
 from bench.report.cost import TB, Work, bill, in_same_account, recall, scaled, storage, tiers
 
 
@@ -55,7 +54,3 @@ def test_what_is_kept_for_less_than_its_class_asks_is_charged_for_all_of_it(days
 def test_a_recall_is_paid_by_bytes_and_by_datablocks() -> None:
     assert recall(TB, 1000, "GLACIER", "Standard") == pytest.approx(10.05)
     assert set(tiers()) >= {("GLACIER", "Bulk"), ("DEEP_ARCHIVE", "Standard")}
-
-
-def test_the_page_says_what_the_last_report_counted() -> None:
-    assert "\n".join(cost_page.page(report.read()["shapes"])) + "\n" == cost_page.PAGE.read_text()

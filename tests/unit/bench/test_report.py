@@ -10,7 +10,6 @@ import pytest
 from bench.harness.execution_histories import summary
 from bench.harness.invocations import Watch, peak_memory
 from bench.measure import growth
-from bench.report import report
 
 BEGUN = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -77,7 +76,3 @@ def test_what_grows_faster_than_n_log_n_is_named(power: float, is_wrong: bool) -
     (slope,) = growth.slopes({"any": rows})
     assert slope.seconds == pytest.approx(power, abs=0.01)
     assert bool(growth.wrong([slope])) is is_wrong
-
-
-def test_the_page_says_what_the_figures_say() -> None:
-    assert report.page(report.read()) == report.PAGE.read_text()

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from bench.report import report
 from bench.report.targets import wanted
 from local.executor.process_executor.sandbox import MIB
 
@@ -106,7 +105,3 @@ def test_a_shape_is_told_by_its_warm_rounds(worse: Figures, told: str) -> None:
 def test_a_shape_is_told_while_others_are_still_measured() -> None:
     figures = {"shapes": [a_round("16 × 64 MiB", core=16, sent=5)]}
     assert not_kept(figures) == ["archive of 16 × 64 MiB, against the floor: 1.60"]
-
-
-def test_the_last_report_has_all_parts() -> None:
-    assert report.read().keys() == the_figures().keys()

@@ -74,7 +74,9 @@ def test_b04_a_job_without_datasets_ends_at_once(workflows: Workflows, aws: "S3C
     empty = json.dumps(scicat.job(job_id) | {"jobParams": {"datasetList": []}})
     scicat.faults({"match": "^GET .*/jobs/", "status": 200, "body": empty})
     workflows.run("archive", {"job_id": job_id, "kind": "archive"}, job_id)
-    assert story(scicat) == [("finishedUnsuccessful", "no_datasets: The job names no datasets.")]
+    assert story(scicat) == [
+        ("finishedUnsuccessful", f"no_datasets: The job names no datasets. See {CODES_PAGE}#no_datasets")
+    ]
     assert workflows.executions("archive_dataset") == []
 
 
