@@ -8,7 +8,7 @@ memory limit, the measured memory in the report, and Lambda's names for timeouts
 import http.client
 import json
 import os
-import random
+import secrets
 import shutil
 import signal
 import socket
@@ -267,15 +267,14 @@ def free_ports(count: int) -> list[int]:
     (``ip_local_port_range`` of Linux's ip-sysctl), and none of these is in it.
     """
     first, last = map(int, _OUTGOING_PORTS.read_text().split())
-    candidates = [port for port in range(10_000, 65_536) if not first <= port <= last] or range(10_000, 65_536)
+    others = max(range(10_000, first), range(last + 1, 65_536), key=len) or range(10_000, 65_536)
     ports: list[int] = []
-    # Not by the seed that the other processes of a test run share.
-    for port in random.SystemRandom().sample(candidates, len(candidates)):
-        if len(ports) == count:
-            break
+    while len(ports) < count:
+        # Not by the seed that the other processes of a test run share.
+        port = secrets.choice(others)
         with socket.socket() as probe, suppress(OSError):
             probe.bind((_LOOPBACK, port))
-            ports.append(port)
+            ports += [port] if port not in ports else []
     return ports
 
 
