@@ -294,12 +294,12 @@ def test_two_at_once_overlap_and_their_environments_are_used_again(account: Acco
 
 def test_steps_of_a_workflow_take_turns_and_use_few_processes(account: Account, function: str) -> None:
     resource = account.functions.get_function(FunctionName=function)["Configuration"]["FunctionArn"]
-    task = {"Type": "Task", "Resource": resource, "TimeoutSeconds": 2, "End": True}
+    task = {"Type": "Task", "Resource": resource, "TimeoutSeconds": 5, "End": True}
     one = {"StartAt": "One", "States": {"One": task}}
     every = {"StartAt": "All", "States": {"All": {"Type": "Map", "ItemProcessor": one, "End": True}}}
     workflows = account.workflows
     machine = workflows.create_state_machine(name="any-crowd", definition=json.dumps(every), roleArn=ROLE)
-    crowd = json.dumps([{"do": "sleep", "seconds": 0.5}] * 80)  # together they take longer than each may
+    crowd = json.dumps([{"do": "sleep", "seconds": 0.5}] * 160)  # together they take longer than each may
 
     arn = workflows.start_execution(stateMachineArn=machine["stateMachineArn"], input=crowd)["executionArn"]
 
