@@ -41,14 +41,12 @@ class Server(uvicorn.Server):
             server.close()
         for listener in sockets or []:
             listener.close()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
         await self._finish()
         for task in self.server_state.tasks:
             task.cancel()
         # What could not be finished in time would be closed by nobody.
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
+        for server in self.servers:
+            server.abort_clients()
         await asyncio.sleep(0)
         await self.lifespan.shutdown()
 
@@ -56,5 +54,11 @@ class Server(uvicorn.Server):
         """Wait until every answer is sent, as long as the settings allow."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                # Who was let in last is known only some turns of the loop later.
+                await asyncio.sleep(_LOOK_SECONDS)
+                told: set[object] = set()
                 while self.server_state.connections or self.server_state.tasks:
+                    for connection in set(self.server_state.connections) - told:
+                        connection.shutdown()
+                        told.add(connection)
                     await asyncio.sleep(_LOOK_SECONDS)

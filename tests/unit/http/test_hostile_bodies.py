@@ -82,5 +82,5 @@ def test_a_hostile_body_is_refused_within_a_second(api: Api, scicat: Scicat, rou
 
 def timed(api: Api, request: dict[str, object]) -> tuple[Answer, float]:
     """The answer, and the seconds of a processor that it took."""
-    begun = time.process_time()
-    return api.answer(request), time.process_time() - begun
+    begun = time.thread_time()
+    return api.answer(request), time.thread_time() - begun

@@ -28,6 +28,9 @@ from archiver.http.routes import dataset_uploads, downloads, file_uploads, healt
 from archiver.log import logger
 
 MAX_BODY_BYTES = 1_000_000
+_FORM = "application/x-www-form-urlencoded"
+# Powertools' validation and the route each parse all fields there are.
+_FORM_FIELDS = 100
 # That of pyproject.toml, which is not deployed; a test compares them.
 VERSION = "1.0.0"
 
@@ -71,7 +74,7 @@ def _name_route(api: Api, next_middleware: NextMiddleware) -> Response[Any]:
 
 
 def _limit_body(api: Api, next_middleware: NextMiddleware) -> Response[Any]:
-    """Refuse a body that is too large (413) or not what the route reads (415), before anybody parses it."""
+    """Refuse a body that is too large (413, 422) or not what the route reads (415), before anybody parses it."""
     body = _body(api)
     if len(body) > MAX_BODY_BYTES:
         message = f"A body may have {MAX_BODY_BYTES} bytes."
@@ -82,6 +85,8 @@ def _limit_body(api: Api, next_middleware: NextMiddleware) -> Response[Any]:
     if read and media_type != read and (body or media_type):
         message = f"This route reads {read}."
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, RequestCode.UNSUPPORTED_MEDIA_TYPE, message)
+    if read == _FORM and body.count(b"&") >= _FORM_FIELDS:
+        raise WrongRequest(["body"], f"A form may have {_FORM_FIELDS} fields.", RequestCode.NOT_VALID)
     return next_middleware(api)
 
 
@@ -89,7 +94,7 @@ def _media_type(route: Route) -> str | None:
     """The type of the bodies that the route reads; None when it reads none."""
     fields = [param.field_info for param in route.dependant.body_params]
     if any(isinstance(field, Form) for field in fields):
-        return "application/x-www-form-urlencoded"
+        return _FORM
     return content_types.APPLICATION_JSON if fields else None
 
 
