@@ -37,8 +37,7 @@ class Server(uvicorn.Server):
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
+        await self._let_nobody_in()
         for listener in sockets or []:
             listener.close()
         await self._finish()
@@ -50,12 +49,21 @@ class Server(uvicorn.Server):
         await asyncio.sleep(0)
         await self.lifespan.shutdown()
 
+    async def _let_nobody_in(self) -> None:
+        """Close the doors behind whoever is coming in: a server that is closed meanwhile forgets to close that one."""
+        loop = asyncio.get_running_loop()
+        for listener in (listener for server in self.servers for listener in server.sockets):
+            loop.remove_reader(listener)
+        await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
+
     async def _finish(self) -> None:
         """Wait until every answer is sent, as long as the settings allow."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.config.timeout_graceful_shutdown):
-                # Who was let in last is known only some turns of the loop later.
-                await asyncio.sleep(_LOOK_SECONDS)
+                # Who was let in last is known only a turn of the loop later.
+                await asyncio.sleep(0)
                 told: set[object] = set()
                 while self.server_state.connections or self.server_state.tasks:
                     for connection in set(self.server_state.connections) - told:
