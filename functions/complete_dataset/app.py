@@ -7,7 +7,7 @@ from archiver.errors import Code, ServiceRefused
 from archiver.log import logger
 from archiver.models.datablocks import SealedDatablock
 from archiver.models.states import Run, RunOutcome
-from archiver.reporting import archived
+from archiver.reporting import archived, lost_edits
 from archiver.reporting.warnings import WARNINGS, read_twice_warnings
 from archiver.scicat import catalogue
 from archiver.step import step
@@ -33,17 +33,19 @@ def handler(run: Run) -> Run:
         logger.error("SciCat counts what is archived wrong, and does not let this account mend it")
     files = counted(sum(datablock.files for datablock in verified), "file")
     message = f"{files} in {counted(len(verified), 'datablock')}"
-    warned = _warned_of(folder, verified, message)
-    catalogue().update_lifecycle(run.pid, **archived.TOLD, **warned)
+    told: dict[str, object] = {"code": "archived", "message": message}
+    if warnings := _warnings(folder, verified):
+        told["warnings"] = warnings
+    # The owner need not read a message that says no more than the status.
+    shown = {"archiveReturnMessage": told} if warnings else {}
+    catalogue().update_lifecycle(run.pid, **archived.TOLD, **shown)
+    lost_edits.warn(run.pid, {"archiveReturnMessage": told})
     folder.save(OUTCOME, RunOutcome(pid=run.pid, outcome="done", code="archived", message=message))
     return run
 
 
-def _warned_of(folder: RunFolder, verified: list[SealedDatablock], message: str) -> dict[str, object]:
+def _warnings(folder: RunFolder, verified: list[SealedDatablock]) -> list[dict[str, object]]:
     """What the dataset's owner should know of its files, where SciCat shows it; most need to know nothing."""
     warnings = folder.load(WARNINGS) or []
     warnings += read_twice_warnings(sum(datablock.read_twice for datablock in verified))
-    if not warnings:
-        return {}
-    told = [warning.model_dump(mode="json") for warning in warnings]
-    return {"archiveReturnMessage": {"code": "archived", "message": message, "warnings": told}}
+    return [warning.model_dump(mode="json") for warning in warnings]

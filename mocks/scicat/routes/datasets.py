@@ -232,9 +232,11 @@ async def update_lifecycle(version: Version, pid: Pid, body: Body, caller: User,
     # Api v4 writes down who it was.
     author = {} if version is Version.V3 else {"updatedBy": caller.username}
     changed = dataset | {"datasetlifecycle": stored_lifecycle(dataset["datasetlifecycle"] | meant)} | author
-    # The whole dataset is saved, as it was read: what is counted in between is lost.
+    # The whole dataset is saved, as it was read: what is counted or changed in between is lost, and history shows it as
+    # this caller's change.
     await between_writes()
-    return as_json(change_dataset(service, dataset, changed, caller.username)["datasetlifecycle"])
+    before = found_dataset(pid, service, f"Dataset #{pid} not found")
+    return as_json(change_dataset(service, before, before | changed, caller.username)["datasetlifecycle"])
 
 
 def found_dataset(pid: str, service: Service, otherwise: str) -> Document:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 from uuid import uuid4
 
 import httpx
@@ -339,6 +339,32 @@ def test_f28_a_lifecycle_that_is_saved_between_two_datablocks_makes_the_totals_s
     assert somebody.mend_totals(pid, packed_size=20480, files_archived=2) is True
     assert totals(catalogue, pid) == CatalogueTotals(size=3, files=1, packed_size=20480, files_archived=2)
     assert catalogue.need_dataset(pid).lifecycle["publishable"] is True
+
+
+def test_f28_an_edit_that_is_lost_while_the_lifecycle_is_saved_is_found_until_it_is_made_again(
+    scicat: Scicat, catalogue: Catalogue, pid: str
+) -> None:
+    catalogue.add_datablock(pid, a_datablock())
+    catalogue.update_lifecycle(pid, publishable=True)
+    edit(scicat, pid, "kept", "at first")
+    scicat.faults({"match": PATCH_LIFECYCLE, "nth": 1, "pause_between": 0.3})
+    meanwhile = threading.Thread(target=catalogue.update_lifecycle, args=(pid,), kwargs={"publishable": False})
+    meanwhile.start()
+    while not scicat.by(None).ask("GET", "/__faults").json()[0]["seen"]:
+        time.sleep(0.01)
+    edit(scicat, pid, "lost", "lost")
+    meanwhile.join()
+    assert [edit.field for edit in catalogue.lost_edits(pid)] == ["datasetName", "sourceFolder"]
+
+    edit(scicat, pid, "again", "lost")
+    assert catalogue.lost_edits(pid) == []
+
+
+def edit(scicat: Scicat, pid: str, name: str, folder: str) -> None:
+    """Change a dataset as its owner does."""
+    path = f"/api/v3/datasets/{quote(pid, safe='')}"
+    answer = scicat.by("user1").ask("PATCH", path, {"datasetName": name, "sourceFolder": folder})
+    assert answer.status_code == 200
 
 
 def test_f29_a_datablock_that_was_not_counted_is_recorded_once_and_the_totals_are_mended(

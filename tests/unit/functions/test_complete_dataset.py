@@ -6,12 +6,14 @@ import pytest
 
 from archiver.errors import ServiceRefused
 from archiver.keys import Keys
+from archiver.models.catalogue import LostEdit
 from archiver.models.datablocks import SealedDatablock
 from archiver.models.states import Snapshot
 from archiver.scicat import catalogue
 from archiver.storage.documents import OUTCOME, SNAPSHOT, VERIFIED
 from functions.complete_dataset.app import handler
 from tests.support.account import LambdaContext
+from tests.support.catalogue import ANY_TIME, Scicat
 from tests.support.dataset import ADataset, a_datablock
 
 
@@ -49,6 +51,34 @@ def test_files_that_only_a_second_reading_confirmed_are_told_with_the_success(
     (warning,) = dataset.lifecycle["archiveReturnMessage"]["warnings"]
     assert (warning["code"], warning["count"]) == ("read_twice", files)
     assert warning["message"].startswith(subject)
+
+
+def test_an_edit_that_scicat_lost_meanwhile_is_told_with_the_success(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = a_dataset()
+    dataset.claim()
+    catalogue().add_datablock(dataset.pid, a_datablock(verified(dataset).key))
+    monkeypatch.setattr(catalogue(), "lost_edits", lambda _: [LostEdit("description", ANY_TIME)])
+    handler(dataset.run, lambda_context)
+    lifecycle = dataset.lifecycle
+    assert lifecycle["archiveStatusMessage"] == "datasetOnArchiveDisk"
+    (warning,) = lifecycle["archiveReturnMessage"]["warnings"]
+    assert (warning["code"], warning["count"]) == ("lost_edits", 1)
+    assert warning["message"] == (
+        "1 change in SciCat was lost while the archiver wrote there; make it again: description."
+    )
+
+
+def test_a_history_that_scicat_does_not_show_takes_nothing_from_the_success(
+    a_dataset: Callable[..., ADataset], lambda_context: LambdaContext, scicat: Scicat
+) -> None:
+    dataset = a_dataset()
+    dataset.claim()
+    catalogue().add_datablock(dataset.pid, a_datablock(verified(dataset).key))
+    scicat.faults({"match": "^GET .*history", "status": 403})
+    handler(dataset.run, lambda_context)
+    assert dataset.folder.need(OUTCOME).outcome == "done"
 
 
 def test_a_dataset_with_a_record_too_few_is_not_archived(

@@ -4,7 +4,7 @@ from archiver.aws import step_functions
 from archiver.errors import Code, DatasetRejected, Reason
 from archiver.log import logger
 from archiver.models.states import JobBegun, JobKind, Lease, Run, RunOutcome
-from archiver.reporting import archived, failures, lifecycle
+from archiver.reporting import archived, failures, lifecycle, lost_edits
 from archiver.reporting.lifecycle import Lifecycle, outcome_of, retrieve_report
 from archiver.storage import leases
 from archiver.storage.documents import OUTCOME
@@ -17,6 +17,7 @@ def tell(pid: str, lifecycle: Lifecycle | None) -> None:
         return
     try:
         archived.tell(pid, **lifecycle)
+        lost_edits.warn(pid, lifecycle)
     except DatasetRejected as rejected:
         if rejected.reason.code is not Code.DATASET_UNKNOWN:
             raise

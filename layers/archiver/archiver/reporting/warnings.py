@@ -6,7 +6,7 @@ Nothing is refused here and nothing renamed.
 import re
 import unicodedata
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from hashlib import blake2b
 from itertools import pairwise
@@ -44,6 +44,7 @@ class WarningCode(StrEnum):
     UNNAMED_ALGORITHMS = "unnamed_algorithms"
     READ_TWICE = "read_twice"
     LEFT_BEHIND = "left_behind"
+    LOST_EDITS = "lost_edits"
 
 
 class ArchiveWarning(BaseModel):
@@ -183,6 +184,17 @@ def read_twice_warnings(files: int) -> list[ArchiveWarning]:
     subject = counted(files, "file was", "files were")
     message = f"{subject} stored in S3 without a checksum, and compared with a second reading instead."
     return [ArchiveWarning(code=WarningCode.READ_TWICE, message=message, count=files)]
+
+
+def lost_edits_warning(fields: Sequence[str]) -> ArchiveWarning:
+    """SciCat set these ``fields`` of the dataset back while the archiver wrote to it."""
+    lost = counted(
+        len(fields),
+        "change in SciCat was lost while the archiver wrote there; make it again",
+        "changes in SciCat were lost while the archiver wrote there; make them again",
+    )
+    message = f"{lost}: {', '.join(fields[:NAMED])}."
+    return ArchiveWarning(code=WarningCode.LOST_EDITS, message=message, count=len(fields))
 
 
 def _has_long_part(path: str) -> bool:

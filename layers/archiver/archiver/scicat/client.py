@@ -13,6 +13,7 @@ from archiver.models.catalogue import (
     CatalogueFile,
     DatablockRecord,
     FileBlock,
+    LostEdit,
     RecordedDataset,
 )
 from archiver.models.states import JobKind
@@ -342,6 +343,15 @@ class Catalogue:
             if fields.items() <= lifecycle.items():
                 return lifecycle
         return answer.read(records.lifecycle_of)
+
+    def lost_edits(self, pid: str) -> list[LostEdit]:
+        """What somebody changed in the dataset and SciCat set back while this account wrote its lifecycle.
+
+        Only SciCat's history knows; where the dataset's is not kept (``TRACKABLES``), nothing is found.
+        """
+        request = Request("GET", filtered(dataset_path(pid), fields=["pid", "history"]), shapes.dataset_history(pid))
+        answer = self._session.ask(request)
+        return answer.read(partial(records.lost_edits_of, writer=self._session.username))
 
     def mend_totals(self, pid: str, *, packed_size: int, files_archived: int) -> bool:
         """Make SciCat's totals of archived bytes and files those of the datablocks that it records.

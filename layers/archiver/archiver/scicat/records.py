@@ -11,12 +11,15 @@ from archiver.models.catalogue import (
     CatalogueFile,
     CatalogueTotals,
     DatablockRecord,
+    LostEdit,
     RecordedDataset,
 )
 from archiver.scicat.json_values import Json, without_none
 
 # Read
 
+# What changes in a dataset because of us: its lifecycle, and the totals with each block.
+_WRITTEN = frozenset({"datasetlifecycle", "size", "numberOfFiles", "packedSize", "numberOfFilesArchived"})
 # What a list of blocks tells of each: its files are read from one block at a time.
 ORIGDATABLOCK_FIELDS = ("_id", "size")
 DATABLOCK_FIELDS = ("_id", "archiveId", "size", "packedSize", "chkAlg", "version")
@@ -54,6 +57,27 @@ def recorded_dataset_of(body: Json) -> RecordedDataset:
 def sorted_pids_of(body: Json) -> list[str]:
     """The pids of a list of datasets."""
     return sorted(dataset["pid"] for dataset in body)
+
+
+def lost_edits_of(body: Json, writer: str) -> list[LostEdit]:
+    """The fields that ``writer``'s last change set back, though this account writes none of them: sorted by name.
+
+    SciCat saves a dataset with its lifecycle as a whole, as it was read before: what somebody else changed in between
+    is set back, and its history ascribes that to whoever wrote the lifecycle.
+    """
+    last: dict[str, Json] = {}
+    for change in body.get("history") or []:
+        changed = (name for name, value in change.items() if isinstance(value, dict) and _differs(value))
+        last |= dict.fromkeys(changed, change)
+    return [
+        LostEdit(name, change["updatedAt"])
+        for name, change in sorted(last.items())
+        if change["updatedBy"] == writer and name not in _WRITTEN
+    ]
+
+
+def _differs(change: Json) -> bool:
+    return bool(change.get("previousValue") != change.get("currentValue"))
 
 
 def origdatablock_ids_of(body: Json) -> tuple[str, ...]:

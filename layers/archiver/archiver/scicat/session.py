@@ -39,6 +39,11 @@ class Session:
         self._refused: tuple[tuple[str, str], float, str] | None = None
         self._login_lock = Lock()
 
+    @property
+    def username(self) -> str:
+        """Who writes."""
+        return self._credentials()[0]
+
     def ping(self) -> None:
         """Ask SciCat who we are: it answers, and the account's password is right."""
         answer = self.ask(Request("GET", "/api/v3/users/my/self", shapes.USER))
