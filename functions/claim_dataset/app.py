@@ -10,7 +10,7 @@ refused, ServiceRefused("archive_id_conflict").
 
 from archiver.archive.claiming import refuse_wrong_name, take_back_or_refuse, take_lease
 from archiver.models.states import RunClaimed, RunOutcome, RunStarted
-from archiver.reporting import archived
+from archiver.reporting import archived, lifecycle
 from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.storage.documents import OUTCOME
@@ -29,5 +29,5 @@ def handler(run: RunStarted) -> RunClaimed:
     else:
         take_back_or_refuse(dataset)
         catalogue().need_rights(run.pid)
-        catalogue().update_lifecycle(run.pid, archiveStatusMessage="started", archivable=False, retrievable=False)
+        catalogue().update_lifecycle(run.pid, **lifecycle.ARCHIVING_STARTED)
     return RunClaimed(**run.model_dump(), archived=is_archived)

@@ -5,7 +5,7 @@ Raises DatasetRejected (``dataset_unknown``, ``no_datablocks``, ``not_archived``
 """
 
 from archiver.models.states import RecallProgress, RunStarted
-from archiver.reporting import archived
+from archiver.reporting import archived, lifecycle
 from archiver.retrieve.claiming import refuse_what_is_not_archived, write_down
 from archiver.retrieve.documents import PASSED_OVER
 from archiver.retrieve.extraction import selection_of
@@ -22,6 +22,6 @@ def handler(run: RunStarted) -> RecallProgress:
     folder = RunFolder(run.run_id)
     wanted = write_down(dataset, Choice(selection_of(run)), folder)
     folder.save(PASSED_OVER, len(dataset.others))
-    archived.tell(run.pid, retrieveStatusMessage="started")
+    archived.tell(run.pid, **lifecycle.RETRIEVAL_STARTED)
     lanes = range(min(settings().lanes, len(wanted)))
     return RecallProgress(**run.model_dump(), lanes=tuple(lanes))

@@ -7,7 +7,7 @@ from archiver.errors import Code, ServiceRefused
 from archiver.log import logger
 from archiver.models.datablocks import SealedDatablock
 from archiver.models.states import Run, RunOutcome
-from archiver.reporting import archived, lost_edits
+from archiver.reporting import archived, lifecycle, lost_edits
 from archiver.reporting.warnings import WARNINGS, read_twice_warnings
 from archiver.scicat import catalogue
 from archiver.step import step
@@ -33,13 +33,12 @@ def handler(run: Run) -> Run:
         logger.error("SciCat counts what is archived wrong, and does not let this account mend it")
     files = counted(sum(datablock.files for datablock in verified), "file")
     message = f"{files} in {counted(len(verified), 'datablock')}"
-    told: dict[str, object] = {"code": "archived", "message": message}
-    if warnings := _warnings(folder, verified):
-        told["warnings"] = warnings
+    warnings = _warnings(folder, verified)
+    told = lifecycle.archived_message(message, warnings)
     # The owner need not read a message that says no more than the status.
-    shown = {"archiveReturnMessage": told} if warnings else {}
-    catalogue().update_lifecycle(run.pid, **archived.TOLD, **shown)
-    lost_edits.warn(run.pid, {"archiveReturnMessage": told})
+    shown = told if warnings else {}
+    catalogue().update_lifecycle(run.pid, **lifecycle.ARCHIVED, **shown)
+    lost_edits.warn(run.pid, told)
     folder.save(OUTCOME, RunOutcome(pid=run.pid, outcome="done", code="archived", message=message))
     return run
 

@@ -7,7 +7,7 @@ what else a datablock was refused for), ``recall_failed`` when tape did not keep
 from archiver.errors import Code, ServiceRefused
 from archiver.models.documents import Document
 from archiver.models.states import Run, RunOutcome
-from archiver.reporting import archived, lost_edits
+from archiver.reporting import archived, lifecycle, lost_edits
 from archiver.retrieve import documents
 from archiver.retrieve.delivery import Refused
 from archiver.retrieve.documents import PASSED_OVER
@@ -34,10 +34,10 @@ def handler(run: Run) -> RunOutcome:
     if passed_over := folder.load(PASSED_OVER):
         verb = "counts" if passed_over == 1 else "count"
         message = f"{message} {counted(passed_over, 'record', 'records')} of other datablocks {verb} for nothing."
-    told = {"retrieveReturnMessage": {"code": "retrieved", "message": message}}
+    told = lifecycle.retrieved_message(message)
     # The owner need not read a message that says no more than the status.
     shown = told if passed_over else {}
-    archived.tell(run.pid, retrieveStatusMessage="datasetRetrieved", retrieveIntegrityCheck=True, **shown)
+    archived.tell(run.pid, **lifecycle.RETRIEVED, **shown)
     lost_edits.warn(run.pid, told)
     outcome = RunOutcome(pid=run.pid, outcome="done", code="retrieved", message=message)
     folder.save(OUTCOME, outcome)

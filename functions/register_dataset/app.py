@@ -9,20 +9,18 @@ from archiver.ingest import DropRead, DropRegistered
 from archiver.ingest.documents import DROP, DROP_OUTCOME
 from archiver.ingest.registering import refuse_taken, settled_before
 from archiver.models.files import Upload
+from archiver.reporting import lifecycle
 from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.storage import sources
 from archiver.storage.run_folder import RunFolder
-
-# The files are not listed yet; nobody may ask for the archive before they are.
-_LIFECYCLE = {"archiveStatusMessage": "filesNotYetAvailable", "archivable": False, "retrievable": False}
 
 
 @step
 def handler(drop: DropRead) -> DropRegistered:
     folder = RunFolder(drop.run_id)
     content = folder.need(DROP)
-    created = catalogue().create_dataset({**content.metadata, "datasetlifecycle": _LIFECYCLE}, drop.pid)
+    created = catalogue().create_dataset({**content.metadata, "datasetlifecycle": lifecycle.FILES_AWAITED}, drop.pid)
     settled = None if created else settled_before(drop.pid, str(content.metadata["ownerGroup"]))
     if settled is None:
         upload = Upload(prefix=drop.prefix, documents=content.documents)

@@ -7,6 +7,7 @@ when SciCat lists files that the drop does not hold.
 from archiver import ingest
 from archiver.ingest import DropRegistered
 from archiver.ingest.documents import DROP, MATCHED
+from archiver.reporting import lifecycle
 from archiver.scicat import catalogue
 from archiver.step import step
 from archiver.storage.run_folder import RunFolder
@@ -26,7 +27,5 @@ def handler(drop: DropRegistered) -> DropRegistered:
         chk_alg = content.chk_alg if any(file.chk for file in block) else None
         catalogue().add_origdatablock(drop.pid, block, chk_alg, after=listed)
         listed += len(block)
-    catalogue().update_lifecycle(
-        drop.pid, archiveStatusMessage="datasetCreated", archivable=True, retrievable=False, archiveReturnMessage={}
-    )
+    catalogue().update_lifecycle(drop.pid, **lifecycle.FILES_REGISTERED)
     return drop

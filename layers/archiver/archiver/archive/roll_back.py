@@ -10,6 +10,7 @@ from archiver.log import logger
 from archiver.models.catalogue import DatablockRecord
 from archiver.models.states import RunFailed
 from archiver.reporting import archived
+from archiver.reporting.lifecycle import is_called_archived
 from archiver.scicat import catalogue
 from archiver.storage import buckets
 
@@ -28,7 +29,7 @@ def take_back(run: RunFailed) -> bool:
         _delete_tars(run)
         return False
     own = archived.made_by(run.run_id, dataset)
-    is_archived = bool(dataset.datablocks) and archived.is_called_archived(dataset.lifecycle)
+    is_archived = bool(dataset.datablocks) and is_called_archived(dataset.lifecycle)
     is_own = archived.has_made(run.run_id, dataset) or len(own) == len(dataset.datablocks)
     if not (is_archived and is_own):
         _delete_records(run, own)
@@ -51,7 +52,7 @@ def _delete_records(run: RunFailed, own: Sequence[DatablockRecord]) -> None:
 def _take_back_tars(run: RunFailed) -> bool:
     """As ``take_back``, of a dataset whose list cannot be read: what SciCat calls it must do."""
     dataset = catalogue().dataset(run.pid)
-    is_archived = dataset is not None and archived.is_called_archived(dataset.lifecycle)
+    is_archived = dataset is not None and is_called_archived(dataset.lifecycle)
     if not is_archived:
         _delete_tars(run)
     return is_archived

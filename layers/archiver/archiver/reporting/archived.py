@@ -15,17 +15,12 @@ from archiver.log import logger
 from archiver.lts.long_term_storage import LongTermStorage, long_term_storage
 from archiver.models.catalogue import DatablockRecord, RecordedDataset
 from archiver.models.datablocks import SealedDatablock
+from archiver.reporting.lifecycle import ARCHIVED
 from archiver.scicat import catalogue
 from archiver.storage.documents import OUTCOME, VERIFIED
 from archiver.storage.run_folder import RunFolder
 from archiver.tar import provenance
 
-# What SciCat is told of a dataset that is archived.
-TOLD: Final[Mapping[str, object]] = {
-    "archiveStatusMessage": "datasetOnArchiveDisk",
-    "archivable": False,
-    "retrievable": True,
-}
 # Requests to the long-term storage, or for the notes of runs, at once.
 _AT_ONCE: Final = 16
 # So many records that count for nothing stand in the log.
@@ -66,11 +61,6 @@ def is_retrievable(dataset: RecordedDataset) -> bool:
     return bool(dataset.datablocks) and dataset.lifecycle.get("retrievable") is True
 
 
-def is_called_archived(lifecycle: Mapping[str, object]) -> bool:
-    """Whether a run told SciCat so: a user sets ``retrievable`` alone, or ``archivable`` beside it."""
-    return all(lifecycle.get(name) == TOLD[name] for name in ("archiveStatusMessage", "retrievable"))
-
-
 def is_archived(dataset: RecordedDataset) -> bool:
     """Whether the dataset is archived; SciCat, where it says otherwise, is told the truth.
 
@@ -90,12 +80,12 @@ def restore(dataset: RecordedDataset) -> bool:
     Returns whether SciCat says so now. It is proven when every datablock that one run of ours verified is recorded,
     no other is, and the long-term storage has each with the recorded size and checksum.
     """
-    if dataset.datablocks and TOLD.items() <= dataset.lifecycle.items():
+    if dataset.datablocks and ARCHIVED.items() <= dataset.lifecycle.items():
         return True
     if not _is_proven(dataset):
         return False
     logger.warning("an archived dataset is called so again", extra={"pid": dataset.pid, **dataset.lifecycle})
-    catalogue().update_lifecycle(dataset.pid, **TOLD)
+    catalogue().update_lifecycle(dataset.pid, **ARCHIVED)
     return True
 
 

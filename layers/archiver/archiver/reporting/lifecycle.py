@@ -1,9 +1,11 @@
-"""What a failure means to the catalogue: each code stands in one row, and each row says what is written.
+"""What SciCat is told of a dataset, from its registration to its retrieval, and what that means where it is read.
 
 Pure, but for the address of the page that explains the codes. The rows are those of "What SciCat is told" in
-docs/architecture.md: a run's failure becomes lifecycle fields of its dataset and an outcome.
+docs/architecture.md: a success is a constant here; a failure's code stands in one row, and becomes lifecycle fields of
+its dataset and an outcome.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from archiver.errors import Code, Reason, Row
@@ -12,8 +14,70 @@ from archiver.settings import settings
 
 type Lifecycle = dict[str, object]
 
+# The dataset of a drop is registered, its files are not listed yet: nobody may ask for the archive before they are.
+FILES_AWAITED: Final[Mapping[str, object]] = {
+    "archiveStatusMessage": "filesNotYetAvailable",
+    "archivable": False,
+    "retrievable": False,
+}
+# Its client has declared an upload complete.
+UPLOAD_COMPLETE: Final[Mapping[str, object]] = {
+    "archiveStatusMessage": "datasetCreated",
+    "archivable": True,
+    "retrievable": False,
+}
+# All files of a drop are listed; what an earlier drop of it lacked is said no more.
+FILES_REGISTERED: Final[Mapping[str, object]] = {**UPLOAD_COMPLETE, "archiveReturnMessage": {}}
+_STARTED: Final = "started"
+ARCHIVING_STARTED: Final[Mapping[str, object]] = {
+    "archiveStatusMessage": _STARTED,
+    "archivable": False,
+    "retrievable": False,
+}
+ARCHIVED: Final[Mapping[str, object]] = {
+    "archiveStatusMessage": "datasetOnArchiveDisk",
+    "archivable": False,
+    "retrievable": True,
+}
+# The flags stay: it is still archived.
+RETRIEVAL_STARTED: Final[Mapping[str, object]] = {"retrieveStatusMessage": _STARTED}
+RETRIEVED: Final[Mapping[str, object]] = {"retrieveStatusMessage": "datasetRetrieved", "retrieveIntegrityCheck": True}
+
 # What the owner has to mend: the dataset waits for it.
-REJECTED: Final = "missingFilesError"
+_REJECTED: Final = "missingFilesError"
+# From a dataset's claim on, for as long as an upload could only do harm; other archivers write the last one.
+_CLAIMED: Final = frozenset({_STARTED, ARCHIVED["archiveStatusMessage"], "isOnCentralDisk"})
+
+
+def is_rejected(lifecycle: Mapping[str, object]) -> bool:
+    """Whether SciCat says that its archiving found files missing or wrong."""
+    return lifecycle.get("archiveStatusMessage") == _REJECTED
+
+
+def is_started(lifecycle: Mapping[str, object]) -> bool:
+    """Whether SciCat says that its archiving began, and not how it ended."""
+    return lifecycle.get("archiveStatusMessage") == _STARTED
+
+
+def is_claimed(lifecycle: Mapping[str, object]) -> bool:
+    """Whether SciCat says that it is archived, or being archived."""
+    return lifecycle.get("archiveStatusMessage") in _CLAIMED
+
+
+def is_called_archived(lifecycle: Mapping[str, object]) -> bool:
+    """Whether a run told SciCat so: a user sets ``retrievable`` alone, or ``archivable`` beside it."""
+    return all(lifecycle.get(name) == ARCHIVED[name] for name in ("archiveStatusMessage", "retrievable"))
+
+
+def archived_message(message: str, warnings: Sequence[Mapping[str, object]]) -> Lifecycle:
+    """What an archiving that came through has to say, with its ``warnings``."""
+    told: dict[str, object] = {"code": "archived", "message": message}
+    return {"archiveReturnMessage": told | {"warnings": warnings} if warnings else told}
+
+
+def retrieved_message(message: str) -> Lifecycle:
+    """What a retrieval that came through has to say."""
+    return {"retrieveReturnMessage": {"code": "retrieved", "message": message}}
 
 
 def archive_report(reason: Reason, execution_arn: str) -> Lifecycle | None:
@@ -21,7 +85,7 @@ def archive_report(reason: Reason, execution_arn: str) -> Lifecycle | None:
     match reason.code.row:
         case Row.USER:
             return {
-                "archiveStatusMessage": REJECTED,
+                "archiveStatusMessage": _REJECTED,
                 "archivable": False,
                 "retrievable": False,
                 "archiveReturnMessage": _return_message(reason) | {"files": list(reason.files)},

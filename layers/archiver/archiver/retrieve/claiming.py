@@ -6,6 +6,7 @@ from archiver.models.catalogue import RecordedDataset
 from archiver.models.datablocks import WantedDatablock
 from archiver.names import wrong_path
 from archiver.reporting import archived
+from archiver.reporting.lifecycle import is_started
 from archiver.retrieve import documents
 from archiver.retrieve.selection import Choice
 from archiver.scicat import catalogue
@@ -23,7 +24,7 @@ def refuse_what_is_not_archived(dataset: RecordedDataset) -> None:
             "If another archiver wrote them, an operator names where they lie in FormerArchivePrefixes."
         )
         raise DatasetRejected(Code.NO_DATABLOCKS, message)
-    if not dataset.datablocks and dataset.lifecycle.get("archiveStatusMessage") != "started":
+    if not dataset.datablocks and not is_started(dataset.lifecycle):
         raise DatasetRejected(Code.NO_DATABLOCKS, "The dataset has no datablocks: it was never archived.")
     if not archived.is_archived(dataset):
         raise DatasetRejected(Code.NOT_ARCHIVED, "The dataset is not archived (yet).")

@@ -10,7 +10,7 @@ from archiver.log import logger
 from archiver.models.catalogue import RecordedDataset
 from archiver.models.files import S3Object
 from archiver.reporting import archived
-from archiver.reporting.lifecycle import REJECTED
+from archiver.reporting.lifecycle import is_rejected
 from archiver.settings import settings
 from archiver.storage import buckets, leases
 from archiver.uploads import registry, rules
@@ -43,8 +43,9 @@ def is_somebodys(pid: str) -> bool:
 
 def _waits(dataset: RecordedDataset, *, is_complete: bool) -> bool:
     lifecycle = dataset.lifecycle
-    is_rejected = lifecycle.get("archiveStatusMessage") == REJECTED
-    return (is_complete or is_rejected or lifecycle.get("archivable") is True) and not archived.restore(dataset)
+    return (is_complete or is_rejected(lifecycle) or lifecycle.get("archivable") is True) and not archived.restore(
+        dataset
+    )
 
 
 def empty(pid: str) -> int:

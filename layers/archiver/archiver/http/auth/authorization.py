@@ -11,15 +11,13 @@ from archiver.http.request_codes import RequestCode
 from archiver.http.timeouts import Asked
 from archiver.http.ttl_cache import Remembered
 from archiver.models.catalogue import CatalogueDataset
-from archiver.reporting.lifecycle import REJECTED
+from archiver.reporting import lifecycle
 from archiver.scicat import catalogue
 from archiver.settings import settings
 from archiver.storage import leases
 
 # The Ingestor asks for each of a dataset's files: so long SciCat is not asked again.
 _REMEMBERED_SECONDS, _REMEMBERED_DATASETS = 15.0, 1_000
-# What SciCat says of a dataset from its claim on, for as long as an upload could only do harm.
-_BEING_ARCHIVED = frozenset({"started", "datasetOnArchiveDisk", "isOnCentralDisk"})
 
 
 def writable(caller: Caller, pid: str, *, anew: bool = False) -> CatalogueDataset:
@@ -47,8 +45,7 @@ def owns(caller: Caller, dataset: CatalogueDataset) -> bool:
 def is_locked(dataset: CatalogueDataset) -> bool:
     """Whether the dataset is archived or being archived, by SciCat's word or by the lease of a run."""
     archived = dataset.lifecycle.get("retrievable") is True
-    claimed = dataset.lifecycle.get("archiveStatusMessage") in _BEING_ARCHIVED
-    return archived or claimed or _has_a_run(dataset.pid)
+    return archived or lifecycle.is_claimed(dataset.lifecycle) or _has_a_run(dataset.pid)
 
 
 def refuse_locked(dataset: CatalogueDataset) -> None:
@@ -59,9 +56,9 @@ def refuse_locked(dataset: CatalogueDataset) -> None:
 
 def is_to_be_sent_again(dataset: CatalogueDataset) -> bool:
     """Whether its archiving found files missing or wrong, so that they may be uploaded again. SciCat is asked anew."""
-    known = dataset.lifecycle.get("archiveStatusMessage") == REJECTED
+    known = lifecycle.is_rejected(dataset.lifecycle)
     now = _ask_scicat(dataset.pid) if known else None
-    return now is not None and now.lifecycle.get("archiveStatusMessage") == REJECTED
+    return now is not None and lifecycle.is_rejected(now.lifecycle)
 
 
 def _has_a_run(pid: str) -> bool:

@@ -34,6 +34,7 @@ from archiver.models.catalogue import CatalogueDataset
 from archiver.models.file_lists import byte_order
 from archiver.models.files import Upload
 from archiver.models.states import JobKind
+from archiver.reporting.lifecycle import UPLOAD_COMPLETE
 from archiver.scicat import catalogue
 from archiver.settings import GIB, settings
 from archiver.storage import sources
@@ -169,7 +170,7 @@ def _declare_complete(dataset: CatalogueDataset, upload: DatasetUpload | None) -
 
 
 def _tell(pid: str) -> None:
-    catalogue().update_lifecycle(pid, archiveStatusMessage="datasetCreated", archivable=True, retrievable=False)
+    catalogue().update_lifecycle(pid, **UPLOAD_COMPLETE)
 
 
 def _is_opened_again(dataset: CatalogueDataset, upload: DatasetUpload) -> bool:
