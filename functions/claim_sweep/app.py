@@ -1,6 +1,5 @@
 """Become the one sweep. While another one runs there is nothing to do."""
 
-from archiver.aws import step_functions
 from archiver.models.states import Lease, SweepClaimed, SweepStarted
 from archiver.step import step
 from archiver.storage import leases
@@ -9,5 +8,5 @@ from archiver.storage import leases
 @step
 def handler(sweep: SweepStarted) -> SweepClaimed:
     wanted = Lease(run_id=sweep.run_id, execution_arn=sweep.execution_arn)
-    holder = leases.take_sweep_lease(wanted, ended=lambda held: step_functions.has_ended(held.execution_arn))
+    holder = leases.take_sweep_lease(wanted, ended=leases.is_abandoned)
     return SweepClaimed(**sweep.model_dump(), alone=holder is None)

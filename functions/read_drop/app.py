@@ -5,7 +5,6 @@ Raises DatasetRejected(``bad_drop``, ``bad_path``, ``unreadable_files``) naming 
 """
 
 from archiver import ingest
-from archiver.aws import step_functions
 from archiver.errors import Code, DatasetRejected, ServiceUnavailable
 from archiver.ingest import Drop, DropRead, drop_folder
 from archiver.ingest.documents import DROP, LISTED
@@ -42,6 +41,6 @@ def handler(drop: Drop) -> DropRead:
 def _take_lease(drop: Drop) -> None:
     """Two writes of one dataset.json may arrive together; what is busy now is tried again later."""
     wanted = Lease(run_id=drop.run_id, execution_arn=drop.execution_arn)
-    holder = leases.take_lease(drop.prefix, wanted, ended=lambda held: step_functions.has_ended(held.execution_arn))
+    holder = leases.take_lease(drop.prefix, wanted, ended=leases.is_abandoned)
     if holder is not None:
         raise ServiceUnavailable(Code.BUSY, f"The folder is being taken in by the run {holder.run_id}.")

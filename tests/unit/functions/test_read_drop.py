@@ -8,6 +8,7 @@ from archiver.aws.s3 import Bucket
 from archiver.errors import Code, DatasetRejected, Reason, ServiceRefused, ServiceUnavailable
 from archiver.ingest import MARKER_LIMIT, DropContent, ListedFile
 from archiver.ingest.documents import DROP, LISTED
+from archiver.keys import Keys
 from archiver.models.states import Lease
 from archiver.storage import leases
 from functions.read_drop.app import handler
@@ -137,6 +138,25 @@ def test_the_folder_of_an_execution_that_has_ended_is_taken_over(
 
     held = leases.read_lease(dropping.PREFIX)
     assert held == Lease(run_id=dropping.RUN_ID, execution_arn=dropping.EXECUTION_ARN, subject=dropping.PREFIX)
+
+
+def test_the_folder_of_an_execution_that_a_sweep_settles_is_busy(
+    aws: "S3Client", environment: pytest.MonkeyPatch
+) -> None:
+    dropping.drop(aws, {})
+    read("drop-other")
+    held = leases.read_lease(dropping.PREFIX)
+    assert held is not None
+    assert leases.sweep_lease(Keys.lease(dropping.PREFIX), held, "any-sweep")
+    status = {held.execution_arn: "FAILED", "any-sweep": "RUNNING"}
+    environment.setattr("archiver.aws.step_functions.status", status.get)
+
+    with pytest.raises(ServiceUnavailable) as error:
+        read()
+
+    assert Reason.from_json(str(error.value)).code is Code.BUSY
+    status["any-sweep"] = "SUCCEEDED"
+    read()
 
 
 def test_a_step_that_runs_twice_says_the_same(aws: "S3Client") -> None:

@@ -1,6 +1,5 @@
 """Who may archive a dataset: one run at a time, and one without records that mean something."""
 
-from archiver.aws import step_functions
 from archiver.errors import Code, DatasetRejected, ServiceRefused
 from archiver.models.catalogue import RecordedDataset
 from archiver.models.states import Lease, RunStarted
@@ -41,4 +40,4 @@ def take_lease(run: RunStarted) -> None:
 
 def _left_nothing(held: Lease) -> bool:
     """Whether the holder is gone and the catalogue knows nothing of its work, which begins with a verified archive."""
-    return step_functions.has_ended(held.worker_arn) and RunFolder(held.run_id).read(VERIFIED.name) is None
+    return leases.is_abandoned(held) and RunFolder(held.run_id).read(VERIFIED.name) is None

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 from archiver import alarms
 from archiver.alarms import Alarm
-from archiver.aws import step_functions
 from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
 from archiver.lts.long_term_storage import LongTermStorage, TapeState
@@ -133,7 +132,5 @@ def is_being_delivered(progress: RecallProgress) -> bool:
     if selection_of(progress):
         return False  # the tar of selected files is the run's own
     mine = Lease(run_id=progress.run_id, execution_arn=progress.execution_arn)
-    holder = leases.take_delivery_lease(
-        progress.pid, mine, ended=lambda held: step_functions.has_ended(held.execution_arn)
-    )
+    holder = leases.take_delivery_lease(progress.pid, mine, ended=leases.is_abandoned)
     return holder is not None

@@ -2,10 +2,16 @@
 
 from collections.abc import Callable, Iterator
 
+from archiver.aws import step_functions
 from archiver.errors import Code, ServiceRefused
 from archiver.keys import Keys
 from archiver.models.states import Lease
 from archiver.storage import buckets
+
+
+def is_abandoned(lease: Lease) -> bool:
+    """Whether nobody works on its subject any more: its execution has ended, and so has a sweep that settles it."""
+    return step_functions.has_ended(lease.worker_arn)
 
 
 def take_lease(pid: str, lease: Lease, ended: Callable[[Lease], bool]) -> Lease | None:

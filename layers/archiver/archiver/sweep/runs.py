@@ -28,7 +28,7 @@ OVERDUE = timedelta(hours=1)
 def left_behind(key: str, sweep: SweepProgress) -> list[RunToSettle]:
     """How the run that holds this lease is to end, if nobody works on its subject any more."""
     lease = leases.lease_at(key)
-    run = _settled(key, lease, sweep) if lease is not None and step_functions.has_ended(lease.worker_arn) else None
+    run = _settled(key, lease, sweep) if lease is not None and leases.is_abandoned(lease) else None
     return [] if run is None else [run]
 
 

@@ -10,6 +10,7 @@ from archiver.aws import step_functions
 from archiver.http.auth import authorization
 from archiver.http.auth.callers import Caller
 from archiver.http.problems import Refusal
+from archiver.keys import Keys
 from archiver.models.catalogue import CatalogueDataset, CatalogueTotals
 from archiver.models.states import Lease
 from archiver.scicat import Catalogue
@@ -148,3 +149,16 @@ def test_b27_a_dataset_is_locked_while_a_run_holds_its_lease_and_goes_on(monkeyp
     assert (refused.value.status, refused.value.code) == (409, "dataset_locked")
     status["any-arn"] = "ABORTED"
     authorization.refuse_locked(a_dataset())
+
+
+@pytest.mark.usefixtures("aws")
+def test_b27_a_dataset_is_locked_while_a_sweep_settles_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = Lease(run_id="any-run", execution_arn="any-arn", subject=PID)
+    leases.take_lease(PID, stopped, lambda _: False)
+    assert leases.sweep_lease(Keys.lease(PID), stopped, "any-sweep")
+    status = {"any-arn": "ABORTED", "any-sweep": "RUNNING"}
+    monkeypatch.setattr(step_functions, "status", status.get)
+
+    assert authorization.is_locked(a_dataset())
+    status["any-sweep"] = "FAILED"
+    assert not authorization.is_locked(a_dataset())

@@ -3,7 +3,6 @@
 from functools import cache
 from http import HTTPStatus
 
-from archiver.aws import step_functions
 from archiver.errors import Code
 from archiver.http.auth.callers import Caller
 from archiver.http.problems import Refusal
@@ -62,9 +61,9 @@ def is_to_be_sent_again(dataset: CatalogueDataset) -> bool:
 
 
 def _has_a_run(pid: str) -> bool:
-    """Whether a run holds the dataset's lease; one that was stopped may have left it behind."""
+    """Whether a run holds the dataset's lease, or a sweep that settles it; one that ended may have left it behind."""
     lease = leases.read_lease(pid)
-    return lease is not None and not step_functions.has_ended(lease.execution_arn)
+    return lease is not None and not leases.is_abandoned(lease)
 
 
 def _allowed(caller: Caller, pid: str, *, access_groups: bool) -> CatalogueDataset:
