@@ -58,7 +58,7 @@ def main(
     if "shapes" in report.read():
         cost_page.write(report.read())
     console.print(f"{report.PAGE} is written.")
-    missed = [one for one in wanted(report.read()) if not one.kept]
+    missed = [target for target in wanted(report.read()) if not target.kept]
     for one in missed:
         console.print(f"[red]not as wanted[/]: {one.what}: {one.measured} (wanted: {one.wanted})")
     raise typer.Exit(1 if missed else 0)
@@ -96,11 +96,11 @@ def _growth(files: int) -> Figures:
     """Of the largest dataset the figures of the part before are taken, where they are there."""
     known = [one for one in report.read().get("scale", {}).get("steps", []) if one["files"] == files]
     smaller = [count for count in growth.FILES if count < files]
-    of_files = [asdict(one) for one in growth.of_files(smaller if known else [*smaller, files])] + known
+    of_files = [asdict(point) for point in growth.of_files(smaller if known else [*smaller, files])] + known
     of_bytes = [asdict(one) for one in growth.of_bytes()]
     slopes = growth.slopes(growth.by_step([Took(**one) for one in of_files + of_bytes]))
     wrong = growth.wrong(slopes)
-    return _with_load(of_files=of_files, of_bytes=of_bytes, slopes=[asdict(one) for one in slopes], wrong=wrong)
+    return _with_load(of_files=of_files, of_bytes=of_bytes, slopes=[asdict(slope) for slope in slopes], wrong=wrong)
 
 
 def _memory(stack: RunningStack) -> Figures:

@@ -32,8 +32,9 @@ def _routes(path: str, methods: Mapping[str, Schema]) -> Iterator[str]:
         if parameters := route.get("parameters"):
             yield "| Parameter | In | Type | |\n| --- | --- | --- | --- |"
             yield from (
-                f"| `{one['name']}` | {one['in']} | {_type(one['schema'])} | {_cell(one.get('description', ''))} |"
-                for one in parameters
+                f"| `{parameter['name']}` | {parameter['in']} | {_type(parameter['schema'])} "
+                f"| {_cell(parameter.get('description', ''))} |"
+                for parameter in parameters
             )
             yield ""
         if body := route.get("requestBody"):

@@ -37,7 +37,7 @@ class Watch:
 
     def invocations(self) -> list[Invocation]:
         """All of them so far."""
-        return [one for file in self._logs() for one in _invocations(self._new_lines(file))]
+        return [invocation for file in self._logs() for invocation in _invocations(self._new_lines(file))]
 
     def _logs(self) -> list[Path]:
         return sorted(self._folder.glob("*.log"))
@@ -72,16 +72,16 @@ def _function(deployed_name: str) -> str:
 def peak_memory(invocations: Iterable[Invocation]) -> dict[str, int]:
     """The most memory that each function has used, in MB."""
     most: dict[str, int] = {}
-    for one in invocations:
-        most[one.function] = max(one.memory_mb, most.get(one.function, 0))
+    for invocation in invocations:
+        most[invocation.function] = max(invocation.memory_mb, most.get(invocation.function, 0))
     return most
 
 
 def total_requests(invocations: Iterable[Invocation]) -> Counter[str]:
     """Requests by service and operation."""
-    return sum((one.requests for one in invocations), Counter[str]())
+    return sum((invocation.requests for invocation in invocations), Counter[str]())
 
 
 def total_bytes(invocations: Iterable[Invocation]) -> Counter[str]:
     """Bytes read, sent and copied."""
-    return sum((one.bytes for one in invocations), Counter[str]())
+    return sum((invocation.bytes for invocation in invocations), Counter[str]())

@@ -60,7 +60,7 @@ def _histories(stack: RunningStack, job_id: str) -> dict[str, History]:
     found: dict[str, History] = {}
     for workflow, begins in (("archive", job_id), ("archive_dataset", job_id)):
         listed = client.list_executions(stateMachineArn=machines[workflow])["executions"]
-        (arn,) = (one["executionArn"] for one in listed if one["name"].startswith(begins))
+        (arn,) = (execution["executionArn"] for execution in listed if execution["name"].startswith(begins))
         found[workflow] = history_of(client, arn)
     ingests = client.list_executions(stateMachineArn=machines["ingest"])["executions"]
     newest = max(ingests, key=lambda one: one["startDate"])

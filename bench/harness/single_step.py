@@ -98,13 +98,17 @@ def _seal(_run: object, _context: object) -> None:
     """Leave behind what sealing and verifying would, without a byte packed."""
     folder = RunFolder(RUN_ID)
     sealed = []
-    for one in packaging.planned_datablocks(folder):
-        key = Keys.datablock(PID, RUN_ID, one.number)
-        sealed.append(SealedDatablock(one.number, key, one.files, one.size, one.packed_size, "AAAAAAAAAAA="))
-        files = packaging.files_of(folder, one.number)
+    for datablock in packaging.planned_datablocks(folder):
+        key = Keys.datablock(PID, RUN_ID, datablock.number)
+        sealed.append(
+            SealedDatablock(
+                datablock.number, key, datablock.files, datablock.size, datablock.packed_size, "AAAAAAAAAAA="
+            )
+        )
+        files = packaging.files_of(folder, datablock.number)
         fingerprints = [FileFingerprint(file.path, file.size, _any_sha256(file.path), 1) for file in files]
-        folder.save(sealed_document(one.number), sealed[-1])
-        folder.save(fingerprints_document(one.number), fingerprints)
+        folder.save(sealed_document(datablock.number), sealed[-1])
+        folder.save(fingerprints_document(datablock.number), fingerprints)
     folder.save(VERIFIED, sealed)
 
 

@@ -108,5 +108,5 @@ def _is_archived(stack: RunningStack, prefix: str) -> bool:
 def _longest_queue(stack: RunningStack, begun: datetime, dropped: Sequence[datetime]) -> float:
     """The longest time from a drop to an ingest: the n-th ingest is of the n-th drop, or of one before it."""
     listed = _executions(stack.aws.stepfunctions, stack.endpoints.stateMachines["ingest"])
-    started = sorted(one["startDate"] for one in listed if one["startDate"] >= begun)[1:]
+    started = sorted(execution["startDate"] for execution in listed if execution["startDate"] >= begun)[1:]
     return max((start - drop).total_seconds() for start, drop in zip(started, dropped, strict=False))

@@ -73,7 +73,7 @@ def figures_of(invocations: Sequence[Invocation]) -> dict[str, Any]:
         seconds[one.function] = seconds.get(one.function, 0.0) + one.seconds
     return {
         "lambda_seconds": seconds,
-        "calls": dict(Counter(one.function for one in invocations)),
+        "calls": dict(Counter(invocation.function for invocation in invocations)),
         "memory_mb": peak_memory(invocations),
         "bytes": {name: dict(total_bytes(_of(invocations, name))) for name in seconds},
         "requests": {name: dict(total_requests(_of(invocations, name))) for name in seconds},
@@ -81,7 +81,7 @@ def figures_of(invocations: Sequence[Invocation]) -> dict[str, Any]:
 
 
 def _of(invocations: Sequence[Invocation], function: str) -> list[Invocation]:
-    return [one for one in invocations if one.function == function]
+    return [invocation for invocation in invocations if invocation.function == function]
 
 
 def telling_rounds(rounds: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

@@ -39,7 +39,7 @@ class Uploader:
         self._api = visitor.endpoints.api
         self._pid = visitor.create_dataset(a_dataset(datasetlifecycle=NOT_UPLOADED))
         for listed in batched(range(FILES), FILES_PER_BLOCK, strict=False):
-            visitor.list_files(self._pid, [{"path": f"{one}.tif", "size": 1, "time": ANY_TIME} for one in listed])
+            visitor.list_files(self._pid, [{"path": f"{number}.tif", "size": 1, "time": ANY_TIME} for number in listed])
         self._token = self._post("token", None, visitor.log_in())["access_token"]
         begun = time.monotonic()
         self._post("s3/requestDatasetUpload", {"dataset_id": self._pid, "dataset_size_gib": 0}, self._token)

@@ -86,7 +86,9 @@ fitted over 10² to 10⁶ files and, for `package`, 64 MiB to 16 GiB. Over this 
 
 
 def _wanted(report: Figures) -> Iterator[str]:
-    rows = [(one.what, one.wanted, one.measured, "yes" if one.kept else "**no**") for one in wanted(report)]
+    rows = [
+        (target.what, target.wanted, target.measured, "yes" if target.kept else "**no**") for target in wanted(report)
+    ]
     yield from _table(("what", "wanted", "measured", "kept"), rows)
 
 

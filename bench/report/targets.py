@@ -52,7 +52,7 @@ def _shapes(rounds: Sequence[Figures]) -> Iterator[Wanted]:
     shapes = telling_rounds(rounds)
     for name in (name for name in _OF_THE_FLOOR if name in shapes):
         most = _OF_THE_FLOOR[name]
-        ratio = statistics.median(one["core"] / one["floor"]["whole"] for one in shapes[name])
+        ratio = statistics.median(shape["core"] / shape["floor"]["whole"] for shape in shapes[name])
         yield Wanted(f"archive of {name}, against the floor", f"≤ {most}", f"{ratio:.2f}", ratio <= most)
     moved = {name: packaged_bytes(told[-1]) for name, told in shapes.items()}
     for name in (name for name in _BIG_FILES if name in shapes):

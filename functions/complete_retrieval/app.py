@@ -26,7 +26,7 @@ def handler(run: Run) -> RunOutcome:
     delivered = set(folder.names(documents.DELIVERED))
     if refused:
         raise refusal_of(refused, len(delivered), len(wanted))
-    missing = [one.archive_id for one in wanted if documents.delivered(one).name not in delivered]
+    missing = [datablock.archive_id for datablock in wanted if documents.delivered(datablock).name not in delivered]
     if missing:
         message = f"{len(missing)} of {counted(len(wanted), 'datablock')} went back to tape before they were read."
         raise ServiceRefused(Code.RECALL_FAILED, message, missing)

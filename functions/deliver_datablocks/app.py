@@ -25,11 +25,13 @@ def handler(work: LaneWork) -> LaneDone:
     wanted = folder.need(WANTED)
     settled = {*folder.names(documents.DELIVERED), *folder.names(documents.REFUSED)}
     on_tape = False
-    for one in wanted[work.lane :: work.lanes]:
-        if settled & {documents.delivered(one).name, documents.refused(one).name} or settle(work.pid, one, folder):
+    for datablock in wanted[work.lane :: work.lanes]:
+        if settled & {documents.delivered(datablock).name, documents.refused(datablock).name} or settle(
+            work.pid, datablock, folder
+        ):
             continue
         # Where there was time left, the storage calls it readable, and does not let it be read.
-        if not recall_again(work.pid, one, long_term_storage()) and time.monotonic() >= deadline():
+        if not recall_again(work.pid, datablock, long_term_storage()) and time.monotonic() >= deadline():
             return work.reached(done=False)
         on_tape = True
     return work.reached(done=True, on_tape=on_tape)

@@ -35,7 +35,7 @@ def handler(progress: RecallProgress) -> RecallProgress:
         progress = ask_again_or_give_up(progress, waited_for, lts, now)
         return wait(progress.model_copy(update={"unread_since": None}), waited_for, now)
     if was_unread:
-        return wait_until_readable(progress, [one.archive_id for one in wanted], now)
+        return wait_until_readable(progress, [datablock.archive_id for datablock in wanted], now)
     if is_being_delivered(progress):
         return wait(progress, [one.archive_id for one in wanted], now)
     return progress.model_copy(update={"since": None, "asked_again": None, "wait_seconds": 0, "wait_key": ""})

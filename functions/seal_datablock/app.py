@@ -23,5 +23,5 @@ def handler(work: LaneWork) -> LaneDone:
         raise DatasetRejected(Code.DATASET_UNKNOWN, f"SciCat no longer knows the dataset {work.pid}.")
     packager = runs.packager(work)
     share = planned_datablocks(RunFolder(work.run_id))[work.lane :: work.lanes]
-    done = all(time.monotonic() < deadline() and packager.complete(one.number, deadline()) for one in share)
+    done = all(time.monotonic() < deadline() and packager.complete(datablock.number, deadline()) for datablock in share)
     return work.reached(done=done)

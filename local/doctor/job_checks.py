@@ -122,7 +122,7 @@ def ready(visit: Visit) -> str:
     answer = _asked(visit, "GET", "/health/readyz")
     if answer.status_code != 200:
         errors = answer.json().get("errors", []) if _is_json(answer) else []
-        told = "; ".join(f"{one['dependency']} {one['message']}" for one in errors) or answer.text[:200]
+        told = "; ".join(f"{error['dependency']} {error['message']}" for error in errors) or answer.text[:200]
         raise Fault(f"{answer.status_code}: {told}")
     return f"{visit.patient.api}"
 

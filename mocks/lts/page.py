@@ -36,7 +36,7 @@ def page(tape: Tape, events: Sequence[Event], now: float, contains: str = "") ->
             _table(
                 f"Drives: {len(drives)} of {tape.hardware.drives} busy",
                 ["object", "tier", "done in"],
-                [(one.key, one.tier, _left(one, now)) for one in drives],
+                [(drive.key, drive.tier, _left(drive, now)) for drive in drives],
             ),
             _table(
                 f"Queue: {len(queue)}",

@@ -63,7 +63,9 @@ def read_accounts(path: Path) -> list[Account]:
     """The accounts of a file ``{name: {username, password, groups}}``. Raises ValueError naming what is wrong."""
     try:
         entries = json.loads(path.read_text()).values()
-        return [Account(str(one["username"]), str(one["password"]), frozenset(one["groups"])) for one in entries]
+        return [
+            Account(str(entry["username"]), str(entry["password"]), frozenset(entry["groups"])) for entry in entries
+        ]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} is not a list of accounts: {type(error).__name__} {error}") from None
 

@@ -126,7 +126,7 @@ def _of_value(value: object, field: Field, prefix: str, name: str) -> Iterator[V
 
 def check(body: Mapping[str, Any], shape: Shape) -> None:
     """Refuse a body as SciCat's global validation does: a list of sentences."""
-    if found := [one.message for one in violations(body, shape)]:
+    if found := [violation.message for violation in violations(body, shape)]:
         raise refused(400, found)
 
 
@@ -145,8 +145,8 @@ def v3_dataset_refusal(body: Mapping[str, Any], shape: Shape) -> Refused | None:
 def reasons(body: Mapping[str, Any], shape: Shape) -> list[dict[str, object]]:
     """What is wrong, by property."""
     by_property: dict[str, dict[str, str]] = {}
-    for one in violations(body, shape):
-        by_property.setdefault(one.property, {})[one.constraint] = one.message
+    for violation in violations(body, shape):
+        by_property.setdefault(violation.property, {})[violation.constraint] = violation.message
     return [{"property": name, "constraints": constraints} for name, constraints in by_property.items()]
 
 

@@ -145,8 +145,8 @@ async def delete_datablocks(pid: Pid, caller: User, service: TheService) -> Resp
     _may_delete(caller)
     found_dataset(pid, service, f"dataset: {pid} not found")
     found = service.store.of_dataset(Kind.DATABLOCK, pid)
-    for one in found:
-        service.store.remove(Kind.DATABLOCK, one["_id"])
+    for datablock in found:
+        service.store.remove(Kind.DATABLOCK, datablock["_id"])
     count_nothing_archived(service, pid, caller.username)
     return as_json({"count": len(found)})
 

@@ -30,9 +30,9 @@ async def explorer(service: TheService) -> Response:
         list(reversed(service.store.all(kind))) for kind in (Kind.DATASET, Kind.JOB, Kind.DATABLOCK)
     )
     tables = (
-        _table("Datasets", _DATASET_COLUMNS, (_dataset(one) for one in datasets))
-        + _table("Jobs", _JOB_COLUMNS, (_job(one) for one in jobs))
-        + _table("Datablocks", _DATABLOCK_COLUMNS, (_datablock(one) for one in blocks))
+        _table("Datasets", _DATASET_COLUMNS, (_dataset(dataset) for dataset in datasets))
+        + _table("Jobs", _JOB_COLUMNS, (_job(job) for job in jobs))
+        + _table("Datablocks", _DATABLOCK_COLUMNS, (_datablock(block) for block in blocks))
     )
     summary = f"{len(datasets)} datasets, {len(jobs)} jobs, {len(blocks)} datablocks"
     return Response(_PAGE.format(summary=summary, tables=tables), media_type="text/html")

@@ -139,7 +139,7 @@ class _Matching:
 
     def _holds(self, document: Document, name: str, wanted: Any) -> bool:  # noqa: ANN401 - any JSON
         if name in _COMBINED:
-            return _COMBINED[name](self.all_of(document, one) for one in wanted)
+            return _COMBINED[name](self.all_of(document, query) for query in wanted)
         found = list(_reached(document, name.split(".")))
         if not isinstance(wanted, dict) or not any(operator.startswith("$") for operator in wanted):
             return self._operand(name, wanted) in found
@@ -167,13 +167,13 @@ def _ordered(holds: Callable[[Any, Any], bool]) -> Callable[[list[Any], list[Any
     """An operator that holds for one of the values found, if it is of the operand's type."""
 
     def compare(found: list[Any], operands: list[Any]) -> bool:
-        return any(_is_comparable(one, operands[0]) and holds(one, operands[0]) for one in found)
+        return any(_is_comparable(candidate, operands[0]) and holds(candidate, operands[0]) for candidate in found)
 
     return compare
 
 
 def _is_among(found: list[Any], operands: list[Any]) -> bool:
-    return any(one in found for one in operands)
+    return any(operand in found for operand in operands)
 
 
 def _ignored(found: list[Any], operands: list[Any]) -> bool:
@@ -202,7 +202,7 @@ _OPERATORS: Mapping[str, Callable[[list[Any], list[Any]], bool]] = {
 
 def _matches_pattern(found: list[Any], pattern: str, options: str) -> bool:
     flags = re.IGNORECASE if "i" in options else 0
-    return any(isinstance(one, str) and re.search(pattern, one, flags) is not None for one in found)
+    return any(isinstance(candidate, str) and re.search(pattern, candidate, flags) is not None for candidate in found)
 
 
 def _is_comparable(one: object, other: object) -> bool:

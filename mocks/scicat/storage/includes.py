@@ -50,7 +50,7 @@ def _related(name: str, dataset: Document, store: Store, caller: Rights | None) 
     readable: Callable[[Document], bool] | None = None
     if caller is not None:
         readable = caller.include_datablock if name == "datablocks" else caller.read_blocks
-    return found if readable is None else [one for one in found if readable(one)]
+    return found if readable is None else [candidate for candidate in found if readable(candidate)]
 
 
 def _scoped(documents: list[Document], scope: Mapping[str, Any]) -> list[Document]:

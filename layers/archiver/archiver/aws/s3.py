@@ -219,7 +219,7 @@ class Bucket(MultipartUploads):
 
         What XML cannot name is deleted by requests of its own.
         """
-        listed = [one for one in objects if fits_xml(one["Key"])]
+        listed = [found for found in objects if fits_xml(found["Key"])]
         alone = [one for one in objects if not fits_xml(one["Key"])]
         if listed:
             request: Any = {"Delete": {"Objects": listed, "Quiet": True}, "ChecksumAlgorithm": "CRC64NVME"}

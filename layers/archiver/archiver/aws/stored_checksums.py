@@ -68,7 +68,7 @@ def stored_checksums(answer: Mapping[str, Any]) -> list[StoredChecksum]:
     is_md5 = answer.get("ServerSideEncryption") not in _OPAQUE_ETAGS and not answer.get("SSECustomerAlgorithm")
     if etag is not None and is_md5:
         said.append(StoredChecksum("md5", bytes.fromhex(etag["md5"]), int(etag["parts"] or 0)))
-    return sorted((one for one in said if one is not None), key=lambda one: one.parts > 0)
+    return sorted((checksum for checksum in said if checksum is not None), key=lambda one: one.parts > 0)
 
 
 def _checksum(algorithm: str, text: str) -> StoredChecksum | None:

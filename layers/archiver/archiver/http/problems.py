@@ -117,7 +117,7 @@ def as_documented(response: Response[dict[str, Any]], route: Route) -> Response[
 
 def _in_both_forms(body: dict[str, Any]) -> dict[str, Any]:
     if "detail" in body:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in body["detail"])
+        wrong = "; ".join(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in body["detail"])
         return body | _problem(
             Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, RequestCode.NOT_VALID, "The request is wrong.", wrong)
         )

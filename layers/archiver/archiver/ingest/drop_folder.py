@@ -88,7 +88,9 @@ def read_status(prefix: str) -> DropStatus | None:
 def holds_foreign_report(drop: Drop) -> bool:
     """Whether data of the user's own lies in the drop under the name of its report."""
     found = buckets.landing().list(drop.prefix + Keys.DROP_STATUS)
-    return any(one.key == drop.prefix + Keys.DROP_STATUS for one in found) and read_status(drop.prefix) is None
+    return (
+        any(candidate.key == drop.prefix + Keys.DROP_STATUS for candidate in found) and read_status(drop.prefix) is None
+    )
 
 
 def write_status(drop: Drop, status: DropStatus, pid: str | None) -> None:

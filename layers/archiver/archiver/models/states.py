@@ -196,7 +196,7 @@ class Shares(State):
     @property
     def on_tape(self) -> bool:
         """Whether one of them could not read what it should."""
-        return any(LaneDone.model_validate(one).on_tape for one in json.loads(self.done))
+        return any(LaneDone.model_validate(lane).on_tape for lane in json.loads(self.done))
 
 
 class RecallProgress(RunStarted):

@@ -61,9 +61,9 @@ class Packager:
     def slices(self) -> list[SliceOfDatablock]:
         """The pieces of work, in order. They may be done in any order and beside each other."""
         return [
-            SliceOfDatablock(one.number, piece)
-            for one in planned_datablocks(self._folder)
-            for piece in range(one.slices)
+            SliceOfDatablock(planned.number, piece)
+            for planned in planned_datablocks(self._folder)
+            for piece in range(planned.slices)
         ]
 
     def package(self, work: SliceOfDatablock, deadline: float) -> bool:
@@ -135,7 +135,7 @@ class Packager:
             size=layout.size,
             packed_size=layout.packed_size,
             crc64nvme=crc64nvme_to_base64(_predicted_crc(layout, fingerprints, end)),
-            read_twice=sum(one.read_twice for one in fingerprints),
+            read_twice=sum(fingerprint.read_twice for fingerprint in fingerprints),
         )
         if not self._is_there(sealed):
             self._upload(number).complete(layout, members + end, sealed.crc64nvme)

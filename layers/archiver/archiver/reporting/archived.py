@@ -51,7 +51,7 @@ def _without_others(recorded: RecordedDataset) -> RecordedDataset:
         own = tuple(one for one in dataset.datablocks if one.archive_id in archive)
         dataset = replace(dataset, datablocks=own, others=dataset.others + others)
     if dataset.others:
-        names = [one.archive_id for one in dataset.others[:_NAMED]]
+        names = [other.archive_id for other in dataset.others[:_NAMED]]
         logger.warning("datablocks count for nothing: this archiver did not make them", extra={"archive_ids": names})
     return dataset
 
@@ -158,7 +158,11 @@ def _all_verified(run_id: str, dataset: RecordedDataset) -> list[SealedDatablock
     """The datablocks that a run verified, when all are recorded."""
     verified = RunFolder(run_id).load(VERIFIED)
     recorded = {(record.archive_id, record.packed_size) for record in dataset.datablocks}
-    return verified if verified and {(one.key, one.packed_size) for one in verified} <= recorded else None
+    return (
+        verified
+        if verified and {(datablock.key, datablock.packed_size) for datablock in verified} <= recorded
+        else None
+    )
 
 
 def _proves_itself(dataset: RecordedDataset) -> bool:
@@ -209,7 +213,7 @@ def _left_notes(run_id: str, pid: str) -> bool:
     folder = RunFolder(run_id)
     verified, outcome = folder.load(VERIFIED), folder.load(OUTCOME)
     return (outcome is not None and outcome.pid == pid) or any(
-        provenance.is_made_for(pid, one.key) for one in verified or ()
+        provenance.is_made_for(pid, datablock.key) for datablock in verified or ()
     )
 
 

@@ -17,7 +17,7 @@ _NAMED_DATASETS = 5
 
 def job_report(kind: JobKind, outcomes: Sequence[RunOutcome]) -> tuple[JobStatusName, str]:
     """The status and the message of a job, from the outcomes of all its datasets (at least one)."""
-    count = Counter(one.outcome for one in outcomes)
+    count = Counter(outcome.outcome for outcome in outcomes)
     if count["done"] == len(outcomes):
         return "finishedSuccessful", "jobFinished"
     message = _job_message(kind, count["done"], outcomes)
@@ -32,7 +32,7 @@ def job_refused(reason: Reason) -> tuple[JobStatusName, str]:
 
 
 def _job_message(kind: JobKind, done: int, outcomes: Sequence[RunOutcome]) -> str:
-    unhappy = [one for one in outcomes if one.outcome != "done"]
+    unhappy = [outcome for outcome in outcomes if outcome.outcome != "done"]
     named = "; ".join(f"{one.pid}: {one.code}: {one.message}" for one in unhappy[:_NAMED_DATASETS])
     more = f"; and {len(unhappy) - _NAMED_DATASETS} more." if len(unhappy) > _NAMED_DATASETS else ""
     return f"{done} of {counted(len(outcomes), 'dataset')} {kind}d. {named}{more} See {settings().error_codes_url}"

@@ -85,13 +85,13 @@ def extract(run: Run, files: frozenset[str], lts: LongTermStorage, deadline: flo
     """
     folder = _folder(run.run_id)
     wanted = RunFolder(run.run_id).need(WANTED)
-    tars = {one.archive_id: _readable(run.pid, one.archive_id, lts) for one in wanted}
+    tars = {datablock.archive_id: _readable(run.pid, datablock.archive_id, lts) for datablock in wanted}
     readable = {archive_id: tar for archive_id, tar in tars.items() if tar is not None}
     if len(readable) < len(tars):
         return Extraction.ON_TAPE
     try:
         located = folder.load(_LOCATED) or _locate(run, wanted, files, readable)
-        source = _Tars({one.path: one for one in located}, readable)
+        source = _Tars({file.path: file for file in located}, readable)
         packager = Packager(folder, source, retrieval(), partial(Keys.selection, run.pid, run.run_id), _LIMITS)
         if not _package(packager, folder, deadline):
             return Extraction.UNFINISHED
@@ -117,8 +117,10 @@ def _package(packager: Packager, folder: RunFolder, deadline: float) -> bool:
 
 def _note_delivered(run: Run, wanted: Iterable[WantedDatablock]) -> None:
     """Say of each datablock that what was wanted of it is handed over."""
-    for one in wanted:
-        RunFolder(run.run_id).save(documents.delivered(one), Delivered(one.archive_id, one.packed_size, ""))
+    for datablock in wanted:
+        RunFolder(run.run_id).save(
+            documents.delivered(datablock), Delivered(datablock.archive_id, datablock.packed_size, "")
+        )
 
 
 def _folder(run_id: str) -> RunFolder:

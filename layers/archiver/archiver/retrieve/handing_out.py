@@ -28,8 +28,8 @@ def result_of(begun: JobBegun, ends: Sequence[RunOutcome]) -> dict[str, Any] | N
     downloads = [download for run in begun.runs for download in _downloads(run, now)]
     if not downloads:
         return None
-    failed = [one for one in ends if one.outcome != "done"]
-    not_retrieved = [f"{one.pid}: {one.code}: {one.message}" for one in failed[:_NAMED_DATASETS]]
+    failed = [outcome for outcome in ends if outcome.outcome != "done"]
+    not_retrieved = [f"{outcome.pid}: {outcome.code}: {outcome.message}" for outcome in failed[:_NAMED_DATASETS]]
     result = job_result.short(begun.job_id, downloads, not_retrieved)
     if result is not None:
         return result

@@ -49,10 +49,17 @@ def waited_for_of(
         recalls = {one.archive_id: count for one, count in zip(wanted, counts, strict=True) if count is not None}
     failed = {one for one, count in recalls.items() if count > MOST_RECALLS}
     # What failed in an earlier look has been refused already.
-    _refuse(progress, [one for one in wanted if one.archive_id in failed and before[one.archive_id] <= MOST_RECALLS])
+    _refuse(
+        progress,
+        [
+            datablock
+            for datablock in wanted
+            if datablock.archive_id in failed and before[datablock.archive_id] <= MOST_RECALLS
+        ],
+    )
     if recalls != before:
         folder.save(documents.RECALLS, recalls)
-    return [one for one in recalls if one not in failed]
+    return [archive_id for archive_id in recalls if archive_id not in failed]
 
 
 def _look(pid: str, archive_id: str, recalls: int, lts: LongTermStorage, now: datetime) -> int | None:
@@ -82,7 +89,7 @@ def _look(pid: str, archive_id: str, recalls: int, lts: LongTermStorage, now: da
 def _refuse(progress: RecallProgress, failed: list[WantedDatablock]) -> None:
     """Write down which datablocks tape cannot bring back; their files are told when the others are delivered."""
     if failed and selection_of(progress):
-        named = [one.archive_id for one in failed]
+        named = [datablock.archive_id for datablock in failed]
         raise ServiceRefused(Code.RECALL_FAILED, "Tape could not bring the datablocks back, twice.", named)
     folder = RunFolder(progress.run_id)
     for one in failed:

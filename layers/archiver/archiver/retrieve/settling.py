@@ -70,4 +70,4 @@ def refusal_of(refused: list[Refused], delivered: int, wanted: int) -> ServiceRe
     more = f" And {len(refused) - NAMED_DATABLOCKS} more." if len(refused) > NAMED_DATABLOCKS else ""
     message = f"{len(refused)} of {counted(wanted, 'datablock')} refused, {delivered} can be downloaded. {named}{more}"
     files = [file for one in refused for file in one.reason.files]
-    return ServiceRefused(refused[0].reason.code, message, files, sum(one.reason.count for one in refused))
+    return ServiceRefused(refused[0].reason.code, message, files, sum(refusal.reason.count for refusal in refused))

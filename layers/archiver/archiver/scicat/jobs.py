@@ -119,7 +119,7 @@ def _whole(pids: Sequence[str]) -> list[dict[str, Any]]:
 
 def _datasets(listed: Json) -> tuple[JobDataset, ...]:
     """What a user asked for, as far as it can be understood: SciCat takes whatever its configuration lets through."""
-    named = (one for one in listed if isinstance(one, dict)) if isinstance(listed, list) else ()
+    named = (entry for entry in listed if isinstance(entry, dict)) if isinstance(listed, list) else ()
     return tuple(JobDataset(one["pid"], _texts(one.get("files"))) for one in named if isinstance(one.get("pid"), str))
 
 

@@ -174,7 +174,7 @@ def _written(path: str) -> str:
 
 def manifest(fingerprints: Iterable[FileFingerprint]) -> bytes:
     """The body of the last member: what ``sha256sum -c`` needs to check all files."""
-    return b"".join(manifest_line(one.path, one.sha256) for one in fingerprints)
+    return b"".join(manifest_line(fingerprint.path, fingerprint.sha256) for fingerprint in fingerprints)
 
 
 def attributes_line(file: SourceFile) -> bytes:

@@ -36,7 +36,7 @@ def former_places(files: Iterable[SourceFile]) -> tuple[dict[str, tuple[int, int
 
 def former_manifest(fingerprints: Iterable[FileFingerprint]) -> bytes:
     """The body of FORMER_MANIFEST in the tar of these files, in the order of their paths' UTF-8 bytes."""
-    return b"".join(_manifest_line(one.path, one.sha256) for one in fingerprints)
+    return b"".join(_manifest_line(fingerprint.path, fingerprint.sha256) for fingerprint in fingerprints)
 
 
 def _manifest_line(path: str, sha256: str) -> bytes:

@@ -20,7 +20,7 @@ def mask_tokens() -> None:
     def masked(*given: object, **named: object) -> logging.LogRecord:
         record = make(*given, **named)
         if isinstance(record.args, tuple):
-            record.args = tuple(mask(one) if isinstance(one, str) else one for one in record.args)
+            record.args = tuple(mask(arg) if isinstance(arg, str) else arg for arg in record.args)
         if isinstance(record.msg, str):
             record.msg = mask(record.msg)
         return record

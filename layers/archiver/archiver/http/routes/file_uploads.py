@@ -90,7 +90,7 @@ def presign(asked: Annotated[UrlsAsked, Body()]) -> Urls:
     return Urls(
         upload_id=upload_id,
         urls=urls,
-        required_headers=[one.headers for one in terms[: len(urls)]] if asked.checksums_sha256 else None,
+        required_headers=[term.headers for term in terms[: len(urls)]] if asked.checksums_sha256 else None,
         next_part=_following(numbers.start + len(urls), asked.parts),
         part_size=each,
     )

@@ -93,7 +93,7 @@ def _remembered() -> Remembered[None, list[Failing]]:
 
 
 def _failing() -> list[Failing]:
-    asked = [(one, Asked(one.ask, one.unavailable)) for one in _dependencies()]
+    asked = [(dependency, Asked(dependency.ask, dependency.unavailable)) for dependency in _dependencies()]
     return [
         Failing(dependency=one.name, endpoint=_without_credentials(one.endpoint), message=message)
         for one, question in asked
