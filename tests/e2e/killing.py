@@ -51,7 +51,7 @@ def _deaths(stack: RunningStack) -> list[Killed]:
 
 def _all_is_archived_once(stack: RunningStack, visitor: Visitor, prefixes: Sequence[str], pids: Sequence[str]) -> None:
     datasets = [visitor.dataset(pid) for pid in pids]
-    assert {one["datasetlifecycle"]["archiveStatusMessage"] for one in datasets} == {"datasetOnArchiveDisk"}
+    assert {dataset["datasetlifecycle"]["archiveStatusMessage"] for dataset in datasets} == {"datasetOnArchiveDisk"}
     registered = [block["archiveId"] for one in datasets for block in one["datablocks"]]
     assert len(registered) == len(pids)
     for prefix in prefixes:

@@ -307,7 +307,7 @@ def test_steps_of_a_workflow_take_turns_and_use_few_processes(account: Account, 
     answers = json.loads(workflows.describe_execution(executionArn=arn)["output"])
     at_work = [sum(one["begun"] <= other["begun"] < one["ended"] for one in answers) for other in answers]
     assert 1 < max(at_work) <= programs.STEPS_AT_ONCE
-    assert len({one["environment"] for one in answers}) <= 2 * programs.STEPS_AT_ONCE
+    assert len({answer["environment"] for answer in answers}) <= 2 * programs.STEPS_AT_ONCE
 
 
 @pytest.mark.usefixtures("function")  # LocalStack loads its executor for the first function

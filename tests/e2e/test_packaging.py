@@ -112,7 +112,10 @@ def test_s3_refuses_a_tar_that_is_not_the_predicted_one(zone: Zone) -> None:
     zone.package()
     (name,) = (name for name in zone.folder.documents if "/slices/" in name)
     progress = zone.folder.need(Document(name, SliceProgress))
-    lie = [{"path": one.path, "size": one.size, "sha256": one.sha256, "crc64nvme": 1} for one in progress.fingerprints]
+    lie = [
+        {"path": fingerprint.path, "size": fingerprint.size, "sha256": fingerprint.sha256, "crc64nvme": 1}
+        for fingerprint in progress.fingerprints
+    ]
     lying = {"position": progress.position, "fingerprints": lie, "done": True}
     zone.folder.documents[name] = json.dumps(lying).encode()
     with pytest.raises(ServiceRefused) as refused:

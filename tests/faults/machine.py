@@ -283,7 +283,7 @@ class Service(RuleBasedStateMachine):
         self.world.clock.shift(seconds)
 
     def _running(self) -> list[Execution]:
-        return [one for one in self.world.stepper.executions.values() if one.status == "RUNNING"]
+        return [execution for execution in self.world.stepper.executions.values() if execution.status == "RUNNING"]
 
     def _datasets(self) -> list[Document]:
         return self.world.scicat.store.all(Kind.DATASET)

@@ -86,7 +86,7 @@ class Promises:
             self._archived_or_there(dataset)
         for job in self.world.scicat.store.all(Kind.JOB):
             self._hold("8 jobs end", job["statusCode"] in JOB_ENDED, f"{job['_id']} is {job['statusCode']}")
-        uploads = [f"{one.bucket}/{one.key}" for one in self.world.aws.uploads.values()]
+        uploads = [f"{upload.bucket}/{upload.key}" for upload in self.world.aws.uploads.values()]
         self._hold("4 no upload is left", not uploads, uploads)
         staging = self.world.aws.buckets["staging"]
         tars = [key for key in staging if key.endswith(".tar")]
@@ -128,7 +128,7 @@ class Promises:
         """Whether it lay for ``LandingDays`` beside an archived dataset, of which it is no part."""
         is_old = now() - file.modified >= timedelta(days=settings().landing_days)
         datasets = [one for one in self.world.scicat.store.all(Kind.DATASET) if one["_id"] in pids]
-        return is_old and all(one["datasetlifecycle"]["retrievable"] for one in datasets)
+        return is_old and all(dataset["datasetlifecycle"]["retrievable"] for dataset in datasets)
 
     def prefix_of(self, pid: str) -> str:
         """Where a dataset's files lie."""
@@ -169,7 +169,7 @@ class Promises:
 
     def _is_archived(self, archived: _Archived) -> None:
         """A deleted landing file is in a tar of the LTS that is registered."""
-        for block in [one for pid in archived.pids for one in self.world.scicat.datablocks(pid)]:
+        for block in [datablock for pid in archived.pids for datablock in self.world.scicat.datablocks(pid)]:
             stored = self.world.aws.buckets["lts"].get(block["archiveId"])
             registered = any(file["path"] == archived.path for file in block["dataFileList"])
             if registered and stored is not None and _members(stored).get(archived.path) == archived.body:
@@ -181,7 +181,7 @@ class Promises:
         """At rest a dataset is archived, or has no record; where its files are then says ``_is_archived``."""
         if not dataset["datasetlifecycle"]["retrievable"]:
             blocks = self.world.scicat.datablocks(dataset["_id"])
-            self._hold("4 no record is left", not blocks, [one["archiveId"] for one in blocks])
+            self._hold("4 no record is left", not blocks, [block["archiveId"] for block in blocks])
 
     # Writers, states, jobs
 

@@ -137,7 +137,9 @@ def test_e14_e15_what_passes_between_states_does_not_grow_with_the_number_of_fil
     def passed(count: int) -> list[tuple[list[str], int]]:
         with a_world(tmp_path / str(count)) as world:
             Archiving(world, {f"deep/{number:04}.mrc": b"any" for number in range(count)}).run()
-            return [(one.states, max(map(len, one.seen))) for one in world.stepper.executions.values()]
+            return [
+                (execution.states, max(map(len, execution.seen))) for execution in world.stepper.executions.values()
+            ]
 
     few, many = passed(1), passed(300)
     assert [states for states, _ in few] == [states for states, _ in many]

@@ -50,14 +50,14 @@ def sweep(workflows: Workflows) -> Execution:
 def parts_of(end: Execution) -> dict[str, Any]:
     """What a sweep said of each of its parts."""
     (parts,) = json.loads(end.output["told"]["parts"])
-    return {one["part"]: one for one in parts}
+    return {part["part"]: part for part in parts}
 
 
 def failed_parts(end: Execution) -> set[str]:
     """The parts of a sweep that failed."""
     assert end.error == "PartsNotSwept"
     (parts,) = json.loads(end.cause)
-    return {one["part"] for one in parts if "failure" in one}
+    return {part["part"] for part in parts if "failure" in part}
 
 
 @pytest.fixture

@@ -28,7 +28,11 @@ class Comparison:
             if len(recorded) != len(actual):
                 return [f"{at}: {len(actual)} entries instead of {len(recorded)}: {str(actual)[:300]}"]
             pairs = enumerate(zip(recorded, actual, strict=True))
-            return [one for number, (was, now) in pairs for one in self.differences(was, now, f"{at}[{number}]")]
+            return [
+                difference
+                for number, (was, now) in pairs
+                for difference in self.differences(was, now, f"{at}[{number}]")
+            ]
         if isinstance(recorded, str) and isinstance(actual, str):
             return self._texts(recorded, actual, at)
         same = type(recorded) is type(actual) and recorded == actual

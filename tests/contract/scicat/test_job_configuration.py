@@ -35,7 +35,7 @@ def test_the_shipped_configuration_sends_the_recorded_request_whatever_the_crede
     (received,) = archiver.received
 
     for release in RELEASES:
-        (recorded,) = (one for one in recordings(release) if one.number == number)
+        (recorded,) = (recording for recording in recordings(release) if recording.number == number)
         headers = {name: value.replace("<token>", basic.rstrip("=")) for name, value in recorded.headers.items()}
         headers |= {"host": archiver.url.removeprefix("http://"), "content-length": str(len(received.body))}
         assert (received.method, received.path, dict(received.headers)) == (recorded.method, recorded.path, headers)

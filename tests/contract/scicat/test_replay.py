@@ -20,5 +20,5 @@ def test_every_recorded_request_of_a_release_gets_the_recorded_answer(
     assert [one.number for one, _ in replayed] == [
         one.number for run in RUNS for numbers in run.numbers for one in recordings(release) if one.number in numbers
     ]
-    assert {one.number for one, _ in replayed} == {one.number for one in recordings(release)}
+    assert {one.number for one, _ in replayed} == {recording.number for recording in recordings(release)}
     assert len(replayed) == len(recordings(release)) > 500

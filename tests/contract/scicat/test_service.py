@@ -41,7 +41,7 @@ def test_the_default_accounts_have_random_passwords_in_a_file_for_its_owner_alon
     assert {one.username: tuple(sorted(one.groups)) for one in accounts} == {
         name: tuple(sorted(groups)) for name, groups in DEFAULT_GROUPS.items()
     }
-    assert len({one.password for one in accounts}) == len(accounts)
+    assert len({account.password for account in accounts}) == len(accounts)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert default_accounts(path) == accounts
     assert all(one.password not in repr(one) for one in accounts)

@@ -256,6 +256,6 @@ def test_g09_a_storage_that_throttles_is_asked_again(
 
 def test_a_datablock_that_is_proven_is_not_looked_at_again(dataset: ADataset, s3_faults: S3Faults) -> None:
     assert hand_over(dataset) is None
-    asked = sum(one.bucket == "lts" for one in s3_faults.requests)
+    asked = sum(request.bucket == "lts" for request in s3_faults.requests)
     assert hand_over(dataset) is None
     assert sum(one.bucket == "lts" for one in s3_faults.requests) == asked

@@ -40,7 +40,7 @@ def test_a_log_tells_of_each_call_that_ended_since_one_watches(tmp_path: Path) -
     with log.open("a") as file:
         file.write("\n".join(others) + "\n")
     calls = watch.invocations()
-    assert [(one.function, one.run_id, one.seconds) for one in calls] == [
+    assert [(call.function, call.run_id, call.seconds) for call in calls] == [
         ("PackageDatablock", "any-run", 2.0005),
         ("PackageDatablock", "any-run", 0.001),
     ]

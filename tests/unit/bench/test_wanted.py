@@ -78,7 +78,7 @@ def test_what_is_not_is_told(part: str, changed: Figures, told: str) -> None:
 @pytest.mark.parametrize("changed", [{"seconds": 61}, {"memory_mb": 513}])
 def test_a_million_files_may_take_neither_too_long_nor_too_much(step: str, changed: Figures) -> None:
     figures = the_figures()
-    next(one for one in figures["scale"]["steps"] if one["step"] == step).update(changed)
+    next(figure for figure in figures["scale"]["steps"] if figure["step"] == step).update(changed)
     (missed,) = not_kept(figures)
     assert step in missed
 
@@ -94,7 +94,7 @@ def test_a_million_files_may_take_neither_too_long_nor_too_much(step: str, chang
 )
 def test_a_shape_is_told_by_its_warm_rounds(worse: Figures, told: str) -> None:
     figures = the_figures()
-    better = next(one for one in figures["shapes"] if one["shape"] == worse["shape"])
+    better = next(figure for figure in figures["shapes"] if figure["shape"] == worse["shape"])
     figures["shapes"].append(worse | {"cold": True})
     assert not_kept(figures) == []
     figures["shapes"][figures["shapes"].index(better)] = worse

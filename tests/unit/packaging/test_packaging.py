@@ -120,7 +120,7 @@ class Bench:
                 pass
 
     def tars(self) -> list[bytes]:
-        return [self.staging.objects[one.key] for one in packaging.sealed_datablocks(self.folder)]
+        return [self.staging.objects[datablock.key] for datablock in packaging.sealed_datablocks(self.folder)]
 
     def describe(self, path: str, **properties: Any) -> None:
         self.files[:] = [replace(file, **properties) if file.path == path else file for file in self.files]
@@ -253,7 +253,7 @@ def test_d13_a_bit_that_flips_on_the_way_here_is_read_again(read: str, keeps_che
     found = {name: body for tar in bench.tars() for name, body in contents(tar).items()}
     assert {name: found[name] for name in bench.bodies} == bench.bodies
     twice = 0 if keeps_checksums else len(bench.bodies)
-    assert sum(one.read_twice for one in packaging.sealed_datablocks(bench.folder)) == twice
+    assert sum(datablock.read_twice for datablock in packaging.sealed_datablocks(bench.folder)) == twice
 
 
 @pytest.mark.parametrize("checksum", [True, False], ids=["with the catalogue's checksum", "without"])

@@ -295,7 +295,7 @@ def test_no_dataset_leaves_the_folder(server: Server, tmp_path: Path, pid: str) 
 def test_tars_of_one_name_and_datasets_of_like_names_do_not_meet(server: Server, tmp_path: Path) -> None:
     bodies = {"0": {"a": b"0"}, "1": {"b": b"1"}, "2": {"c": b"2"}}
     pids = {"0": "any/1", "1": "any/1", "2": "any-1"}
-    downloads = [a_download(server, one, our_tar(bodies[one]), pid=pids[one]) for one in bodies]
+    downloads = [a_download(server, body, our_tar(bodies[body]), pid=pids[body]) for body in bodies]
 
     assert run(("dash",), a_script(*downloads), tmp_path).returncode == 0
     assert downloaded(tmp_path / "any-1") == {"a": b"0", "b": b"1"}

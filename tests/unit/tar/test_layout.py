@@ -137,7 +137,7 @@ def test_folders_are_repeated_in_front_of_the_files_of_the_next_datablock_and_no
     first, second, third = plan(files, replace(SMALL, datablock_files=3))
 
     assert [one.path for one in second.folders] == ["a", "a/b"]
-    assert [one.path for one in third.folders] == ["a"]
+    assert [folder.path for folder in third.folders] == ["a"]
     layout = layout_of(files[second.first : second.first + second.entries], SMALL, second.folders)
     opening = b"".join(map(header, second.folders))
     assert layout.members[0].header == len(opening)

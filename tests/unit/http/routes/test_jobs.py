@@ -49,7 +49,10 @@ def started(machines: Any, kind: str) -> dict[str, Any]:
     """The input of every execution of a workflow, by the execution's name."""
     executions = machines.list_executions(stateMachineArn=state_machine_arn(kind))["executions"]
     describe = machines.describe_execution
-    return {one["name"]: json.loads(describe(executionArn=one["executionArn"])["input"]) for one in executions}
+    return {
+        execution["name"]: json.loads(describe(executionArn=execution["executionArn"])["input"])
+        for execution in executions
+    }
 
 
 def a_job(scicat: Scicat, kind: str = "archive") -> str:
