@@ -35,7 +35,7 @@ def handler(drop: Drop) -> DropRead:
     folder = RunFolder(drop.run_id)
     folder.save(LISTED, ingest.check_list(found.files, content))
     folder.save(DROP, content)
-    return DropRead(**drop.model_dump(), pid=content.pid)
+    return DropRead(**drop.model_dump(), pid=content.pid, owner_group=document.owner_group)
 
 
 def _take_lease(drop: Drop) -> None:

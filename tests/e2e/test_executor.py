@@ -299,12 +299,22 @@ def test_steps_of_a_workflow_take_turns_and_use_few_processes(account: Account, 
     every = {"StartAt": "All", "States": {"All": {"Type": "Map", "ItemProcessor": one, "End": True}}}
     workflows = account.workflows
     machine = workflows.create_state_machine(name="any-crowd", definition=json.dumps(every), roleArn=ROLE)
-    crowd = json.dumps([{"do": "sleep", "seconds": 0.5}] * 160)  # together they take longer than each may
+    work = {"do": "sleep", "seconds": 0.5}
 
-    arn = workflows.start_execution(stateMachineArn=machine["stateMachineArn"], input=crowd)["executionArn"]
+    def start(group: str, count: int) -> str:
+        given = json.dumps([work | {"owner_group": group}] * count)
+        return workflows.start_execution(stateMachineArn=machine["stateMachineArn"], input=given)["executionArn"]
 
-    assert eventually(lambda: workflows.describe_execution(executionArn=arn)["status"] == "SUCCEEDED", 60)
-    answers = json.loads(workflows.describe_execution(executionArn=arn)["output"])
+    def status(arn: str) -> str:
+        return workflows.describe_execution(executionArn=arn)["status"]
+
+    crowd = start("many", 160)  # together they take longer than each may
+    alone = start("few", 1)
+
+    assert eventually(lambda: status(alone) == "SUCCEEDED", 60)
+    assert status(crowd) == "RUNNING", "another group's crowd held it up"
+    assert eventually(lambda: status(crowd) == "SUCCEEDED", 60)
+    answers = json.loads(workflows.describe_execution(executionArn=crowd)["output"])
     at_work = [sum(one["begun"] <= other["begun"] < one["ended"] for one in answers) for other in answers]
     assert 1 < max(at_work) <= programs.STEPS_AT_ONCE
     assert len({answer["environment"] for answer in answers}) <= 2 * programs.STEPS_AT_ONCE

@@ -44,7 +44,7 @@ def test_what_the_drop_says_is_written_down(aws: "S3Client") -> None:
 
     state = read()
 
-    assert state["pid"] == content().pid
+    assert (state["pid"], state["owner_group"]) == (content().pid, content().metadata["ownerGroup"])
     assert (content().listed, content().documents) == (True, ("dataset.json", "dataset.status.json"))
     assert [file.path for file in listed()] == ["a"]
 

@@ -45,9 +45,10 @@ class Drop(State):
 
 
 class DropRead(Drop):
-    """A drop whose dataset.json is sound."""
+    """A drop whose dataset.json is sound. ``owner_group`` is whose turn it takes where many wait."""
 
     pid: Pid
+    owner_group: str = ""
 
 
 class DropRegistered(DropRead):

@@ -40,16 +40,16 @@ def _attempt_in_turn(task: StateTaskLambda, env: Environment) -> None:
     """Wait, and only then let the state's time run: as on AWS, where nothing runs before there is room for it."""
     # The oldest execution first: datasets are done one after the other rather than all at the end.
     context = env.states.context_object.context_object_data
-    with _turns.taken(rank=context["Execution"]["StartTime"], group=_group(context)):
+    with _turns.taken(rank=context["Execution"]["StartTime"], group=_group(context, env.states.get_input())):
         if not env.is_running():
             raise RuntimeError("The execution ended while this step waited for its turn.")
         _attempt(task, env)
 
 
-def _group(context: Mapping[str, Any]) -> str:
-    """Whose work it is: the group that owns the job; of what is done for no job, the workflow."""
-    given = context["Execution"]["Input"]
-    group = given.get("owner_group") if isinstance(given, dict) else None
+def _group(context: Mapping[str, Any], given: object) -> str:
+    """Whose work it is: the group that owns the job, or the drop once it was read; otherwise the workflow."""
+    inputs = (said for said in (context["Execution"]["Input"], given) if isinstance(said, dict))
+    group = next((said["owner_group"] for said in inputs if said.get("owner_group")), None)
     return f"group {group}" if group else context["StateMachine"]["Name"]
 
 
