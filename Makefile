@@ -110,7 +110,7 @@ site: .venv/.synced .venv-site/.synced ## Build the site of the documentation: .
 	@.venv-site/bin/zensical build --clean -f .site/mkdocs.yml
 	@echo "Built .site/html/index.html"
 
-check: .venv/.synced .venv-sam/.synced ## Format, lint, types, spelling, import rules, template, names
+check: .venv/.synced .venv-sam/.synced ## Format, lint, types, spelling, import rules, template, names, the table of faults
 	@.venv/bin/ruff format --check --quiet $(SOURCES) || (echo "run: make format"; exit 1)
 	@.venv/bin/ruff check --quiet $(SOURCES)
 	@.venv/bin/mypy --no-error-summary $(SOURCES)
@@ -118,7 +118,7 @@ check: .venv/.synced .venv-sam/.synced ## Format, lint, types, spelling, import 
 	@.venv/bin/lint-imports --no-logo > .import-linter.log || (cat .import-linter.log; exit 1)
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint > /dev/null
 	@.venv/bin/cfn-lint template.yaml
-	@$(PYTHON) -m pytest -q tests/test_names.py
+	@$(PYTHON) -m pytest -q tests/test_names.py tests/faults/test_table.py
 	@echo "All checks passed."
 
 format: .venv/.synced ## Format the code, and write the Retry of every task
