@@ -8,5 +8,5 @@ from archiver.storage import leases
 @step
 def handler(sweep: SweepStarted) -> SweepClaimed:
     wanted = Lease(run_id=sweep.run_id, execution_arn=sweep.execution_arn)
-    holder = leases.take_sweep_lease(wanted, ended=leases.is_abandoned)
+    holder = leases.take_sweep_lease(wanted)
     return SweepClaimed(**sweep.model_dump(), alone=holder is None)

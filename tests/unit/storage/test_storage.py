@@ -138,7 +138,7 @@ def test_leases_are_listed_after_a_key_and_those_of_deliveries_are_not(aws: "S3C
     assert aws
     for number in range(3):
         leases.take_lease(f"any/{number}", FIRST, ended=lambda _: False)
-    leases.take_delivery_lease(PID, FIRST, ended=lambda _: False)
+    leases.take_delivery_lease(PID, FIRST)
     keys = list(leases.lease_keys())
     assert len(keys) == 3
     assert list(leases.lease_keys(keys[0])) == keys[1:]

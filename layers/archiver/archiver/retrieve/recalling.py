@@ -139,5 +139,5 @@ def is_being_delivered(progress: RecallProgress) -> bool:
     if selection_of(progress):
         return False  # the tar of selected files is the run's own
     mine = Lease(run_id=progress.run_id, execution_arn=progress.execution_arn)
-    holder = leases.take_delivery_lease(progress.pid, mine, ended=leases.is_abandoned)
+    holder = leases.take_delivery_lease(progress.pid, mine)
     return holder is not None

@@ -22,17 +22,17 @@ def take_lease(pid: str, lease: Lease, ended: Callable[[Lease], bool]) -> Lease 
     return _take(Keys.lease(pid), lease.model_copy(update={"subject": pid}), ended)
 
 
-def take_delivery_lease(pid: str, lease: Lease, ended: Callable[[Lease], bool]) -> Lease | None:
+def take_delivery_lease(pid: str, lease: Lease) -> Lease | None:
     """Become the one that brings a dataset's datablocks into the retrieval bucket; otherwise as ``take_lease``.
 
     It is never given back: the next one takes it over when this one's execution has ended.
     """
-    return _take(Keys.delivery_lease(pid), lease, ended)
+    return _take(Keys.delivery_lease(pid), lease, is_abandoned)
 
 
-def take_sweep_lease(lease: Lease, ended: Callable[[Lease], bool]) -> Lease | None:
+def take_sweep_lease(lease: Lease) -> Lease | None:
     """Become the one sweep; otherwise as ``take_delivery_lease``."""
-    return _take(Keys.SWEEP_LEASE, lease, ended)
+    return _take(Keys.SWEEP_LEASE, lease, is_abandoned)
 
 
 def lease_keys(start_after: str = "") -> Iterator[str]:
