@@ -354,7 +354,7 @@ def test_f28_an_edit_that_is_lost_while_the_lifecycle_is_saved_is_found_until_it
         time.sleep(0.01)
     edit(scicat, pid, "lost", "lost")
     meanwhile.join()
-    assert [edit.field for edit in catalogue.lost_edits(pid)] == ["datasetName", "sourceFolder"]
+    assert catalogue.lost_edits(pid) == ["datasetName", "sourceFolder"]
 
     edit(scicat, pid, "again", "lost")
     assert catalogue.lost_edits(pid) == []

@@ -6,14 +6,13 @@ import pytest
 
 from archiver.errors import ServiceRefused
 from archiver.keys import Keys
-from archiver.models.catalogue import LostEdit
 from archiver.models.datablocks import SealedDatablock
 from archiver.models.states import Snapshot
 from archiver.scicat import catalogue
 from archiver.storage.documents import OUTCOME, SNAPSHOT, VERIFIED
 from functions.complete_dataset.app import handler
 from tests.support.account import LambdaContext
-from tests.support.catalogue import ANY_TIME, Scicat
+from tests.support.catalogue import Scicat
 from tests.support.dataset import ADataset, a_datablock
 
 
@@ -59,7 +58,7 @@ def test_an_edit_that_scicat_lost_meanwhile_is_told_with_the_success(
     dataset = a_dataset()
     dataset.claim()
     catalogue().add_datablock(dataset.pid, a_datablock(verified(dataset).key))
-    monkeypatch.setattr(catalogue(), "lost_edits", lambda _: [LostEdit("description", ANY_TIME)])
+    monkeypatch.setattr(catalogue(), "lost_edits", lambda _: ["description"])
     handler(dataset.run, lambda_context)
     lifecycle = dataset.lifecycle
     assert lifecycle["archiveStatusMessage"] == "datasetOnArchiveDisk"

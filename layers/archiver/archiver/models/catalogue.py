@@ -80,14 +80,6 @@ class CatalogueDataset:
 
 
 @dataclass(frozen=True, slots=True)
-class LostEdit:
-    """A field of a dataset that the catalogue set back to its older value, and when (ISO 8601)."""
-
-    field: str
-    lost_at: str
-
-
-@dataclass(frozen=True, slots=True)
 class RecordedDataset:
     """A dataset and the datablocks that the catalogue listed with it, in one answer.
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from archiver.errors import ServiceRefused
 from archiver.log import logger
-from archiver.models.catalogue import LostEdit
 from archiver.reporting.warnings import lost_edits_warning
 from archiver.scicat import catalogue
 
@@ -14,7 +13,7 @@ def warn(pid: str, told: Mapping[str, object]) -> None:
 
     Nothing is put back: whose value is right, the owner knows alone.
     """
-    fields = [edit.field for edit in _lost_edits(pid)]
+    fields = _lost_edits(pid)
     if not fields:
         return
     logger.error("SciCat lost what somebody changed while this run wrote there", extra={"pid": pid, "fields": fields})
@@ -26,7 +25,7 @@ def warn(pid: str, told: Mapping[str, object]) -> None:
     catalogue().update_lifecycle(pid, **warned)
 
 
-def _lost_edits(pid: str) -> Sequence[LostEdit]:
+def _lost_edits(pid: str) -> Sequence[str]:
     try:
         return catalogue().lost_edits(pid)
     except ServiceRefused as refused:

@@ -13,7 +13,6 @@ from archiver.models.catalogue import (
     CatalogueFile,
     DatablockRecord,
     FileBlock,
-    LostEdit,
     RecordedDataset,
 )
 from archiver.models.states import JobKind
@@ -344,12 +343,14 @@ class Catalogue:
                 return lifecycle
         return answer.read(records.lifecycle_of)
 
-    def lost_edits(self, pid: str) -> list[LostEdit]:
-        """What somebody changed in the dataset and SciCat set back while this account wrote its lifecycle.
+    def lost_edits(self, pid: str) -> list[str]:
+        """The fields that somebody changed and SciCat set back while this account wrote the lifecycle, sorted.
 
         Only SciCat's history knows; where the dataset's is not kept (``TRACKABLES``), nothing is found.
         """
-        request = Request("GET", filtered(dataset_path(pid), fields=["pid", "history"]), shapes.dataset_history(pid))
+        request = Request(
+            "GET", filtered(dataset_path(pid), fields=["pid", "history"]), shapes.dataset(pid, having="history")
+        )
         answer = self._session.ask(request)
         return answer.read(partial(records.lost_edits_of, writer=self._session.username))
 

@@ -11,7 +11,6 @@ from archiver.models.catalogue import (
     CatalogueFile,
     CatalogueTotals,
     DatablockRecord,
-    LostEdit,
     RecordedDataset,
 )
 from archiver.scicat.json_values import Json, without_none
@@ -59,21 +58,17 @@ def sorted_pids_of(body: Json) -> list[str]:
     return sorted(dataset["pid"] for dataset in body)
 
 
-def lost_edits_of(body: Json, writer: str) -> list[LostEdit]:
+def lost_edits_of(body: Json, writer: str) -> list[str]:
     """The fields that ``writer``'s last change set back, though this account writes none of them: sorted by name.
 
     SciCat saves a dataset with its lifecycle as a whole, as it was read before: what somebody else changed in between
     is set back, and its history ascribes that to whoever wrote the lifecycle.
     """
-    last: dict[str, Json] = {}
+    last_writers: dict[str, str] = {}
     for change in body.get("history") or []:
         changed = (name for name, value in change.items() if isinstance(value, dict) and _differs(value))
-        last |= dict.fromkeys(changed, change)
-    return [
-        LostEdit(name, change["updatedAt"])
-        for name, change in sorted(last.items())
-        if change["updatedBy"] == writer and name not in _WRITTEN
-    ]
+        last_writers |= dict.fromkeys(changed, change["updatedBy"])
+    return sorted(name for name, last in last_writers.items() if last == writer and name not in _WRITTEN)
 
 
 def _differs(change: Json) -> bool:

@@ -146,13 +146,13 @@ def _of(form: type[Any]) -> Shape:
 LOGIN, USER, IDENTITY, VALIDITY = _of(_Login), _of(_User), _of(_Identity), _of(_Validity)
 JOB_LIST, PID_LIST = _of(list[_Job]), _of(list[_OfPid])
 _JOB, _NAMED_RECORD, _LIFECYCLE, _OF_PID = _of(_Job), _of(_Named), _of(dict[str, Any]), _of(_OfPid)
-_HISTORY = _of(_History)
 _DATASETS: Mapping[str, Shape] = {
     "": _of(_Dataset),
     "records": _of(_DatasetWithRecords),
     "datablocks": _of(_DatasetWithDatablocks),
     "ids": _of(_DatasetWithIds),
     "files": _of(_DatasetWithFiles),
+    "history": _of(_History),
 }
 
 
@@ -183,13 +183,11 @@ def new_job(created: Mapping[str, Any]) -> Shape:
 
 
 def dataset(pid: str, having: str = "") -> Shape:
-    """The dataset, having ``records`` or ``datablocks``, or ``ids`` or ``files`` of its origdatablocks."""
+    """The dataset, having ``records`` or ``datablocks``, or ``ids`` or ``files`` of its origdatablocks.
+
+    Having its ``history``, it has nothing else but its pid.
+    """
     return _with(_DATASETS[having], {"pid": pid})
-
-
-def dataset_history(pid: str) -> Shape:
-    """The dataset with its history."""
-    return _with(_HISTORY, {"pid": pid})
 
 
 def changed_dataset(pid: str) -> Shape:
